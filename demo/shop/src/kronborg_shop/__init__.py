@@ -1,0 +1,1 @@
+"""The demo shop: five microservices and their clients, protected only by the SDK."""

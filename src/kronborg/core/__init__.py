@@ -1,0 +1,1 @@
+"""What every capability stands on: database, secrets, events, clock, logs and the HTTP edge."""

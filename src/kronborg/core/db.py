@@ -1,0 +1,234 @@
+"""The database: SQLite (WAL) or PostgreSQL, as equals, behind two kinds of session and a hot path.
+
+`ReadSession` reads; `Session` writes and holds the write lock from its first moment (`BEGIN IMMEDIATE` on
+SQLite), so that racing writers queue instead of failing half-way. Hot protocol writes go through `writer`,
+hot protocol reads through `lookup`, both with plain SQL text kept in the slices' `store.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import orjson
+import psycopg
+from sqlalchemy import BigInteger, Dialect, MetaData, Text, TypeDecorator, event
+from sqlalchemy.engine import Row, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from kronborg.core.errors import Refusal
+from kronborg.core.group_writer import (
+    SQLITE_PRAGMAS,
+    GroupWriter,
+    PostgresWriter,
+    SqliteWriter,
+    Value,
+    connect_sqlite,
+    postgres_sql,
+)
+from kronborg.core.json import JsonValue
+
+if TYPE_CHECKING:
+    from sqlalchemy import Executable
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""Every table of every slice; migrations are compared with it."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware datetime: how both databases keep time."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The aware UTC datetime of microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime, stored as integer microseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Refuse naive datetimes: they would be stored an unknown number of hours off."""
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Microseconds back to a datetime."""
+        return None if value is None else from_micros(value)
+
+
+class Json(TypeDecorator[JsonValue]):
+    """Any JSON value, stored as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: JsonValue | None, dialect: Dialect) -> str | None:
+        """A value as compact text."""
+        return None if value is None else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> JsonValue:
+        """Text back to a value."""
+        return None if value is None else orjson.loads(value)
+
+
+class ReadSession:
+    """A consistent view for reading; use from one task only."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def execute(self, statement: Executable) -> Sequence[Row[tuple[object, ...]]]:
+        """All rows of a statement (none for a write without RETURNING)."""
+        result = await self._connection.execute(statement)
+        return result.fetchall() if result.returns_rows else ()
+
+    async def first(self, statement: Executable) -> Row[tuple[object, ...]] | None:
+        """The first row, or None."""
+        return (await self._connection.execute(statement)).first()
+
+    async def scalar(self, statement: Executable) -> object:
+        """The first column of the first row, or None."""
+        return (await self._connection.execute(statement)).scalar()
+
+
+class Session(ReadSession):
+    """A write transaction; use from one task only."""
+
+    async def execute_many(self, statement: Executable, rows: Sequence[dict[str, object]]) -> None:
+        """Run one statement for each of `rows`."""
+        if rows:
+            await self._connection.execute(statement, list(rows))
+
+
+class SqliteLookup:
+    """Single-statement reads of committed rows, answered in the event loop: an indexed read takes microseconds."""
+
+    def __init__(self, path: str) -> None:
+        self._connection = connect_sqlite(path)
+        self._connection.execute("PRAGMA query_only=ON")
+
+    async def first(self, sql: str, parameters: Sequence[Value] = ()) -> tuple[object, ...] | None:
+        """The first row, or None."""
+        row: tuple[object, ...] | None = self._connection.execute(sql, parameters).fetchone()
+        return row
+
+    async def all(self, sql: str, parameters: Sequence[Value] = ()) -> list[tuple[object, ...]]:
+        """All rows."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+class PostgresLookup:
+    """Single-statement reads of committed rows over the engine's pool of connections."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def first(self, sql: str, parameters: Sequence[Value] = ()) -> tuple[object, ...] | None:
+        """The first row, or None."""
+        rows = await self.all(sql, parameters)
+        return rows[0] if rows else None
+
+    async def all(self, sql: str, parameters: Sequence[Value] = ()) -> list[tuple[object, ...]]:
+        """All rows."""
+        async with self._engine.connect() as connection:
+            raw = await connection.get_raw_connection()
+            driver = raw.driver_connection
+            if not isinstance(driver, psycopg.AsyncConnection):
+                raise TypeError("the engine must use psycopg")
+            cursor = await driver.execute(postgres_sql(sql), tuple(parameters))
+            return await cursor.fetchall()
+
+    async def close(self) -> None:
+        """Nothing to do: the engine owns the connections."""
+
+
+Lookup = SqliteLookup | PostgresLookup
+
+
+class Database:
+    """One open database; made by the composition root, shared by all tasks of a process."""
+
+    def __init__(self, reader: AsyncEngine, engine: AsyncEngine, writer: GroupWriter, lookup: Lookup) -> None:
+        self._reader, self._engine = reader, engine
+        self.writer, self.lookup = writer, lookup
+
+    @classmethod
+    async def open(cls, url: str) -> Database:
+        """Open `sqlite:///path` or `postgresql://user:password@host:port/name`; the schema must be migrated."""
+        if url.startswith("sqlite:"):
+            path = make_url(url).database or ""
+            reader = _sqlite_engine(path, begin="BEGIN", pool_size=4)
+            engine = _sqlite_engine(path, begin="BEGIN IMMEDIATE", pool_size=2)
+            return cls(reader, engine, SqliteWriter(path), SqliteLookup(path))
+        target = make_url(url).set(drivername="postgresql+psycopg")
+        engine = create_async_engine(target, pool_size=8, max_overflow=8, pool_pre_ping=True, pool_timeout=5)
+        plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        lookup = PostgresLookup(engine.execution_options(isolation_level="AUTOCOMMIT"))
+        return cls(reader, engine, PostgresWriter(plain), lookup)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ReadSession]:
+        """A read transaction."""
+        async with self._reader.connect() as connection:
+            yield ReadSession(connection)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Session]:
+        """A write transaction: commits at the end and on a `Refusal`, rolls back on anything else."""
+        async with self._engine.connect() as connection:
+            await connection.begin()
+            try:
+                yield Session(connection)
+            except Refusal:
+                await connection.commit()
+                raise
+            except BaseException:
+                await connection.rollback()
+                raise
+            await connection.commit()
+
+    async def close(self) -> None:
+        """Finish waiting writes and close every connection."""
+        await self.writer.close()
+        await self.lookup.close()
+        await self._engine.dispose()
+        await self._reader.dispose()
+
+
+def _sqlite_engine(path: str, *, begin: str, pool_size: int) -> AsyncEngine:
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=pool_size, max_overflow=4, pool_timeout=10)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: object, _record: object) -> None:
+        connection.isolation_level = None  # type: ignore[attr-defined]  # the driver's own BEGIN is off
+        cursor = connection.cursor()  # type: ignore[attr-defined]  # DB-API connection
+        for pragma in SQLITE_PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def on_begin(connection: object) -> None:
+        connection.exec_driver_sql(begin)  # type: ignore[attr-defined]  # SQLAlchemy connection
+
+    return engine

@@ -1,0 +1,36 @@
+"""What the composition root hands to every page and endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from starlette.requests import Request
+
+from kronborg.core.crypto import Vault
+from kronborg.core.db import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Kept at `app.state.parts`. `issuer` has no trailing slash; `secure` is true when it is https."""
+
+    database: Database
+    vault: Vault
+    issuer: str
+    gateway_url: str = "http://localhost:8080"
+    session_idle: timedelta = timedelta(hours=12)
+    session_absolute: timedelta = timedelta(days=14)
+
+    @property
+    def secure(self) -> bool:
+        """Whether cookies are `Secure` and carry the `__Host-` prefix."""
+        return self.issuer.startswith("https://")
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the app that serves this request."""
+    parts = request.app.state.parts
+    if not isinstance(parts, Parts):
+        raise TypeError("app.state.parts is not set by the composition root")
+    return parts

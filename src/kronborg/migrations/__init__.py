@@ -1,0 +1,1 @@
+"""Schema migrations, shipped in the wheel and run by `kronborg.core.migrate`."""

@@ -1,0 +1,8 @@
+"""tokens: no tables yet."""
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    """Nothing yet."""

@@ -1,0 +1,130 @@
+"""Sessions, the group writer and the schema, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from kronborg.core import events
+from kronborg.core.db import Database, from_micros, metadata, to_micros
+from kronborg.core.errors import Refusal
+from kronborg.core.group_writer import Execute
+from kronborg.core.migrate import migrate, sync_url
+
+pytestmark = pytest.mark.anyio
+
+
+async def count(database: Database) -> object:
+    row = await database.lookup.first("SELECT count(*) FROM core_events")
+    assert row is not None
+    return row[0]
+
+
+async def test_a_write_stands_after_the_block(database: Database, now: datetime) -> None:
+    async with database.write() as session:
+        await events.record(session, "user.created", actor="cli", subject="u1", now=now, detail={"name": "Ada"})
+
+    async with database.read() as session:
+        [event] = await events.waiting(session)
+    assert (event.name, event.subject, event.at, event.detail) == ("user.created", "u1", now, {"name": "Ada"})
+
+
+async def test_a_refusal_commits_and_a_bug_rolls_back(database: Database, now: datetime) -> None:
+    for error in (Refusal("no"), RuntimeError("bug")):
+        with pytest.raises(type(error)):  # noqa: PT012  # the block is what is tested
+            async with database.write() as session:
+                await events.record(session, "tried", actor="a", subject="s", now=now)
+                raise error
+
+    assert await count(database) == 1
+
+
+async def test_handled_events_are_not_waiting(database: Database, now: datetime) -> None:
+    async with database.write() as session:
+        await events.record(session, "tried", actor="a", subject="s", now=now)
+    async with database.read() as session:
+        [event] = await events.waiting(session)
+
+    async with database.write() as session:
+        await events.handled(session, event.id, now=now)
+
+    async with database.read() as session:
+        assert await events.waiting(session) == []
+        assert [e.id for e in await events.latest(session)] == [event.id]
+
+
+async def test_one_bad_unit_does_not_touch_the_others_of_its_batch(database: Database, now: datetime) -> None:
+    def good(execute: Execute) -> str:
+        events.record_in(execute, "good", actor="a", subject="s", now=now)
+        return "done"
+
+    def refused(execute: Execute) -> None:
+        events.record_in(execute, "refused", actor="a", subject="s", now=now)
+        raise Refusal("no")
+
+    def bug(execute: Execute) -> None:
+        events.record_in(execute, "bug", actor="a", subject="s", now=now)
+        execute("INSERT INTO no_such_table VALUES (?)", (1,))
+
+    results = await asyncio.gather(
+        *(database.writer.run(unit) for unit in (good, bug, refused, good)), return_exceptions=True
+    )
+
+    assert results[0] == results[3] == "done"
+    assert isinstance(results[2], Refusal)
+    assert isinstance(results[1], Exception)
+    assert not isinstance(results[1], Refusal)
+    assert await count(database) == 3
+
+
+async def test_of_racing_units_one_wins(database: Database, now: datetime) -> None:
+    async with database.write() as session:
+        await events.record(session, "code", actor="a", subject="s", now=now)
+
+    def redeem(execute: Execute) -> bool:
+        return bool(
+            execute("UPDATE core_events SET handled_at = ? WHERE handled_at IS NULL RETURNING seq", (to_micros(now),))
+        )
+
+    won = await asyncio.gather(*(database.writer.run(redeem) for _ in range(300)))
+
+    assert sum(won) == 1
+
+
+async def test_group_writer_and_sessions_share_the_lock(database: Database, now: datetime) -> None:
+    def unit(execute: Execute) -> None:
+        events.record_in(execute, "hot", actor="a", subject="s", now=now)
+
+    async def cold() -> None:
+        async with database.write() as session:
+            await events.record(session, "cold", actor="a", subject="s", now=now)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(database.writer.run(unit) for _ in range(50)), *(cold() for _ in range(10)))
+
+    assert await count(database) == 60
+
+
+def test_the_migrations_make_what_the_stores_declare(database_url: str) -> None:
+    import kronborg.tables  # noqa: F401  # registers every table
+
+    engine = create_engine(sync_url(database_url))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        difference = compare_metadata(context, metadata)
+    engine.dispose()
+
+    assert difference == []
+
+
+def test_migrating_twice_changes_nothing(database_url: str) -> None:
+    migrate(database_url)
+
+
+def test_time_survives_the_round_trip(now: datetime) -> None:
+    assert from_micros(to_micros(now)) == now
