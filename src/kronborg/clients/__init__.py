@@ -1,0 +1,1 @@
+"""Clients: the applications that ask for tokens, and the APIs the tokens are for."""

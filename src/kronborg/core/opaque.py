@@ -1,0 +1,53 @@
+"""Opaque credentials: 256 random bits as text, with a prefix that names the kind and a checksum.
+
+`kro_at_<43 characters base64url><6 characters base62>`. A secret scanner recognises the prefix, and a mistyped or
+truncated credential is refused by its checksum without asking the database. The checksum is no protection: CRC-32.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import crc32
+from typing import Final, Literal
+
+from kronborg.core.ids import random_token
+
+Kind = Literal["kro_at_", "kro_rt_", "kro_ac_", "kro_cs_"]
+ACCESS: Final = "kro_at_"
+REFRESH: Final = "kro_rt_"
+CODE: Final = "kro_ac_"
+SECRET: Final = "kro_cs_"  # noqa: S105  # a prefix, not a secret
+
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_BODY = re.compile(r"[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}", re.ASCII)
+LENGTH = 7 + 43 + 6
+
+
+def mint(kind: Kind) -> str:
+    """A new random credential of this kind."""
+    return assemble(kind, random_token(32))
+
+
+def assemble(kind: Kind, body: str) -> str:
+    """The credential of this kind around `body`: 32 bytes of secret as 43 characters base64url."""
+    text = kind + body
+    return text + _checksum(text)
+
+
+def well_formed(text: str, kind: Kind) -> bool:
+    """Whether `text` could be a credential of this kind: prefix, length, alphabet and checksum."""
+    return (
+        len(text) == LENGTH
+        and text.startswith(kind)
+        and _BODY.fullmatch(text, 7) is not None
+        and _checksum(text[:-6]) == text[-6:]
+    )
+
+
+def _checksum(text: str) -> str:
+    value = crc32(text.encode())
+    digits = []
+    for _ in range(6):
+        value, digit = divmod(value, 62)
+        digits.append(_DIGITS[digit])
+    return "".join(reversed(digits))
