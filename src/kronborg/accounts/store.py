@@ -1,0 +1,246 @@
+"""The tables of users, groups and memberships, and the SQL that touches them.
+
+`*_key` columns hold the folded form of a name; their unique indexes decide who has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import cast
+
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Table, Text, delete, insert, select, update
+from sqlalchemy.engine import Row
+from sqlalchemy.exc import IntegrityError
+
+from kronborg.accounts.model import Group, User, folded
+from kronborg.core.db import Json, ReadSession, Session, UtcDateTime, metadata
+from kronborg.core.errors import Conflict
+
+MAX_PAGE = 200
+
+users_table = Table(
+    "accounts_users",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("username", Text, nullable=False),
+    Column("username_key", Text, nullable=False, unique=True),
+    Column("email", Text),
+    Column("email_key", Text, unique=True),
+    Column("name", Text, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("roles", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+groups_table = Table(
+    "accounts_groups",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False, unique=True),
+    Column("roles", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+memberships_table = Table(
+    "accounts_memberships",
+    metadata,
+    Column("user_id", Text, ForeignKey("accounts_users.id", ondelete="CASCADE"), primary_key=True),
+    Column("group_id", Text, ForeignKey("accounts_groups.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_accounts_memberships_group_id", "group_id"),
+)
+
+_users, _groups, _members = users_table.c, groups_table.c, memberships_table.c
+
+
+async def insert_user(session: Session, user: User) -> None:
+    """One new user, without groups. Raises `Conflict` when the username or e-mail is taken."""
+    async with _unique("the username or e-mail address is already in use"):
+        await session.execute(insert(users_table).values(**_user_values(user), id=user.id, created_at=user.created_at))
+
+
+async def update_user_row(session: Session, user: User) -> None:
+    """All columns of an existing user but its groups. Raises `Conflict` like `insert_user`."""
+    async with _unique("the username or e-mail address is already in use"):
+        await session.execute(update(users_table).where(_users.id == user.id).values(**_user_values(user)))
+
+
+async def delete_user_row(session: Session, user_id: str) -> bool:
+    """Remove a user and the memberships; False when there was none."""
+    gone = await session.scalar(delete(users_table).where(_users.id == user_id).returning(_users.id))
+    return gone is not None
+
+
+async def find_user(session: ReadSession, user_id: str) -> User | None:
+    """The user with this id."""
+    return await _one_user(session, await session.first(select(users_table).where(_users.id == _sought(user_id))))
+
+
+async def find_by_login(session: ReadSession, login: str) -> User | None:
+    """The user with this username, or with this e-mail address if there is an `@` in it (usernames have none)."""
+    column = _users.email_key if "@" in login else _users.username_key
+    return await _one_user(session, await session.first(select(users_table).where(column == _sought(login))))
+
+
+async def list_users(
+    session: ReadSession, *, search: str = "", after: str | None = None, limit: int = 50
+) -> Sequence[User]:
+    """Users by username, after the user with id `after`; `search` is a prefix of username or e-mail address."""
+    query = select(users_table).order_by(_users.username_key).limit(max(1, min(limit, MAX_PAGE)))
+    if search:
+        prefix = _sought(search)[:254]
+        query = query.where(
+            _users.username_key.startswith(prefix, autoescape=True)
+            | _users.email_key.startswith(prefix, autoescape=True)
+        )
+    if after is not None:
+        last = select(_users.username_key).where(_users.id == after).scalar_subquery()
+        query = query.where(_users.username_key > last)
+    rows = await session.execute(query)
+    names = await _group_names(session, [str(row.id) for row in rows])
+    return [_user(row, names.get(str(row.id), ())) for row in rows]
+
+
+async def roles_of(session: ReadSession, user_id: str) -> tuple[str, ...]:
+    """Every role of a user, direct or by a group, sorted."""
+    direct = cast("Sequence[str] | None", await session.scalar(select(_users.roles).where(_users.id == user_id)))
+    by_group = await session.execute(
+        select(_groups.roles)
+        .join(memberships_table, _members.group_id == _groups.id)
+        .where(_members.user_id == user_id)
+    )
+    roles = set(direct or ())
+    for row in by_group:
+        roles.update(cast("Sequence[str]", row.roles))
+    return tuple(sorted(roles))
+
+
+async def set_memberships(session: Session, user_id: str, group_ids: Sequence[str]) -> None:
+    """Make these the groups of a user, and no others."""
+    await session.execute(delete(memberships_table).where(_members.user_id == user_id))
+    rows: list[dict[str, object]] = [{"user_id": user_id, "group_id": group_id} for group_id in group_ids]
+    await session.execute_many(insert(memberships_table), rows)
+
+
+async def insert_group(session: Session, group: Group) -> None:
+    """One new group. Raises `Conflict` when the name is taken."""
+    async with _unique("there is already a group with this name"):
+        await session.execute(
+            insert(groups_table).values(**_group_values(group), id=group.id, created_at=group.created_at)
+        )
+
+
+async def update_group_row(session: Session, group: Group) -> None:
+    """All columns of an existing group. Raises `Conflict` when the name is taken."""
+    async with _unique("there is already a group with this name"):
+        await session.execute(update(groups_table).where(_groups.id == group.id).values(**_group_values(group)))
+
+
+async def delete_group_row(session: Session, group_id: str) -> bool:
+    """Remove a group and its memberships; False when there was none."""
+    gone = await session.scalar(delete(groups_table).where(_groups.id == group_id).returning(_groups.id))
+    return gone is not None
+
+
+async def find_group(session: ReadSession, group_id: str) -> Group | None:
+    """The group with this id."""
+    row = await session.first(select(groups_table).where(_groups.id == group_id))
+    return None if row is None else _group(row)
+
+
+async def find_group_by_name(session: ReadSession, name: str) -> Group | None:
+    """The group with this name, in any case."""
+    row = await session.first(select(groups_table).where(_groups.name_key == _sought(name)))
+    return None if row is None else _group(row)
+
+
+async def find_groups_by_names(session: ReadSession, names: Sequence[str]) -> Mapping[str, Group]:
+    """The groups with these names, by folded name; unknown names are missing."""
+    keys = sorted({_sought(name) for name in names})
+    rows = await session.execute(select(groups_table).where(_groups.name_key.in_(keys)))
+    return {folded(group.name): group for group in map(_group, rows)}
+
+
+async def list_groups(session: ReadSession, *, after: str | None = None, limit: int = 50) -> Sequence[Group]:
+    """Groups in the order of their names, after the group with id `after`."""
+    query = select(groups_table).order_by(_groups.name_key).limit(max(1, min(limit, MAX_PAGE)))
+    if after is not None:
+        query = query.where(_groups.name_key > select(_groups.name_key).where(_groups.id == after).scalar_subquery())
+    return [_group(row) for row in await session.execute(query)]
+
+
+@asynccontextmanager
+async def _unique(detail: str) -> AsyncIterator[None]:
+    """A violated unique index, told as a `Conflict`: the index decides, so racing writers cannot both win."""
+    try:
+        yield
+    except IntegrityError:
+        raise Conflict(detail) from None
+
+
+def _sought(text: str) -> str:
+    """What somebody looks for, folded; PostgreSQL has no text with NUL in it, so that can never be found."""
+    return folded(text).replace("\0", "\ufffd")
+
+
+async def _one_user(session: ReadSession, row: Row[tuple[object, ...]] | None) -> User | None:
+    if row is None:
+        return None
+    user_id = str(row.id)
+    return _user(row, (await _group_names(session, [user_id])).get(user_id, ()))
+
+
+async def _group_names(session: ReadSession, user_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    rows = await session.execute(
+        select(_members.user_id, _groups.name)
+        .join(groups_table, _groups.id == _members.group_id)
+        .where(_members.user_id.in_(user_ids))
+        .order_by(_groups.name_key)
+    )
+    names: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        names[str(row.user_id)] = (*names.get(str(row.user_id), ()), str(row.name))
+    return names
+
+
+def _user(row: Row[tuple[object, ...]], groups: tuple[str, ...]) -> User:
+    return User(
+        row.id,
+        row.username,
+        row.email,
+        row.name,
+        row.disabled,
+        tuple(row.roles),
+        groups,
+        row.created_at,
+        row.updated_at,
+    )
+
+
+def _group(row: Row[tuple[object, ...]]) -> Group:
+    return Group(row.id, row.name, tuple(row.roles), row.created_at, row.updated_at)
+
+
+def _user_values(user: User) -> dict[str, object]:
+    return {
+        "username": user.username,
+        "username_key": folded(user.username),
+        "email": user.email,
+        "email_key": None if user.email is None else folded(user.email),
+        "name": user.name,
+        "disabled": user.disabled,
+        "roles": list(user.roles),
+        "updated_at": user.updated_at,
+    }
+
+
+def _group_values(group: Group) -> dict[str, object]:
+    return {
+        "name": group.name,
+        "name_key": folded(group.name),
+        "roles": list(group.roles),
+        "updated_at": group.updated_at,
+    }

@@ -1,0 +1,248 @@
+"""Self-service: profile, password, sessions. Every form works without JavaScript; HTMX only saves the reload."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kronborg.accounts.store import find_user
+from kronborg.accounts.users import UserChange, update_user
+from kronborg.core import clock
+from kronborg.core.cookies import SESSION, drop_cookie
+from kronborg.core.csrf import checked_form
+from kronborg.core.errors import Conflict, Invalid, NotFound, TooMany
+from kronborg.core.html import is_fragment, redirect, render
+from kronborg.core.parts import parts_of
+from kronborg.signin.model import BrowserSession, Visit, device_of
+from kronborg.signin.pages import put_session, retry_header, wait_text
+from kronborg.signin.passwords import store_password, verify_password
+from kronborg.signin.sessions import begin_session, end_all_sessions, end_session
+from kronborg.signin.store import delete_session, list_sessions
+from kronborg.signin.throttle import counters_for, give_back, reserve
+from kronborg.signin.visits import origin_of_request, sign_in_url, signin_parts_of, visit
+
+_ID = re.compile(r"[0-9a-f-]{36}")
+DONE = {
+    "profile": "Your profile is saved.",
+    "password": "Your password is changed. Every other browser was signed out.",
+    "session": "That browser is signed out.",
+    "others": "Every other browser is signed out.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPage:
+    """What the layout `layouts/account.html` needs: who is signed in, and which entry of the navigation is current."""
+
+    person: Visit
+    section: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProfilePage(AccountPage):
+    """What `signin/profile.html` shows."""
+
+    name: str
+    email: str
+    errors: dict[str, str]
+    done: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSession:
+    """One row of the list of sessions."""
+
+    id: str
+    device: str
+    is_phone: bool
+    address: str
+    last_seen_at: datetime
+    begun_at: datetime
+    is_this: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityPage(AccountPage):
+    """What `signin/security.html` shows; its block `sessions` is also rendered alone."""
+
+    sessions: tuple[ShownSession, ...]
+    shortest: int
+    errors: dict[str, str]
+    done: str | None
+    now: datetime
+
+
+def routes() -> list[Route]:
+    """`/account` and what is below it, but for `/account/apps`."""
+    return [
+        Route("/account", show_profile, methods=["GET"]),
+        Route("/account", submit_profile, methods=["POST"]),
+        Route("/account/security", show_security, methods=["GET"]),
+        Route("/account/password", submit_password, methods=["POST"]),
+        Route("/account/sessions/others", end_others, methods=["POST"]),
+        Route("/account/sessions/{session_id}", end_one, methods=["POST"]),
+    ]
+
+
+async def show_profile(request: Request) -> Response:
+    """Name and e-mail address."""
+    here = await visit(request)
+    if here is None:
+        return redirect(request, sign_in_url(request))
+    return _profile(request, here, here.name, here.email or "")
+
+
+async def submit_profile(request: Request) -> Response:
+    """Save name and e-mail address."""
+    form = await checked_form(request)
+    here = await visit(request)
+    if here is None:
+        return redirect(request, sign_in_url(request, next_path="/account"))
+    name, email = form.get("name", ""), form.get("email", "")
+    try:
+        async with parts_of(request).database.write() as session:
+            change = UserChange(name=name, email=email)
+            await update_user(session, here.user_id, change, actor=here.user_id, now=clock.now())
+    except Invalid as refusal:
+        return _profile(request, here, name, email, errors=_errors(refusal), status=422)
+    except Conflict:
+        errors = {"email": "This address cannot be used."}
+        return _profile(request, here, name, email, errors=errors, status=422)
+    return redirect(request, "/account?done=profile")
+
+
+async def show_security(request: Request) -> Response:
+    """Password and sessions."""
+    here = await visit(request)
+    if here is None:
+        return redirect(request, sign_in_url(request))
+    return await _security(request, here)
+
+
+async def submit_password(request: Request) -> Response:
+    """Change the password: the old one must be known, every other session ends, this one gets a new secret."""
+    form = await checked_form(request)
+    here = await visit(request)
+    if here is None:
+        return redirect(request, sign_in_url(request, next_path="/account/security"))
+    parts, signin, now = parts_of(request), signin_parts_of(request), clock.now()
+    throttle = signin.settings.throttle
+    session_counter = counters_for(
+        parts.vault, throttle, login=here.user_id, address="", device=f"session:{here.session_id}"
+    )
+    try:
+        await reserve(parts.database, session_counter, now=now)
+    except TooMany as refusal:
+        errors = {"current": wait_text(refusal.retry_after)}
+        wait = retry_header(refusal.retry_after)
+        return await _security(request, here, errors=errors, status=429, retry_after=wait["retry-after"])
+    current, new = form.get("current", ""), form.get("new", "")
+    if not await verify_password(parts.database, signin.passwords, here.user_id, current):
+        return await _security(request, here, errors={"current": "This is not your present password."}, status=422)
+    async with parts.database.read() as reading:
+        user = await find_user(reading, here.user_id)
+    try:
+        signin.passwords.check(new, user=user, where="new")
+    except Invalid as refusal:
+        return await _security(request, here, errors=_errors(refusal), status=422)
+    encoded = await signin.passwords.hash(new)
+    async with parts.database.write() as session:
+        await give_back(session, session_counter, now=now)
+        await store_password(session, here.user_id, encoded, actor=here.user_id, now=now)
+        await end_all_sessions(session, here.user_id, but=here.session_id, actor=here.user_id, now=now)
+        await delete_session(session, here.session_id, user_id=here.user_id)
+        begun = await begin_session(
+            session,
+            parts.vault,
+            here.user_id,
+            amr=("pwd",),
+            origin=origin_of_request(request),
+            lifetime=parts.session_absolute,
+            now=now,
+        )
+    response = redirect(request, "/account/security?done=password")
+    put_session(request, response, begun)
+    return response
+
+
+async def end_one(request: Request) -> Response:
+    """Sign out one browser, this one included."""
+    await checked_form(request)
+    here = await visit(request)
+    if here is None:
+        return redirect(request, sign_in_url(request, next_path="/account/security"))
+    session_id = str(request.path_params["session_id"])
+    if _ID.fullmatch(session_id):
+        async with parts_of(request).database.write() as session:
+            # If it ended meanwhile, what was asked for is so.
+            with suppress(NotFound):
+                await end_session(session, session_id, user_id=here.user_id, actor=here.user_id, now=clock.now())
+    if session_id == here.session_id:
+        response = redirect(request, "/signout")
+        drop_cookie(response, SESSION, secure=parts_of(request).secure)
+        return response
+    return await _sessions_changed(request, here, "session")
+
+
+async def end_others(request: Request) -> Response:
+    """Sign out every other browser."""
+    await checked_form(request)
+    here = await visit(request)
+    if here is None:
+        return redirect(request, sign_in_url(request, next_path="/account/security"))
+    async with parts_of(request).database.write() as session:
+        await end_all_sessions(session, here.user_id, but=here.session_id, actor=here.user_id, now=clock.now())
+    return await _sessions_changed(request, here, "others")
+
+
+async def _sessions_changed(request: Request, here: Visit, done: str) -> Response:
+    if is_fragment(request):
+        return await _security(request, here, block="sessions")
+    return redirect(request, f"/account/security?done={done}#sessions")
+
+
+def _profile(
+    request: Request, here: Visit, name: str, email: str, *, errors: dict[str, str] | None = None, status: int = 200
+) -> Response:
+    page = ProfilePage(here, "profile", name[:200], email[:300], errors or {}, _done(request))
+    return render(request, "signin/profile.html", page, status=status)
+
+
+async def _security(
+    request: Request,
+    here: Visit,
+    *,
+    errors: dict[str, str] | None = None,
+    status: int = 200,
+    block: str | None = None,
+    retry_after: str | None = None,
+) -> Response:
+    parts, now = parts_of(request), clock.now()
+    async with parts.database.read() as reading:
+        rows = await list_sessions(reading, here.user_id, now=now, idle=parts.session_idle)
+    shown = tuple(_shown(row, here) for row in sorted(rows, key=lambda row: row.id != here.session_id))
+    shortest = signin_parts_of(request).settings.passwords.shortest
+    page = SecurityPage(here, "security", shown, shortest, errors or {}, _done(request), now)
+    headers = None if retry_after is None else {"retry-after": retry_after}
+    return render(request, "signin/security.html", page, status=status, block=block, headers=headers)
+
+
+def _shown(row: BrowserSession, here: Visit) -> ShownSession:
+    device = device_of(row.user_agent)
+    is_phone = device.endswith(("iPhone", "Android", "iPad"))
+    is_this = row.id == here.session_id
+    return ShownSession(row.id, device, is_phone, row.address, row.last_seen_at, row.auth_time, is_this)
+
+
+def _done(request: Request) -> str | None:
+    return DONE.get(request.query_params.get("done", "")) if request.method == "GET" else None
+
+
+def _errors(refusal: Invalid) -> dict[str, str]:
+    return {p.where: f"{p.detail[:1].upper()}{p.detail[1:]}: {p.mend}." for p in refusal.problems}

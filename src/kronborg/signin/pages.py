@@ -1,0 +1,190 @@
+"""The pages in front of everything: home, sign-in, sign-out. They work without JavaScript and load none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_never
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kronborg.core import clock
+from kronborg.core.cookies import DEVICE, SESSION, drop_cookie, read_cookie, set_cookie
+from kronborg.core.csrf import CsrfRefused, checked_form
+from kronborg.core.error_pages import TEXTS
+from kronborg.core.errors import NotFound, Overloaded
+from kronborg.core.html import redirect, render
+from kronborg.core.parts import parts_of
+from kronborg.signin.model import Visit
+from kronborg.signin.sessions import Begun, end_session
+from kronborg.signin.sign_in import Attempt, SignedIn, Throttled, WrongCredentials, sign_in
+from kronborg.signin.visits import Ticket, local_path, origin_of_request, read_ticket, signin_parts_of, visit
+
+WRONG = "That username and password do not match. Check both and try again."
+STALE = "This page was open for too long, or was opened in two windows. Please sign in once more."
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage:
+    """What `signin/home.html` shows."""
+
+    gateway_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignInPage:
+    """What `signin/sign_in.html` shows; `next` and `ticket` travel through the form."""
+
+    next: str
+    ticket: str
+    client_name: str | None
+    login: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignOutPage:
+    """What `signin/sign_out.html` shows: a question to somebody signed in, the fact to anybody else."""
+
+    visit: Visit | None
+
+
+def routes() -> list[Route]:
+    """`/`, `/signin`, `/signout`."""
+    return [
+        Route("/", home, methods=["GET"]),
+        Route("/signin", show_sign_in, methods=["GET"]),
+        Route("/signin", submit_sign_in, methods=["POST"]),
+        Route("/signout", show_sign_out, methods=["GET"]),
+        Route("/signout", submit_sign_out, methods=["POST"]),
+    ]
+
+
+async def home(request: Request) -> Response:
+    """What this is; people who are signed in go straight to their account."""
+    if await visit(request) is not None:
+        return redirect(request, "/account")
+    return render(request, "signin/home.html", HomePage(parts_of(request).gateway_url))
+
+
+async def show_sign_in(request: Request) -> Response:
+    """The form; somebody signed in already is sent on, unless the ticket says to ask again."""
+    page, ticket = _page(request, request.query_params)
+    if not ticket.again and await visit(request) is not None:
+        return redirect(request, page.next)
+    return _render(request, page, ticket)
+
+
+async def submit_sign_in(request: Request) -> Response:
+    """Compare what was typed; on success a new session and back to where the visitor came from."""
+    try:
+        form = await checked_form(request)
+    except CsrfRefused:
+        page, ticket = _page(request, request.query_params, error=STALE)
+        return _render(request, page, ticket, status=403)
+    login = form.get("login", "")
+    page, ticket = _page(request, form, login=login)
+    if not login.strip() or not form.get("password"):
+        page, ticket = _page(request, form, login=login, error="Enter your username and your password.")
+        return _render(request, page, ticket, status=422)
+    parts, signin = parts_of(request), signin_parts_of(request)
+    here = await visit(request)
+    attempt = Attempt(
+        login=login,
+        password=form["password"],
+        origin=origin_of_request(request),
+        device_cookie=read_cookie(request, DEVICE, secure=parts.secure),
+        replaces=None if here is None else (here.session_id, here.user_id),
+    )
+    try:
+        outcome = await sign_in(
+            parts.database,
+            parts.vault,
+            signin.passwords,
+            signin.settings.throttle,
+            attempt,
+            session_lifetime=parts.session_absolute,
+            now=clock.now(),
+        )
+    except Overloaded:
+        page, ticket = _page(request, form, login=login, error=" ".join(TEXTS[503]))
+        return _render(request, page, ticket, status=503, headers={"retry-after": "2"})
+    match outcome:
+        case SignedIn(begun=begun, device_cookie=device_cookie):
+            response = redirect(request, page.next)
+            put_session(request, response, begun)
+            lifetime = signin.settings.device_lifetime
+            set_cookie(response, DEVICE, device_cookie, secure=parts.secure, lifetime=lifetime)
+            return response
+        case WrongCredentials():
+            page, ticket = _page(request, form, login=login, error=WRONG)
+            return _render(request, page, ticket, status=422)
+        case Throttled(retry_after=wait):
+            page, ticket = _page(request, form, login=login, error=wait_text(wait))
+            return _render(request, page, ticket, status=429, headers=retry_header(wait))
+        case _:
+            assert_never(outcome)
+
+
+async def show_sign_out(request: Request) -> Response:
+    """Ask; a link from elsewhere cannot sign anybody out."""
+    return render(request, "signin/sign_out.html", SignOutPage(await visit(request)))
+
+
+async def submit_sign_out(request: Request) -> Response:
+    """End this session, here and on the server."""
+    await checked_form(request)
+    here = await visit(request)
+    if here is not None:
+        try:
+            async with parts_of(request).database.write() as session:
+                await end_session(session, here.session_id, user_id=here.user_id, actor=here.user_id, now=clock.now())
+        except NotFound:
+            pass  # ended in another window meanwhile
+    response = redirect(request, "/signout")
+    drop_cookie(response, SESSION, secure=parts_of(request).secure)
+    return response
+
+
+def put_session(request: Request, response: Response, begun: Begun) -> None:
+    """Put a session's secret into the browser."""
+    parts = parts_of(request)
+    set_cookie(response, SESSION, begun.secret, secure=parts.secure, lifetime=parts.session_absolute)
+
+
+def wait_text(wait: timedelta) -> str:
+    """How long to wait, for people."""
+    seconds = max(1, round(wait.total_seconds()))
+    minutes = -(-seconds // 60)
+    shown = f"{seconds} second{'' if seconds == 1 else 's'}" if seconds < 60 else ""
+    shown = shown or f"{minutes} minute{'' if minutes == 1 else 's'}"
+    return f"Too many attempts. Wait {shown}, then try again."
+
+
+def retry_header(wait: timedelta) -> Mapping[str, str]:
+    """How long to wait, for machines (RFC 9110 §10.2.3)."""
+    return {"retry-after": str(max(1, round(wait.total_seconds() + 0.5)))}
+
+
+def _page(
+    request: Request, fields: Mapping[str, str], *, login: str | None = None, error: str | None = None
+) -> tuple[SignInPage, Ticket]:
+    next_path = local_path(fields.get("next"))
+    text = fields.get("ticket", "")
+    ticket = read_ticket(parts_of(request).vault, text, next_path)
+    shown = ticket.login_hint if login is None else login
+    return SignInPage(next_path, text, ticket.client_name, shown[:254], error), ticket
+
+
+def _render(
+    request: Request,
+    page: SignInPage,
+    ticket: Ticket,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    return render(request, "signin/sign_in.html", page, status=status, form_action=ticket.form_action, headers=headers)

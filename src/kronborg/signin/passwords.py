@@ -1,0 +1,123 @@
+"""Passwords: Argon2id in a bounded pool of threads, equal work whether or not there is anything to compare with."""
+
+from __future__ import annotations
+
+import secrets
+import unicodedata
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from kronborg.accounts.model import User, folded
+from kronborg.core.db import Database, Session
+from kronborg.core.errors import Invalid, Overloaded, Problem
+from kronborg.core.events import record
+from kronborg.signin.model import PasswordSettings
+from kronborg.signin.store import read_password, swap_hash, write_password
+
+T = TypeVar("T")
+
+
+class Passwords:
+    """Hashes and compares passwords; one for each process, made by the composition root."""
+
+    def __init__(self, settings: PasswordSettings | None = None) -> None:
+        self.settings = settings or PasswordSettings()
+        self._hasher = PasswordHasher(
+            time_cost=self.settings.passes, memory_cost=self.settings.memory_kib, parallelism=self.settings.lanes
+        )
+        self._limiter = anyio.CapacityLimiter(self.settings.at_once)
+        self._waiting = 0
+        self._nobody = self._hasher.hash(secrets.token_urlsafe(32))
+
+    def check(self, password: str, *, user: User | None = None, where: str = "password") -> None:
+        """Whether a password may be chosen. Raises `Invalid`."""
+        problem = self._problem(password, user)
+        if problem is not None:
+            raise Invalid(Problem(where, *problem))
+
+    async def hash(self, password: str) -> str:
+        """The encoded hash of a password that `check` has accepted. Raises `Overloaded`."""
+        return await self._run(lambda: self._hasher.hash(_normal(password)))
+
+    async def matches(self, password: str, encoded: str | None) -> bool:
+        """Compare with a hash; with None the work is done all the same and the answer is no. Raises `Overloaded`."""
+        # A password that could never have been set is answered no after the same work.
+        possible = len(password) <= self.settings.longest and "\0" not in password
+        candidate = _normal(password) if possible else ""
+        same = await self._run(lambda: self._same(encoded or self._nobody, candidate))
+        return same and possible and encoded is not None
+
+    def is_outdated(self, encoded: str) -> bool:
+        """Whether a hash was made with other parameters than today's."""
+        return self._hasher.check_needs_rehash(encoded)
+
+    def _same(self, encoded: str, candidate: str) -> bool:
+        try:
+            return self._hasher.verify(encoded, candidate)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def _problem(self, password: str, user: User | None) -> tuple[str, str] | None:
+        shortest, longest = self.settings.shortest, self.settings.longest
+        if "\0" in password:
+            return "a password cannot hold a NUL character", "leave it out"
+        if len(_normal(password)) < shortest:
+            return "this password is too short", f"use at least {shortest} characters; a few words are easy to remember"
+        if len(password) > longest:
+            return "this password is too long", f"use at most {longest} characters"
+        plain = folded(password)
+        if len(set(plain)) < 4:
+            return "this password is too easy to guess", "use more different characters"
+        if user is not None and plain in {folded(user.username), folded(user.email or ""), folded(user.name)}:
+            return "this password is too easy to guess", "do not use your own name or address"
+        return None
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        """Do `work` in a thread, at most `at_once` together; more than `waiting` behind them are turned away."""
+        if self._waiting >= self.settings.waiting:
+            raise Overloaded("too many sign-ins at this moment")
+        self._waiting += 1
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        finally:
+            self._waiting -= 1
+
+
+async def set_password(
+    session: Session, passwords: Passwords, user: User, password: str, *, actor: str, now: datetime
+) -> None:
+    """Give a user a password. Raises `Invalid`. Hash before opening the session where waiting for it matters."""
+    passwords.check(password, user=user)
+    await store_password(session, user.id, await passwords.hash(password), actor=actor, now=now)
+
+
+async def store_password(session: Session, user_id: str, encoded: str, *, actor: str, now: datetime) -> None:
+    """Give a user a password that `Passwords.hash` has hashed already."""
+    await write_password(session, user_id, encoded, now=now)
+    await record(session, "password.set", actor=actor, subject=user_id, now=now)
+
+
+async def verify_password(database: Database, passwords: Passwords, user_id: str | None, password: str) -> bool:
+    """Whether this is the user's password; a hash with old parameters is renewed. None is as slow as a wrong one."""
+    encoded = None
+    if user_id is not None:
+        async with database.read() as session:
+            encoded = await read_password(session, user_id)
+    if not await passwords.matches(password, encoded) or user_id is None or encoded is None:
+        return False
+    if passwords.is_outdated(encoded):
+        renewed = await passwords.hash(password)
+        async with database.write() as session:
+            await swap_hash(session, user_id, old=encoded, new=renewed)
+    return True
+
+
+def _normal(password: str) -> str:
+    """Normal form C (RFC 8265 §4.2.2), so that a password typed on another keyboard is the same password."""
+    return unicodedata.normalize("NFC", password)

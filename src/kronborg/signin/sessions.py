@@ -1,0 +1,90 @@
+"""Server-side sessions: begin, recognise, end. The cookie holds 256 random bits; the database their keyed digest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kronborg.core.crypto import Vault
+from kronborg.core.db import Database, Session
+from kronborg.core.errors import NotFound
+from kronborg.core.events import record
+from kronborg.core.ids import new_id, random_token
+from kronborg.signin.model import BrowserSession, Origin, Visit
+from kronborg.signin.store import (
+    delete_expired_sessions,
+    delete_session,
+    delete_sessions_of,
+    find_visit,
+    insert_session,
+    touch_session,
+)
+
+SEEN_AT_MOST_EVERY = timedelta(minutes=1)
+MAX_USER_AGENT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A new session, and the secret for the browser's cookie, which nobody will see again."""
+
+    session: BrowserSession
+    secret: str
+
+
+async def begin_session(
+    session: Session,
+    vault: Vault,
+    user_id: str,
+    *,
+    amr: tuple[str, ...],
+    origin: Origin,
+    lifetime: timedelta,
+    now: datetime,
+) -> Begun:
+    """Begin a session with a new id and a new secret: what a browser held before signing in is worth nothing after."""
+    secret = random_token()
+    agent = "".join(c for c in origin.user_agent if c.isprintable())[:MAX_USER_AGENT]
+    row = BrowserSession(new_id(), user_id, amr, now, now, now + lifetime, agent, origin.address[:64])
+    await insert_session(session, row, _digest(vault, secret))
+    await record(session, "session.begun", actor=user_id, subject=user_id, now=now, detail={"sid": row.id})
+    return Begun(row, secret)
+
+
+async def recognise(database: Database, vault: Vault, secret: str, *, idle: timedelta, now: datetime) -> Visit | None:
+    """Who is signed in by this cookie; None when the session is over, ended, or its user disabled."""
+    found = await find_visit(database, _digest(vault, secret), now=now, idle=idle)
+    if found is None:
+        return None
+    visit, last_seen = found
+    if now - last_seen >= SEEN_AT_MOST_EVERY:
+        async with database.write() as session:
+            await touch_session(session, visit.session_id, now=now, unless_since=now - SEEN_AT_MOST_EVERY)
+    return visit
+
+
+async def end_session(session: Session, session_id: str, *, user_id: str, actor: str, now: datetime) -> None:
+    """End one session of a user. Raises `NotFound` when it is somebody else's or over."""
+    if not await delete_session(session, session_id, user_id=user_id):
+        raise NotFound("there is no such session")
+    await record(session, "session.ended", actor=actor, subject=user_id, now=now, detail={"sid": session_id})
+
+
+async def end_all_sessions(
+    session: Session, user_id: str, *, but: str | None = None, actor: str, now: datetime
+) -> Sequence[str]:
+    """End every session of a user except `but`; the ids of those that ended."""
+    ended = await delete_sessions_of(session, user_id, but=but)
+    for session_id in ended:
+        await record(session, "session.ended", actor=actor, subject=user_id, now=now, detail={"sid": session_id})
+    return ended
+
+
+async def purge_sessions(session: Session, *, idle: timedelta, now: datetime) -> int:
+    """Forget sessions that are over; how many. For the worker, every few minutes."""
+    return await delete_expired_sessions(session, now=now, idle=idle)
+
+
+def _digest(vault: Vault, secret: str) -> bytes:
+    return vault.digest(secret, context="signin.session")
