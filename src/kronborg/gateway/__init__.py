@@ -1,0 +1,1 @@
+"""The gateway: what is protected, how it is published, and how Envoy is told."""

@@ -1,0 +1,214 @@
+"""Delivery: the latest snapshot reaches the proxy whole, or not at all.
+
+A configuration is first shown to `envoy --mode validate`; then its files are renamed into place, services
+before routes before the listener, and the proxy is asked after each whether it took it. If it refuses one,
+the last good files come back and the refusal is recorded with Envoy's own reason. Envoy reads files and asks
+nobody, so it starts and serves without the control process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import orjson
+
+from kronborg.core.db import Database
+from kronborg.core.log import get_logger
+from kronborg.gateway.envoy import admin
+from kronborg.gateway.envoy.process import objection
+from kronborg.gateway.envoy.proxy import Proxy
+from kronborg.gateway.envoy.resource import discovery
+from kronborg.gateway.envoy.translate import Files, translate
+from kronborg.gateway.exchange import keep_secret
+from kronborg.gateway.model import Delivery, Snapshot
+from kronborg.gateway.store import latest_published, latest_version, record_delivery
+
+log = get_logger("kronborg.gateway.deliver")
+
+Kind = Literal["cds", "rds", "lds"]
+Keys = Callable[[], Awaitable[str]]
+"""The issuer's public JWKS as JSON text; equal keys give equal text."""
+
+POLL_SECONDS = 0.2
+_PATIENCE_SECONDS = 10.0
+_ASK_AGAIN_SECONDS = 0.01
+
+
+class Refused(Exception):
+    """The proxy did not take a file; the message is its reason."""
+
+
+async def put(snapshot: Snapshot, keys: str, proxy: Proxy) -> Delivery:
+    """Bring the proxy to `snapshot`. Raises `admin.ProxyAway` when nobody can say whether it took it.
+
+    In that case the files are in place all the same, validated, and the proxy starts from them.
+    """
+    files = await asyncio.to_thread(translate, snapshot, keys, proxy)
+    reason = await place(files, proxy)
+    if reason is not None:
+        return Delivery(proxy.name, snapshot.version, "rejected", reason)
+    return Delivery(proxy.name, snapshot.version, "acked")
+
+
+async def place(files: Files, proxy: Proxy) -> str | None:
+    """Put `files` into the proxy's folder and into the proxy; its reason when it refuses."""
+    wanted: dict[Kind, bytes] = {"cds": files.cds, "rds": files.rds, "lds": files.lds}
+    before = {kind: _read(proxy, kind) for kind in wanted}
+    if before != wanted:
+        reason = await objection(files.trial, _scratch(proxy))
+        if reason is not None:
+            return reason
+    _replace(proxy, proxy.bootstrap.name, files.bootstrap)
+    away: admin.ProxyAway | None = None
+    for kind, content in _steps(before["cds"], wanted):
+        try:
+            await _step(proxy, kind, content)
+        except admin.ProxyAway as gone:
+            away = gone
+        except Refused as refused:
+            for other, good in before.items():
+                if good is not None:
+                    _replace(proxy, f"{other}.json", good)
+            return str(refused)
+    if away is not None:
+        raise away
+    return None
+
+
+def make_folder(proxy: Proxy) -> str:
+    """The private folder of the proxy, with the exchange secret, which is returned."""
+    proxy.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    proxy.admin.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    standing = proxy.admin.parent.stat()
+    if standing.st_uid != os.getuid():
+        raise PermissionError("the folder of the admin socket belongs to someone else")
+    return keep_secret(proxy.secret)
+
+
+async def prepare(snapshot: Snapshot, keys: str, proxy: Proxy) -> None:
+    """Write everything Envoy needs to start, before it or the control process runs.
+
+    Raises `Refused` when Envoy would not take it; files from before then stay as they are.
+    """
+    make_folder(proxy)
+    files = await asyncio.to_thread(translate, snapshot, keys, proxy)
+    reason = await objection(files.trial, _scratch(proxy))
+    if reason is not None:
+        raise Refused(reason)
+    contents = (("cds.json", files.cds), ("rds.json", files.rds), ("lds.json", files.lds))
+    for name, content in (*contents, (proxy.bootstrap.name, files.bootstrap)):
+        _replace(proxy, name, content)
+
+
+@dataclass(slots=True)
+class Deliverer:
+    """Watches the newest version and the signing keys, and keeps one proxy up to date."""
+
+    database: Database
+    proxy: Proxy
+    keys: Keys
+    empty: Snapshot
+    clock: Callable[[], datetime]
+    current: Delivery | None = field(default=None, init=False)
+    _settled: tuple[int, str] | None = field(default=None, init=False)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until `stop` is set. A failing database or an absent proxy is met by trying again."""
+        while not stop.is_set():
+            try:
+                await self.turn()
+            except admin.ProxyAway:
+                log.debug("proxy_away", proxy=self.proxy.name)
+            except Exception:  # the edge of a process: the next turn tries again
+                log.exception("delivery_failed", proxy=self.proxy.name)
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+
+    async def turn(self) -> Delivery | None:
+        """Deliver once if anything changed; what the proxy said, or None when nothing was to do."""
+        keys = await self.keys()
+        seen = (await latest_version(self.database), keys)
+        if seen == self._settled:
+            return None
+        async with self.database.read() as session:
+            published = await latest_published(session)
+        snapshot = self.empty if published is None else published.snapshot
+        said = await put(snapshot, keys, self.proxy)
+        if snapshot.version > 0:
+            async with self.database.write() as session:
+                await record_delivery(session, said, now=self.clock())
+        self.current = said
+        self._settled = (snapshot.version, keys)
+        log.info("delivered", proxy=said.proxy, version=said.version, status=said.status, reason=said.reason)
+        return said
+
+
+def _steps(before: bytes | None, wanted: dict[Kind, bytes]) -> list[tuple[Kind, bytes]]:
+    """Files in the order Envoy should see them: a service goes only after the last route to it went."""
+    steps: list[tuple[Kind, bytes]] = [("cds", wanted["cds"]), ("rds", wanted["rds"]), ("lds", wanted["lds"])]
+    kept = {cluster["name"] for cluster in orjson.loads(wanted["cds"])["resources"]}
+    old = orjson.loads(before)["resources"] if before is not None else []
+    leaving = [cluster for cluster in old if cluster["name"] not in kept]
+    if not leaving:
+        return steps
+    both = discovery([*orjson.loads(wanted["cds"])["resources"], *leaving])
+    return [("cds", both), *steps[1:], ("cds", wanted["cds"])]
+
+
+async def _step(proxy: Proxy, kind: Kind, content: bytes) -> None:
+    """One file, and the proxy's word on it. Raises `Refused`, `admin.ProxyAway`."""
+    version = orjson.loads(content)["version_info"]
+    try:
+        before = (await admin.standing(proxy.admin))[kind]
+    except admin.ProxyAway:
+        _replace(proxy, f"{kind}.json", content)
+        raise
+    if before.version == version and _read(proxy, kind) == content:
+        return
+    _replace(proxy, f"{kind}.json", content)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _PATIENCE_SECONDS
+    while loop.time() < deadline:
+        now = (await admin.standing(proxy.admin))[kind]
+        if now.version == version:
+            return
+        if now.rejected > before.rejected:
+            raise Refused("; ".join(await admin.objections(proxy.admin)) or "the proxy gave no reason")
+        await asyncio.sleep(_ASK_AGAIN_SECONDS)
+    raise Refused("the proxy did not take the update in time")
+
+
+def _read(proxy: Proxy, kind: Kind) -> bytes | None:
+    try:
+        return (proxy.folder / f"{kind}.json").read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _scratch(proxy: Proxy) -> Path:
+    return proxy.folder / "scratch"
+
+
+def _replace(proxy: Proxy, name: str, content: bytes) -> None:
+    """A file, whole or not at all, private; nothing happens when it is as wanted already."""
+    target = proxy.folder / name
+    if target.exists() and target.read_bytes() == content:
+        return
+    scratch = _scratch(proxy)
+    scratch.mkdir(mode=0o700, exist_ok=True)
+    fresh = scratch / name
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(target)

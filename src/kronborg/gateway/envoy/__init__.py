@@ -1,0 +1,1 @@
+"""The translation of a snapshot into Envoy's files: pure functions, equal input gives equal bytes."""

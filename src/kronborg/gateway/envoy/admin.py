@@ -1,0 +1,107 @@
+"""Questions to Envoy's admin socket: which versions it runs, what it refused and why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from kronborg.gateway.envoy.listener import ROUTES
+
+_PREFIXES = {
+    "cds": "cluster_manager.cds.",
+    "rds": f"http.gateway.rds.{ROUTES}.",
+    "lds": "listener_manager.lds.",
+}
+_SECONDS = 5
+
+
+class ProxyAway(Exception):
+    """The proxy's admin socket does not answer: it is not running, or starting, or stopping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """For one kind of file: the version in use, and how many updates were refused so far."""
+
+    version: str
+    rejected: int
+
+
+async def standing(admin: Path) -> Mapping[str, Standing]:
+    """The proxy's standing for `cds`, `rds` and `lds`. Raises `ProxyAway`."""
+    body = await _get(admin, "/stats?filter=(version_text|update_rejected)$")
+    found: dict[str, str] = {}
+    for line in body.decode(errors="replace").splitlines():
+        name, _, value = line.partition(": ")
+        found[name] = value.strip('"')
+    return {
+        kind: Standing(
+            version=found.get(f"{prefix}version_text", ""),
+            rejected=int(found.get(f"{prefix}update_rejected", "0")),
+        )
+        for kind, prefix in _PREFIXES.items()
+    }
+
+
+async def is_ready(admin: Path) -> bool:
+    """Whether the proxy is up and serves."""
+    try:
+        return (await _get(admin, "/ready")).strip() == b"LIVE"
+    except ProxyAway:
+        return False
+
+
+async def objections(admin: Path) -> tuple[str, ...]:
+    """Envoy's own reasons for the updates it refused last."""
+    dump = orjson.loads(await _get(admin, "/config_dump"))
+    found: list[str] = []
+    _collect(dump, found)
+    return tuple(found)
+
+
+def _collect(value: object, found: list[str]) -> None:
+    if isinstance(value, dict):
+        state = value.get("error_state")
+        if isinstance(state, dict) and isinstance(state.get("details"), str):
+            found.append(state["details"])
+        for part in value.values():
+            _collect(part, found)
+    elif isinstance(value, list):
+        for part in value:
+            _collect(part, found)
+
+
+async def _get(admin: Path, target: str) -> bytes:
+    """The body of a GET over the socket. HTTP/1.0, so that it ends with the connection."""
+    try:
+        async with asyncio.timeout(_SECONDS):
+            reader, writer = await asyncio.open_unix_connection(str(admin))
+            try:
+                writer.write(f"GET {target} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n".encode())
+                await writer.drain()
+                answer = await reader.read(-1)
+            finally:
+                writer.close()
+    except (OSError, TimeoutError) as failure:
+        raise ProxyAway("the admin socket does not answer") from failure
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if b"transfer-encoding: chunked" in head.lower():
+        body = _joined(body)
+    return body
+
+
+def _joined(chunks: bytes) -> bytes:
+    """The content of a chunked body."""
+    content = b""
+    while chunks:
+        size, _, rest = chunks.partition(b"\r\n")
+        length = int(size or b"0", 16)
+        if length == 0:
+            break
+        content += rest[:length]
+        chunks = rest[length + 2 :]
+    return content

@@ -1,0 +1,88 @@
+"""What Envoy is started with: where its files are, its admin socket, and what it may use at most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.envoy.clusters import exchange_cluster
+from kronborg.gateway.envoy.proxy import Proxy
+from kronborg.gateway.envoy.resource import typed
+from kronborg.gateway.model import Limits
+
+_MEGABYTE = 1024 * 1024
+_ADMIN_MODE = 0o600
+_REGEX_SIZE = 4000
+# Only what delivery and the operator read; a counter nobody reads costs all the same.
+_KEPT = ("cluster_manager.", "http.gateway.", "listener_manager.", "server.", "overload.")
+
+
+def bootstrap(limits: Limits, proxy: Proxy) -> JsonObject:
+    """The bootstrap in service: listeners and services come from files."""
+    return {
+        **_base(limits, proxy),
+        "admin": {"address": {"pipe": {"path": str(proxy.admin), "mode": _ADMIN_MODE}}},
+        "dynamic_resources": {"cds_config": _file(proxy, "cds"), "lds_config": _file(proxy, "lds")},
+        "static_resources": {"clusters": [exchange_cluster(proxy)]},
+    }
+
+
+def trial(limits: Limits, proxy: Proxy, listener: JsonObject, clusters: Sequence[JsonObject]) -> JsonObject:
+    """The same with everything inside, for `envoy --mode validate`."""
+    plain = [{key: part for key, part in cluster.items() if key != "@type"} for cluster in clusters]
+    return {
+        **_base(limits, proxy),
+        "static_resources": {"listeners": [listener], "clusters": [exchange_cluster(proxy), *plain]},
+    }
+
+
+def _base(limits: Limits, proxy: Proxy) -> dict[str, JsonValue]:
+    return {
+        "node": {"id": proxy.name, "cluster": "kronborg-gateway"},
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"prefix": prefix} for prefix in _KEPT]}}},
+        "overload_manager": _overload(limits),
+        # Envoy refuses larger regular expressions than this; the one of `hygiene` is larger than its default.
+        "layered_runtime": {
+            "layers": [{"name": "static", "static_layer": {"re2.max_program_size.error_level": _REGEX_SIZE}}]
+        },
+    }
+
+
+def _file(proxy: Proxy, kind: str) -> JsonObject:
+    folder = str(proxy.folder)
+    return {
+        "resource_api_version": "V3",
+        "path_config_source": {"path": f"{folder}/{kind}.json", "watched_directory": {"path": folder}},
+    }
+
+
+def _overload(limits: Limits) -> JsonObject:
+    heap = "envoy.resource_monitors.fixed_heap"
+    connections = "envoy.resource_monitors.global_downstream_max_connections"
+    return {
+        "refresh_interval": "0.25s",
+        "resource_monitors": [
+            {
+                "name": heap,
+                "typed_config": typed(
+                    "envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig",
+                    max_heap_size_bytes=limits.heap_megabytes * _MEGABYTE,
+                ),
+            },
+            {
+                "name": connections,
+                "typed_config": typed(
+                    "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                    max_active_downstream_connections=limits.connections,
+                ),
+            },
+        ],
+        "actions": [
+            _action("envoy.overload_actions.shrink_heap", heap, 0.9),
+            _action("envoy.overload_actions.stop_accepting_requests", heap, 0.95),
+        ],
+    }
+
+
+def _action(name: str, resource: str, value: float) -> JsonObject:
+    return {"name": name, "triggers": [{"name": resource, "threshold": {"value": value}}]}

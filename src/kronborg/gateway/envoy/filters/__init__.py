@@ -1,0 +1,1 @@
+"""One file per HTTP filter: what it is in the listener, and what a route says to it."""

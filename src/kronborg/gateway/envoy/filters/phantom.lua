@@ -1,0 +1,108 @@
+-- Exchanges a reference token for a short-lived JWT, once, and remembers it (one memory per worker).
+-- An error here would let the request through, so everything runs in pcall and ends in 503 otherwise.
+
+local CLUSTER = @CLUSTER@
+local SECRET_FILE = @SECRET_FILE@
+local PER_GENERATION = 8192      -- remembered tokens: two generations of this many
+local REFUSED_SECONDS = 5        -- how long a "no" is remembered
+local LONGEST_SECONDS = 60       -- no JWT is used longer, whatever the exchange says
+local LONGEST_TOKEN = 128
+local TIMEOUT_MS = 2000
+local MISSES_PER_SECOND = 200    -- exchanges a worker asks for; beyond it sheds
+local FORM = "^[Bb]earer (kro_at_[%w_-]+)$"
+
+local young, old, count = {}, {}, 0
+local window, misses = 0, 0
+
+local function recall(token, now)
+  local entry = young[token] or old[token]
+  if entry ~= nil and entry.until_ > now then
+    return entry
+  end
+  return nil
+end
+
+local function remember(token, entry)
+  if count >= PER_GENERATION then
+    old, young, count = young, {}, 0
+  end
+  if young[token] == nil then
+    count = count + 1
+  end
+  young[token] = entry
+end
+
+local function secret()
+  local file = assert(io.open(SECRET_FILE, "r"))
+  local text = file:read("*l")
+  file:close()
+  assert(text ~= nil and #text >= 32)
+  return text
+end
+
+local function admitted(now)
+  if window ~= now then
+    window, misses = now, 0
+  end
+  misses = misses + 1
+  return misses <= MISSES_PER_SECOND
+end
+
+local function refuse(handle, status)
+  handle:respond({ [":status"] = status }, "")
+end
+
+-- The exchange answers 200 with the JWT and its lifetime, or 404: there is no such active token.
+local function ask(handle, token, now)
+  if not admitted(now) then
+    return nil
+  end
+  local headers, body = handle:httpCall(CLUSTER, {
+    [":method"] = "POST",
+    [":path"] = "/exchange",
+    [":authority"] = "exchange",
+    ["x-kronborg-exchange"] = secret(),
+    ["content-type"] = "text/plain",
+  }, token, TIMEOUT_MS)
+  local status = headers[":status"]
+  if status == "404" then
+    return { until_ = now + REFUSED_SECONDS }
+  end
+  local lifetime = tonumber(headers["x-kronborg-lifetime"])
+  if status ~= "200" or lifetime == nil or body == nil or #body < 20 then
+    return nil
+  end
+  return { jwt = "Bearer " .. body, until_ = now + math.min(lifetime, LONGEST_SECONDS) }
+end
+
+local function exchange(handle)
+  local value = handle:headers():get("authorization")
+  local token = value ~= nil and #value <= LONGEST_TOKEN and value:match(FORM) or nil
+  if token == nil then
+    return "401"
+  end
+  local now = os.time()
+  local entry = recall(token, now)
+  if entry == nil then
+    entry = ask(handle, token, now)
+    if entry == nil then
+      return "503"
+    end
+    remember(token, entry)
+  end
+  if entry.jwt == nil then
+    return "401"
+  end
+  -- Fetched anew: the handle from before the call is dead.
+  handle:headers():replace("authorization", entry.jwt)
+  return nil
+end
+
+function envoy_on_request(handle)
+  local fine, status = pcall(exchange, handle)
+  if not fine then
+    refuse(handle, "503")
+  elseif status ~= nil then
+    refuse(handle, status)
+  end
+end

@@ -1,0 +1,60 @@
+"""Which request headers may come in from outside, and which are taken away before anything reads them.
+
+Of names that begin with `x-` only a short list passes; names with a dot, and names that services or other
+proxies are known to trust as an identity, never do. Underscores are refused by the listener. What a service
+may trust afterwards was written by the gateway itself: `x-request-id`, `x-forwarded-*`, `x-kronborg-*`.
+"""
+
+from __future__ import annotations
+
+from kronborg.core.json import JsonObject
+from kronborg.gateway.envoy.resource import typed
+
+PASSED = ("x-csrf-token", "x-idempotency-key", "x-requested-with")
+"""The only `x-` headers that pass from outside."""
+
+_FAMILIES = (
+    r"(?:auth|authenticated|client|consumer|email|forwarded|group|groups|id|identity|jwt|kronborg|principal"
+    r"|proxy|real|remote|role|roles|scope|scopes|ssl|sub|subject|tenant|token|true|username|userid)(?:-.*)?"
+)
+_USERS = r"user(?:-(?:email|group|groups|id|ip|name|principal|role|roles|scope|scopes))?"
+_OTHERS = r"cf-connecting-ip|fastly-client-ip|base-url|request-uri|http-.*|original-.*|rewrite-.*"
+
+
+def all_but(names: tuple[str, ...]) -> str:
+    """A regular expression for every non-empty string that is none of `names`, without look-ahead (RE2)."""
+    firsts = sorted({name[0] for name in names if name})
+    branches = [f"[^{''.join(_in_class(first) for first in firsts)}].*" if firsts else ".+"]
+    for first in firsts:
+        rests = tuple(name[1:] for name in names if name[:1] == first)
+        rest = all_but(rests)
+        branches.append(_literal(first) + (f"(?:{rest})" if "" in rests else f"(?:{rest})?"))
+    return "|".join(branches)
+
+
+def _in_class(character: str) -> str:
+    return "\\" + character if character in "\\^]-" else character
+
+
+def _literal(character: str) -> str:
+    return character if character.isalnum() or character == "-" else "\\" + character
+
+
+def unwanted() -> str:
+    """The regular expression of the header names that are taken away."""
+    rest = all_but(tuple(name.removeprefix("x-") for name in PASSED))
+    return rf"x-(?:{rest})?|x|.*\..*|{_FAMILIES}|{_USERS}|{_OTHERS}"
+
+
+def stripping() -> JsonObject:
+    """The extension that strips a request before routing, filters and Envoy's own headers."""
+    removal: JsonObject = {
+        "remove_on_match": {"key_matcher": {"safe_regex": {"regex": unwanted()}}},
+    }
+    return {
+        "name": "hygiene",
+        "typed_config": typed(
+            "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+            mutations=[removal],
+        ),
+    }

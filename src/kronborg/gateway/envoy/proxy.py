@@ -1,0 +1,45 @@
+"""Where one Envoy listens, keeps its files and finds the exchange: a deployment's part of the translation."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+_LONGEST_SOCKET_PATH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """One Envoy. `folder` holds its files; the exchange is the control process's loopback endpoint."""
+
+    folder: Path
+    name: str = "gateway-1"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    exchange_host: str = "127.0.0.1"
+    exchange_port: int = 8082
+
+    @property
+    def bootstrap(self) -> Path:
+        """The file Envoy is started with."""
+        return self.folder / "bootstrap.json"
+
+    @property
+    def secret(self) -> Path:
+        """The file (0600) with the secret that Envoy shows the exchange."""
+        return self.folder / "exchange.secret"
+
+    @property
+    def admin(self) -> Path:
+        """Envoy's admin socket (0600).
+
+        A Unix socket's path is at most 107 bytes, so a deep data folder gets a socket in a private folder
+        under the system's temporary one, named by the data folder's hash.
+        """
+        inside = self.folder / "admin.sock"
+        if len(str(inside)) <= _LONGEST_SOCKET_PATH:
+            return inside
+        mark = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"kronborg-{mark}" / "admin.sock"

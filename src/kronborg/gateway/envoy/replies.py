@@ -1,0 +1,124 @@
+"""The answers the gateway gives itself: RFC 9457 problems with RFC 6750 challenges, and no word on why.
+
+A mapper is picked by what stopped the request (Envoy's `response.code_details`) or by the status. The first
+that fits wins; the last resort still says nothing but the status.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from kronborg.core.json import JsonObject
+from kronborg.gateway.envoy.resource import typed
+
+REALM = "kronborg"
+"""The protection space named in every challenge (RFC 9110 section 11.5)."""
+
+INVALID_TOKEN = "invalid_token"  # noqa: S105
+MISSING_ROLE = "missing_role"
+MISSING_SCOPE = "missing_scope"
+"""Names of refusing policies; Envoy repeats them in `response.code_details`, where mappers find them."""
+
+_DETAILS = {
+    400: "The request is malformed.",
+    401: "A valid access token is required.",
+    403: "The access token does not allow this.",
+    404: "There is nothing here.",
+    405: "The method is not allowed here.",
+    408: "The request took too long to arrive.",
+    413: "The request body is too large.",
+    421: "This host is not served here.",
+    426: "Another protocol version is required.",
+    429: "Too many requests; try again later.",
+    431: "The request headers are too large.",
+    500: "The request could not be served.",
+    502: "The service gave no valid answer.",
+    503: "The service is not available right now; try again later.",
+    504: "The service did not answer in time.",
+}
+_TYPES = {
+    429: "https://iana.org/assignments/http-problem-types#quota-exceeded",
+    503: "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
+}
+_AS_IT_IS: JsonObject = {"inline_string": "%LOCAL_REPLY_BODY%"}
+_TITLES = {413: "Content Too Large"}
+
+
+def reply_config() -> JsonObject:
+    """The `local_reply_config` of the listener."""
+    # RFC 6750 section 3.1: a request without any token gets a challenge without an error code.
+    silent = f'Bearer realm="{REALM}"'
+    broken = f'{silent}, error="invalid_token"'
+    # RFC 6750 section 3: the scope that would do, told by the route that refused.
+    short = f'{silent}, error="insufficient_scope", scope="%METADATA(ROUTE:kronborg:scope)%"'
+    unfit = f'{silent}, error="insufficient_scope"'
+    mappers = [
+        _mapper(_because("jwt_authn_access_denied{Jwt_is_missing}"), 401, silent),
+        _mapper(_because("jwt_authn_access_denied"), 401, broken),
+        _mapper(_because(f"[{INVALID_TOKEN}]"), 401, broken),
+        _mapper(_because(f"[{MISSING_SCOPE}]"), 403, short),
+        _mapper(_because(f"[{MISSING_ROLE}]"), 403, unfit),
+        _mapper(_because("rbac_access_denied"), 403, None),
+        _mapper(_status(401), 401, broken),
+        *(_mapper(_status(status), status, None) for status in _DETAILS if status != 401),
+        {"filter": _status(200), "body_format_override": {"text_format_source": _AS_IT_IS}},
+    ]
+    return {
+        "mappers": mappers,
+        "body_format": _body("%RESPONSE_CODE%", "Refused", "The request could not be served."),
+    }
+
+
+def _mapper(condition: JsonObject, status: int, challenge: str | None) -> JsonObject:
+    mapper: dict[str, JsonObject | int | list[JsonObject]] = {
+        "filter": condition,
+        "status_code": status,
+        "body_format_override": _body(str(status), _title(status), _DETAILS[status], _TYPES.get(status)),
+    }
+    if challenge is not None:
+        mapper["headers_to_add"] = [_header("www-authenticate", challenge)]
+    elif status == 503:
+        mapper["headers_to_add"] = [_header("retry-after", "1")]
+    return mapper
+
+
+def _header(key: str, value: str) -> JsonObject:
+    return {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD", "header": {"key": key, "value": value}}
+
+
+def _title(status: int) -> str:
+    return _TITLES.get(status) or HTTPStatus(status).phrase
+
+
+def _body(status: str, title: str, detail: str, kind: str | None = None) -> JsonObject:
+    return {
+        "content_type": "application/problem+json",
+        "json_format": {
+            "type": kind or "about:blank",
+            "title": title,
+            "status": int(status) if status.isdigit() else status,
+            "detail": detail,
+            "request_id": "%REQ(X-REQUEST-ID)%",
+        },
+    }
+
+
+def _because(details: str) -> JsonObject:
+    """Answers whose code details contain `details`."""
+    return {
+        "extension_filter": {
+            "name": "details",
+            "typed_config": typed(
+                "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                expression=f"response.code_details.contains('{details}')",
+            ),
+        }
+    }
+
+
+def _status(status: int) -> JsonObject:
+    return {
+        "status_code_filter": {
+            "comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": f"reply.{status}"}}
+        }
+    }

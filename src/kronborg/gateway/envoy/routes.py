@@ -1,0 +1,165 @@
+"""Routes: the most specific path decides, a method it does not take is 405, and the end is 404.
+
+A request whose method fits no route of the deciding path never falls through to a shorter one, which might
+ask for less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.envoy.clusters import cluster_name
+from kronborg.gateway.envoy.filters import access, body, cors, jwt, phantom, spike_arrest
+from kronborg.gateway.envoy.listener import ROUTES
+from kronborg.gateway.envoy.resource import seconds, typed
+from kronborg.gateway.model import HEALTH, METHODS, Limits, Path, Route, Snapshot
+
+# ";" and "\\", plain or encoded, encoded control characters, and what a second decoding would turn into
+# a dot, slash, backslash or semicolon. Encoded slashes are refused before routing.
+_TWISTED = r"(?i).*(?:[;\\]|%(?:3b|5c|7f|[01][0-9a-f]|25(?:2e|2f|3b|5c))).*"
+_RETRY = "connect-failure,refused-stream,reset-before-request"
+_OFF = typed("envoy.config.route.v3.FilterConfig", disabled=True)
+_OPEN: dict[str, JsonObject] = {phantom.NAME: _OFF, jwt.NAME: _OFF, access.NAME: _OFF}
+
+
+def route_table(snapshot: Snapshot) -> JsonObject:
+    """The RouteConfiguration: one virtual host for all names with the same routes, and a closed rest."""
+    by_routes: dict[tuple[Route, ...], list[str]] = {}
+    for host in sorted({*snapshot.hosts, *(route.host for route in snapshot.routes if route.host)}):
+        general = host in snapshot.hosts
+        served = tuple(route for route in snapshot.routes if route.host == host or (route.host is None and general))
+        by_routes.setdefault(served, []).append(host)
+    hosts: list[JsonObject] = [
+        {
+            "name": hosts[0],
+            "domains": [f"[{host}]" if ":" in host else host for host in hosts],
+            "routes": [*_refusals(), *_ordered(served, snapshot.limits), _answer({"prefix": "/"}, 404)],
+        }
+        for served, hosts in by_routes.items()
+    ]
+    # Without this an unknown or a doubled Host would meet the filters instead of a plain answer.
+    hosts.append({"name": "elsewhere", "domains": ["*"], "routes": [_health(), _answer({"prefix": "/"}, 421)]})
+    return {
+        "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+        "name": ROUTES,
+        "ignore_port_in_host_matching": True,
+        "virtual_hosts": hosts,
+    }
+
+
+def _health() -> JsonObject:
+    """The gateway's own `/healthz`, whatever the host: it says that this proxy serves, and nothing more."""
+    return {
+        "match": {"path": HEALTH, "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]},
+        "direct_response": {"status": 200, "body": {"inline_string": "ok\n"}},
+        "typed_per_filter_config": {**_OPEN, body.NAME: _OFF},
+    }
+
+
+def _refusals() -> list[JsonObject]:
+    odd_method: JsonObject = {
+        "name": ":method",
+        "string_match": {"safe_regex": {"regex": "|".join(METHODS)}},
+        "invert_match": True,
+    }
+    return [
+        _health(),
+        _answer({"prefix": "/", "headers": [odd_method]}, 405, allow=METHODS),
+        _answer({"safe_regex": {"regex": _TWISTED}}, 400),
+    ]
+
+
+def _rank(route: Route) -> tuple[int, int, str]:
+    """Exact paths first, then the longest prefix."""
+    value = _stem(route.path)
+    return (0 if route.path.kind == "exact" else 1, -len(value), value)
+
+
+def _stem(path: Path) -> str:
+    return path.value if path.kind == "exact" else path.value.rstrip("/")
+
+
+def _ordered(routes: Iterable[Route], limits: Limits) -> list[JsonObject]:
+    entries: list[JsonObject] = []
+    for _, group in groupby(sorted(routes, key=lambda route: (_rank(route), route.name)), key=_rank):
+        same_path = list(group)
+        path = _path(same_path[0].path)
+        entries += [_preflight(path, route) for route in same_path if route.cors_origins]
+        entries += [_entry(path, route, limits) for route in same_path]
+        if all(route.methods for route in same_path):
+            taken = {method for route in same_path for method in route.methods}
+            entries.append(_answer(path, 405, allow=[method for method in METHODS if method in taken]))
+    return entries
+
+
+def _path(path: Path) -> JsonObject:
+    stem = _stem(path)
+    if path.kind == "exact":
+        return {"path": stem}
+    return {"path_separated_prefix": stem} if stem else {"prefix": "/"}
+
+
+def _methods(route: Route) -> list[JsonObject]:
+    if not route.methods:
+        return []
+    return [{"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(sorted(route.methods))}}}]
+
+
+def _entry(path: JsonObject, route: Route, limits: Limits) -> JsonObject:
+    removed = [] if route.cookies else ["cookie"]
+    if route.public:
+        # Nobody verified it here, so nobody behind should take it for verified.
+        removed.append("authorization")
+    return {
+        "name": route.name,
+        "match": {**path, "headers": _methods(route)} if route.methods else path,
+        "metadata": {"filter_metadata": {"kronborg": {"scope": " ".join(sorted(route.scopes))}}},
+        "route": {
+            "cluster": cluster_name(route.service),
+            "timeout": seconds(route.timeout),
+            "retry_policy": {"retry_on": _RETRY, "num_retries": 1},
+        },
+        "request_headers_to_remove": removed,
+        "typed_per_filter_config": _filter_configs(route, limits),
+    }
+
+
+def _filter_configs(route: Route, limits: Limits) -> JsonObject:
+    """What each filter is told on this route; on a public one, the filters that ask for a token are off."""
+    configs: dict[str, JsonValue] = {body.NAME: body.route_config(route)}
+    if route.public:
+        configs |= _OPEN
+    else:
+        configs[jwt.NAME] = jwt.route_config(route)
+        configs[access.NAME] = access.route_config(route)
+    arrest = spike_arrest.route_config(route, limits)
+    if arrest is not None and route.spike_arrest is not None:
+        configs[spike_arrest.name_for(route.spike_arrest)] = arrest
+    origins = cors.route_config(route)
+    if origins is not None:
+        configs[cors.NAME] = origins
+    return configs
+
+
+def _preflight(path: JsonObject, route: Route) -> JsonObject:
+    """Preflights carry no token: the cors filter answers those of named origins, the rest get 403."""
+    answer = _answer({**path, "headers": cors.is_preflight()}, 403)
+    return {
+        **answer,
+        "typed_per_filter_config": {**_OPEN, body.NAME: _OFF, cors.NAME: cors.route_config(route)},
+    }
+
+
+def _answer(match: JsonObject, status: int, *, allow: Sequence[str] = ()) -> JsonObject:
+    """A route that ends here."""
+    entry: dict[str, JsonValue] = {
+        "match": match,
+        "direct_response": {"status": status},
+        "typed_per_filter_config": {**_OPEN, body.NAME: _OFF},
+    }
+    if allow:
+        # RFC 9110 section 15.5.6: a 405 says what would be allowed.
+        entry["response_headers_to_add"] = [{"header": {"key": "allow", "value": ", ".join(allow)}}]
+    return entry

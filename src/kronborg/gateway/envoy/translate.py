@@ -1,0 +1,41 @@
+"""The whole translation: a snapshot, the issuer's keys and a proxy in, the bytes of Envoy's files out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kronborg.gateway.envoy import bootstrap
+from kronborg.gateway.envoy.clusters import clusters
+from kronborg.gateway.envoy.listener import by_rds, inline, listener
+from kronborg.gateway.envoy.proxy import Proxy
+from kronborg.gateway.envoy.resource import discovery, pretty
+from kronborg.gateway.envoy.routes import route_table
+from kronborg.gateway.model import Snapshot
+
+_LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What Envoy reads. `trial` is everything in one file, to be validated before the others are written."""
+
+    bootstrap: bytes
+    cds: bytes
+    rds: bytes
+    lds: bytes
+    trial: bytes
+
+
+def translate(snapshot: Snapshot, keys: str, proxy: Proxy) -> Files:
+    """Pure: equal input, equal bytes. `keys` is the issuer's public JWKS as JSON text."""
+    services = clusters(snapshot)
+    routes = route_table(snapshot)
+    served = listener(snapshot, keys, proxy, by_rds(proxy))
+    tried = listener(snapshot, keys, proxy, inline({k: v for k, v in routes.items() if k != "@type"}))
+    return Files(
+        bootstrap=pretty(bootstrap.bootstrap(snapshot.limits, proxy)),
+        cds=discovery(services),
+        rds=discovery([routes]),
+        lds=discovery([{"@type": _LISTENER, **served}]),
+        trial=pretty(bootstrap.trial(snapshot.limits, proxy, tried, services)),
+    )

@@ -1,0 +1,173 @@
+"""Rows of services, routes, published snapshots and what proxies said to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Column, Integer, Table, Text, delete, desc, insert, select, update
+
+from kronborg.core.db import Database, ReadSession, Session, UtcDateTime, metadata
+from kronborg.gateway.model import Delivery, Route, Service, Snapshot
+from kronborg.gateway.snapshot import decode_route, decode_service, encode, thaw
+
+services_table = Table(
+    "gateway_services",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+routes_table = Table(
+    "gateway_routes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+snapshots_table = Table(
+    "gateway_snapshots",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("content", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+deliveries_table = Table(
+    "gateway_deliveries",
+    metadata,
+    Column("proxy", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+_LATEST_VERSION = "SELECT version FROM gateway_snapshots ORDER BY version DESC LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A stored snapshot with who published it and when."""
+
+    snapshot: Snapshot
+    digest: str
+    author: str
+    created_at: datetime
+
+
+async def list_services(session: ReadSession) -> tuple[Service, ...]:
+    """All services, by name."""
+    rows = await session.execute(select(services_table.c.content).order_by(services_table.c.name))
+    return tuple(decode_service(str(row[0])) for row in rows)
+
+
+async def list_routes(session: ReadSession) -> tuple[Route, ...]:
+    """All routes, by name."""
+    rows = await session.execute(select(routes_table.c.content).order_by(routes_table.c.name))
+    return tuple(decode_route(str(row[0])) for row in rows)
+
+
+async def find_service(session: ReadSession, name: str) -> Service | None:
+    """One service."""
+    content = await session.scalar(select(services_table.c.content).where(services_table.c.name == name))
+    return None if content is None else decode_service(str(content))
+
+
+async def find_route(session: ReadSession, name: str) -> Route | None:
+    """One route."""
+    content = await session.scalar(select(routes_table.c.content).where(routes_table.c.name == name))
+    return None if content is None else decode_route(str(content))
+
+
+async def put_service(session: Session, service: Service, *, now: datetime) -> None:
+    """Create or replace a service by its name."""
+    await _put(session, services_table, service.name, encode(service).decode(), now)
+
+
+async def put_route(session: Session, route: Route, *, now: datetime) -> None:
+    """Create or replace a route by its name."""
+    await _put(session, routes_table, route.name, encode(route).decode(), now)
+
+
+async def delete_service(session: Session, name: str) -> bool:
+    """Whether there was such a service."""
+    return await _drop(session, services_table, name)
+
+
+async def delete_route(session: Session, name: str) -> bool:
+    """Whether there was such a route."""
+    return await _drop(session, routes_table, name)
+
+
+async def add_snapshot(
+    session: Session, *, version: int, content: bytes, digest: str, author: str, now: datetime
+) -> None:
+    """A new version; the primary key decides between two writers."""
+    await session.execute(
+        insert(snapshots_table).values(
+            version=version, content=content.decode(), digest=digest, author=author, created_at=now
+        )
+    )
+
+
+async def latest_published(session: ReadSession) -> Published | None:
+    """The newest snapshot, or None before the first."""
+    table = snapshots_table
+    row = await session.first(select(table).order_by(desc(table.c.version)).limit(1))
+    if row is None:
+        return None
+    version, content, digest, author, created_at = tuple[object, ...](row)
+    if not isinstance(version, int) or not isinstance(created_at, datetime):
+        raise TypeError("a row of gateway_snapshots is not as written")
+    snapshot = thaw(str(content).encode(), version=version)
+    return Published(snapshot, str(digest), str(author), created_at)
+
+
+async def latest_version(database: Database) -> int:
+    """The newest version, 0 before the first; cheap enough to ask several times a second."""
+    row = await database.lookup.first(_LATEST_VERSION)
+    return 0 if row is None else int(str(row[0]))
+
+
+async def record_delivery(session: Session, delivery: Delivery, *, now: datetime) -> None:
+    """What a proxy said last to a version."""
+    table = deliveries_table
+    values = {"status": delivery.status, "reason": delivery.reason, "at": now}
+    known = await session.execute(
+        update(table)
+        .where(table.c.proxy == delivery.proxy, table.c.version == delivery.version)
+        .values(**values)
+        .returning(table.c.version)
+    )
+    if not known:
+        await session.execute(insert(table).values(proxy=delivery.proxy, version=delivery.version, **values))
+
+
+async def list_deliveries(session: ReadSession, *, limit: int = 50) -> Sequence[tuple[Delivery, datetime]]:
+    """What proxies said, newest version first, with when."""
+    table = deliveries_table
+    rows = await session.execute(select(table).order_by(desc(table.c.version), table.c.proxy).limit(limit))
+    found: list[tuple[Delivery, datetime]] = []
+    for row in rows:
+        proxy, version, status, reason, at = tuple[object, ...](row)
+        if not isinstance(version, int) or not isinstance(at, datetime):
+            raise TypeError("a row of gateway_deliveries is not as written")
+        said = Delivery(str(proxy), version, "acked" if status == "acked" else "rejected", str(reason))
+        found.append((said, at))
+    return found
+
+
+async def _put(session: Session, table: Table, name: str, content: str, now: datetime) -> None:
+    changed = await session.execute(
+        update(table).where(table.c.name == name).values(content=content, updated_at=now).returning(table.c.name)
+    )
+    if not changed:
+        await session.execute(insert(table).values(name=name, content=content, updated_at=now))
+
+
+async def _drop(session: Session, table: Table, name: str) -> bool:
+    gone = await session.execute(delete(table).where(table.c.name == name).returning(table.c.name))
+    return bool(gone)

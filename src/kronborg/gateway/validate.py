@@ -1,0 +1,211 @@
+"""Says every reason why a snapshot cannot be published; an empty answer means it can.
+
+Nothing is open by omission: a route that is neither `public: true` nor names an audience is refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from difflib import get_close_matches
+from urllib.parse import urlsplit
+
+from kronborg.core.errors import Problem
+from kronborg.gateway.model import HEALTH, METHODS, Path, Rate, Route, Service, Snapshot
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_HOST_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# RFC 3986 section 3.3 without percent-encoding and without ";": what is decided on is what the service sees.
+_PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,=:@/]{0,510}")
+_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,128}")
+_LARGEST_BODY = 64 * 1024 * 1024
+_LONGEST = timedelta(minutes=10)
+_MOST = 5000
+
+
+def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
+    """Every reason against publishing `snapshot`, in the order a reader would look for them."""
+    found: list[Problem] = []
+    if not _absolute(snapshot.issuer):
+        found.append(Problem("issuer", "is not an absolute URL", "write it as https://host[:port]"))
+    found += [
+        Problem("hosts", "a host name is not valid", "use a plain lower-case host name without a port")
+        for host in snapshot.hosts
+        if not host_is_valid(host)
+    ]
+    found += _repeated("services", [service.name for service in snapshot.services])
+    for service in snapshot.services:
+        found += _service(service)
+    found += _repeated("routes", [route.name for route in snapshot.routes])
+    if len(snapshot.routes) > _MOST:
+        found.append(Problem("routes", "there are too many routes", f"publish at most {_MOST}"))
+    known = {audience.uri: audience.scopes for audience in snapshot.audiences}
+    services = {service.name for service in snapshot.services}
+    for route in snapshot.routes:
+        found += _route(route, services)
+        found += _access(route, known)
+        found += _limits(route)
+    found += _clashes(snapshot)
+    return tuple(found)
+
+
+def host_is_valid(host: str) -> bool:
+    """A lower-case DNS name or an IP address, without port or wildcard."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return len(host) <= 253 and all(_HOST_LABEL.fullmatch(label) for label in host.split("."))
+    return True
+
+
+def path_is_valid(path: Path) -> bool:
+    """Starts with a slash and is already in the form every party reads alike."""
+    value = path.value
+    if _PATH.fullmatch(value) is None or "//" in value:
+        return False
+    return not any(part in (".", "..") for part in value.split("/"))
+
+
+def _absolute(url: str) -> bool:
+    """An http(s) URL with a host and without user, query or fragment."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = not (parts.query or parts.fragment or "@" in parts.netloc or "?" in url or "#" in url)
+    host = parts.hostname or ""
+    return parts.scheme in ("http", "https") and host_is_valid(host) and plain and port != 0
+
+
+def _repeated(where: str, names: list[str]) -> Iterator[Problem]:
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Problem(f"{where}.{name}", "the name is used more than once", "rename one of them")
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    near = get_close_matches(name, sorted(known), 1)
+    return f"did you mean {near[0]}?" if near else "declare it first"
+
+
+def _service(service: Service) -> Iterator[Problem]:
+    where = f"services.{service.name}"
+    if _NAME.fullmatch(service.name) is None:
+        yield Problem(where, "the name is not valid", "use a-z, 0-9 and -, at most 63 characters")
+    if not service.urls:
+        yield Problem(f"{where}.urls", "there is no URL", "name at least one replica")
+    for url in service.urls:
+        if not _absolute(url) or urlsplit(url).path not in ("", "/"):
+            yield Problem(f"{where}.urls", "is not an absolute URL", "write http://host:port, without a path")
+    if len({urlsplit(url).scheme for url in service.urls if _absolute(url)}) > 1:
+        yield Problem(f"{where}.urls", "http and https are mixed", "use one scheme for all replicas")
+    if len({_named(url) for url in service.urls if _absolute(url)}) > 1 and service.urls[0][:5] == "https":
+        yield Problem(f"{where}.urls", "https replicas differ in host", "use one certificate name for all")
+    if not timedelta(0) < service.connect_timeout <= _LONGEST:
+        yield Problem(f"{where}.connect_timeout", "is out of range", "use more than 0 and at most 10 minutes")
+
+
+def _named(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _route(route: Route, services: set[str]) -> Iterator[Problem]:
+    where = f"routes.{route.name}"
+    if _NAME.fullmatch(route.name) is None:
+        yield Problem(where, "the name is not valid", "use a-z, 0-9 and -, at most 63 characters")
+    if not path_is_valid(route.path):
+        yield Problem(
+            f"{where}.path",
+            "is not a path in normal form",
+            "start with /, no //, dot segments, percent-encoding, ; or query",
+        )
+    if route.path == Path("exact", HEALTH):
+        yield Problem(f"{where}.path", "is answered by the gateway itself", "choose another path")
+    if route.host is not None and not host_is_valid(route.host):
+        yield Problem(f"{where}.host", "is not a host name", "use a plain lower-case name without a port")
+    for method in route.methods:
+        if method not in METHODS:
+            yield Problem(f"{where}.methods", "an unknown method", "use some of " + ", ".join(METHODS))
+    if len(set(route.methods)) < len(route.methods):
+        yield Problem(f"{where}.methods", "a method is named twice", "name it once")
+    if route.service not in services:
+        yield Problem(f"{where}.service", "the service is unknown", _nearest(route.service, services))
+    for origin in route.cors_origins:
+        if not _absolute(origin) or urlsplit(origin).path:
+            yield Problem(f"{where}.cors_origins", "is not an origin", "write https://host[:port]")
+
+
+def _access(route: Route, known: dict[str, tuple[str, ...]]) -> Iterator[Problem]:
+    where = f"routes.{route.name}"
+    if route.public:
+        if route.audience is not None or route.scopes or route.roles:
+            yield Problem(
+                where,
+                "is public and yet names an audience, scopes or roles",
+                "drop `public`, or drop what a token would be checked for",
+            )
+        return
+    if route.audience is None:
+        yield Problem(
+            where,
+            "names neither `public: true` nor an audience",
+            "name the audience whose tokens may pass, or say `public: true`",
+        )
+        return
+    if route.audience not in known:
+        yield Problem(f"{where}.audience", "the audience is unknown", _nearest(route.audience, set(known)))
+    for scope in route.scopes:
+        if _SCOPE.fullmatch(scope) is None:
+            yield Problem(f"{where}.scopes", "is not a scope", "use printable ASCII without space and quotes")
+        elif route.audience in known and scope not in known[route.audience]:
+            yield Problem(
+                f"{where}.scopes",
+                "the audience has no such scope",
+                _nearest(scope, set(known[route.audience])),
+            )
+    for role in route.roles:
+        if _SCOPE.fullmatch(role) is None:
+            yield Problem(f"{where}.roles", "is not a role", "use printable ASCII without space and quotes")
+
+
+def _limits(route: Route) -> Iterator[Problem]:
+    where = f"routes.{route.name}"
+    arrest = route.spike_arrest
+    if arrest is not None:
+        if Rate.parse(arrest.rate) is None:
+            yield Problem(f"{where}.spike_arrest.rate", "is not a rate", "write 5ps or 12pm")
+        if not 1 <= arrest.burst <= 1_000_000:
+            yield Problem(f"{where}.spike_arrest.burst", "is out of range", "use 1 to 1000000")
+        if arrest.per not in ("client", "address", "route"):
+            yield Problem(f"{where}.spike_arrest.per", "is unknown", "use client, address or route")
+        if route.public and arrest.per == "client":
+            yield Problem(
+                f"{where}.spike_arrest.per",
+                "a public route knows no client",
+                "use address or route",
+            )
+    if not timedelta(0) < route.timeout <= _LONGEST:
+        yield Problem(f"{where}.timeout", "is out of range", "use more than 0 and at most 10 minutes")
+    if not 0 < route.max_body <= _LARGEST_BODY:
+        yield Problem(f"{where}.max_body", "is out of range", "use 1 to 67108864 bytes")
+
+
+def _clashes(snapshot: Snapshot) -> Iterator[Problem]:
+    """Two routes for one host, path and method: the second could never be reached."""
+    taken: dict[tuple[str, str, str, str], str] = {}
+    for route in snapshot.routes:
+        value = route.path.value if route.path.kind == "exact" else route.path.value.rstrip("/")
+        rivals: set[str] = set()
+        for host in snapshot.hosts if route.host is None else (route.host,):
+            for method in route.methods or METHODS:
+                first = taken.setdefault((host, route.path.kind, value, method), route.name)
+                if first != route.name:
+                    rivals.add(first)
+        for rival in sorted(rivals):
+            yield Problem(
+                f"routes.{route.name}",
+                f"clashes with the route {rival}: same host, path and method",
+                "change one of the two, or drop it",
+            )
