@@ -7,7 +7,7 @@ hot protocol reads through `lookup`, both with plain SQL text kept in the slices
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -110,6 +110,19 @@ class ReadSession:
 class Session(ReadSession):
     """A write transaction; use from one task only."""
 
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(connection)
+        self._after: list[Callable[[], None]] = []
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Call `action` when this transaction has been committed: caches are emptied this way."""
+        self._after.append(action)
+
+    def committed(self) -> None:
+        """Run what was asked for; `Database.write` calls it."""
+        for action in self._after:
+            action()
+
     async def execute_many(self, statement: Executable, rows: Sequence[dict[str, object]]) -> None:
         """Run one statement for each of `rows`."""
         if rows:
@@ -198,15 +211,18 @@ class Database:
         """A write transaction: commits at the end and on a `Refusal`, rolls back on anything else."""
         async with self._engine.connect() as connection:
             await connection.begin()
+            session = Session(connection)
             try:
-                yield Session(connection)
+                yield session
             except Refusal:
                 await connection.commit()
+                session.committed()
                 raise
             except BaseException:
                 await connection.rollback()
                 raise
             await connection.commit()
+            session.committed()
 
     async def close(self) -> None:
         """Finish waiting writes and close every connection."""

@@ -1,0 +1,90 @@
+"""Clients and APIs as this process last saw them: what the hot path reads instead of the database.
+
+An entry lives for `FRESH`; that bounds how long another process may still serve a client that was just disabled. In the
+process that makes a change, `changed()` runs after the commit and empties every directory at once; the verbs of
+`register` see to that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kronborg.clients import store
+from kronborg.clients.model import Api, Client
+from kronborg.core.db import Database
+
+FRESH = timedelta(milliseconds=500)
+MAX_CLIENTS = 4096
+
+
+class _Generation:
+    """Counts the changes made in this process."""
+
+    number = 0
+
+
+def changed() -> None:
+    """Clients or APIs were changed in this process, and the change is committed."""
+    _Generation.number += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Apis:
+    """All APIs of the installation, by audience and by scope."""
+
+    by_audience: dict[str, Api]
+    by_scope: dict[str, Api]
+    web_origins: frozenset[str]
+    """The origins that any client registered for calls from a browser."""
+
+
+class Directory:
+    """One per process and database; for use from one event loop."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._generation = _Generation.number
+        self._clients: dict[str, tuple[Client, datetime]] = {}
+        self._apis: tuple[Apis, datetime] | None = None
+
+    async def client(self, client_id: str, *, now: datetime) -> Client | None:
+        """The client, at most `FRESH` old, disabled or not; None when there is none."""
+        self._forget_what_changed()
+        known = self._clients.get(client_id)
+        if known is not None and abs(now - known[1]) < FRESH:
+            return known[0]
+        generation = _Generation.number
+        client = await store.read_client(self._database.lookup, client_id)
+        if client is None:
+            self._clients.pop(client_id, None)
+        elif generation == _Generation.number:
+            if len(self._clients) >= MAX_CLIENTS:
+                self._clients.clear()
+            self._clients[client_id] = (client, now)
+        return client
+
+    async def apis(self, *, now: datetime) -> Apis:
+        """Every API, at most `FRESH` old."""
+        self._forget_what_changed()
+        if self._apis is not None and abs(now - self._apis[1]) < FRESH:
+            return self._apis[0]
+        generation = _Generation.number
+        apis = await store.read_apis(self._database.lookup)
+        origins = await store.read_web_origins(self._database.lookup)
+        known = Apis(
+            {api.audience: api for api in apis}, {scope.name: api for api in apis for scope in api.scopes}, origins
+        )
+        if generation == _Generation.number:
+            self._apis = (known, now)
+        return known
+
+    def forget(self) -> None:
+        """Read everything again at its next use."""
+        self._clients.clear()
+        self._apis = None
+
+    def _forget_what_changed(self) -> None:
+        if self._generation != _Generation.number:
+            self._generation = _Generation.number
+            self.forget()
