@@ -1,0 +1,1 @@
+"""The pricing service: what an order costs, discounts included."""

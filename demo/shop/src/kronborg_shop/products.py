@@ -1,0 +1,298 @@
+"""What the shop sells. Prices are in øre, the hundredth of a Danish krone."""
+
+from dataclasses import dataclass
+
+CURRENCY = "DKK"
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One article. `shape` and `colours` are what its picture is drawn from."""
+
+    id: str
+    name: str
+    maker: str
+    category: str
+    price: int
+    stock: int
+    description: str
+    shape: str
+    colours: tuple[str, str, str]
+
+
+def _p(
+    id: str, name: str, maker: str, category: str, price: int, stock: int, shape: str, colours: str, description: str
+) -> Product:
+    main, accent, ground = colours.split()
+    return Product(id, name, maker, category, price, stock, description, shape, (main, accent, ground))
+
+
+PRODUCTS: tuple[Product, ...] = (
+    _p(
+        "lanterne-pendant",
+        "Lanterne pendant",
+        "Værksted Nord",
+        "Lamps",
+        189_500,
+        12,
+        "pendant",
+        "#c8553d #f2c14e #f3e3d3",
+        "Spun aluminium in brick red with a brass inside that turns any bulb into late afternoon.",
+    ),
+    _p(
+        "kegle-pendant",
+        "Kegle pendant",
+        "Værksted Nord",
+        "Lamps",
+        149_500,
+        18,
+        "cone",
+        "#2f4858 #f6ae2d #dfe7ea",
+        "A quiet cone in petrol blue. Wide enough for a family table, light enough for a plaster ceiling.",
+    ),
+    _p(
+        "mole-table-lamp",
+        "Mole table lamp",
+        "Havnelys",
+        "Lamps",
+        112_000,
+        9,
+        "mushroom",
+        "#e9c46a #b5651d #f5ecd7",
+        "Named after the harbour's end. Mouth-blown glass that glows all over, dimmed with one turn of the foot.",
+    ),
+    _p(
+        "fyr-floor-lamp",
+        "Fyr floor lamp",
+        "Havnelys",
+        "Lamps",
+        329_000,
+        5,
+        "floor",
+        "#22333b #d8a47f #e6e2da",
+        "A reading lamp with a leaning stem, as steady as the lighthouse it is named after.",
+    ),
+    _p(
+        "sund-chair",
+        "Sund chair",
+        "Øresund Møbler",
+        "Chairs",
+        279_500,
+        14,
+        "chair",
+        "#b08968 #6b4f3a #efe6dc",
+        "Steam-bent oak and a seat of woven paper cord, 120 metres of it, knotted by hand in Helsingør.",
+    ),
+    _p(
+        "bro-lounge-chair",
+        "Bro lounge chair",
+        "Øresund Møbler",
+        "Chairs",
+        649_000,
+        4,
+        "lounge",
+        "#52796f #354f52 #dfe8e1",
+        "Sit deep, lean back, read on. Moss-green wool over a frame that will see your grandchildren.",
+    ),
+    _p(
+        "skipper-stool",
+        "Skipper stool",
+        "Øresund Møbler",
+        "Chairs",
+        89_500,
+        25,
+        "stool",
+        "#d4a373 #8d5b2d #f7efe5",
+        "Three legs never wobble. A stool, a side table, a step to the top shelf.",
+    ),
+    _p(
+        "vagt-bar-chair",
+        "Vagt bar chair",
+        "Værksted Nord",
+        "Chairs",
+        199_500,
+        8,
+        "bar",
+        "#3d405b #e07a5f #e8e6ef",
+        "Powder-coated steel with a footrest at just the right height for long evenings.",
+    ),
+    _p(
+        "klit-vase",
+        "Klit vase",
+        "Lera Keramik",
+        "Ceramics",
+        44_500,
+        30,
+        "vase",
+        "#a3b18a #588157 #eef1e6",
+        "Thrown stoneware with a dune-grass glaze. Happy with one branch, generous with twenty.",
+    ),
+    _p(
+        "muslin-vase",
+        "Muslin vase",
+        "Lera Keramik",
+        "Ceramics",
+        52_000,
+        16,
+        "tallvase",
+        "#d6ccc2 #9c8f80 #f5f1ed",
+        "Unglazed outside, watertight inside, soft as linen to the hand.",
+    ),
+    _p(
+        "stejl-cup",
+        "Stejl cup, set of four",
+        "Lera Keramik",
+        "Ceramics",
+        39_500,
+        40,
+        "cup",
+        "#4a6fa5 #cfd9e8 #e9eef5",
+        "Cobalt cups that stack without a clink. Dishwasher safe, made to be used every single day.",
+    ),
+    _p(
+        "ebbe-bowl",
+        "Ebbe bowl",
+        "Lera Keramik",
+        "Ceramics",
+        61_000,
+        11,
+        "bowl",
+        "#6d9dc5 #1d4e89 #e4eef6",
+        "The glaze runs differently in each kiln, so the tide stands differently in each bowl.",
+    ),
+    _p(
+        "glod-candlestick",
+        "Glød candlestick",
+        "Havnelys",
+        "Table",
+        28_500,
+        35,
+        "candle",
+        "#e76f51 #f4a261 #fbe9e1",
+        "Cast iron, three heights, one warm colour. Together they make a skyline.",
+    ),
+    _p(
+        "perle-carafe",
+        "Perle carafe",
+        "Glasværket Kyst",
+        "Table",
+        36_000,
+        22,
+        "carafe",
+        "#8ecae6 #219ebc #e8f5fa",
+        "Mouth-blown glass with a cork stopper. Pours without a drop beside it.",
+    ),
+    _p(
+        "morgen-teapot",
+        "Morgen teapot",
+        "Lera Keramik",
+        "Table",
+        74_500,
+        10,
+        "teapot",
+        "#84a59d #f28482 #eaf1ee",
+        "Holds one litre, keeps it warm for an hour, and the lid stays on to the last cup.",
+    ),
+    _p(
+        "fjord-board",
+        "Fjord serving board",
+        "Øresund Møbler",
+        "Table",
+        32_500,
+        27,
+        "board",
+        "#a47148 #583101 #f3e9df",
+        "One plank of smoked oak with a river of a groove. Better with every loaf.",
+    ),
+    _p(
+        "time-wall-clock",
+        "Time wall clock",
+        "Værksted Nord",
+        "Home",
+        98_000,
+        13,
+        "clock",
+        "#f8f9fa #d62828 #dee2e6",
+        "Readable from across the square, silent from across the bed.",
+    ),
+    _p(
+        "bolge-mirror",
+        "Bølge mirror",
+        "Glasværket Kyst",
+        "Home",
+        134_500,
+        7,
+        "mirror",
+        "#cdb4db #7b5ea7 #f2ecf7",
+        "A wave instead of a frame. Catches the window's light and hands it on.",
+    ),
+    _p(
+        "hylde-shelf",
+        "Hylde shelf",
+        "Øresund Møbler",
+        "Home",
+        215_000,
+        6,
+        "shelf",
+        "#bc8a5f #603808 #f4e9dd",
+        "Hangs on two screws, holds forty books and the small things you found on the beach.",
+    ),
+    _p(
+        "rund-side-table",
+        "Rund side table",
+        "Værksted Nord",
+        "Home",
+        124_000,
+        15,
+        "table",
+        "#606c38 #283618 #ecefdf",
+        "A tray that lifts off and a base that stays. For coffee here and coffee there.",
+    ),
+    _p(
+        "vinter-blanket",
+        "Vinter blanket",
+        "Uldspinderiet",
+        "Textiles",
+        119_500,
+        20,
+        "blanket",
+        "#bc4749 #f2e8cf #f7e6e3",
+        "Lambswool from Fanø, woven double so that it has no wrong side.",
+    ),
+    _p(
+        "stribe-cushion",
+        "Stribe cushion",
+        "Uldspinderiet",
+        "Textiles",
+        42_500,
+        33,
+        "cushion",
+        "#ee9b00 #005f73 #fbf0da",
+        "Sailcloth stripes, filled with down, with a zip that hides.",
+    ),
+    _p(
+        "tang-rug",
+        "Tang rug",
+        "Uldspinderiet",
+        "Textiles",
+        389_000,
+        3,
+        "rug",
+        "#2a9d8f #264653 #e0f1ef",
+        "Seaweed in New Zealand wool. Knotted in Nepal under fair contract, drawn in Hornbæk.",
+    ),
+    _p(
+        "kyst-tea-towels",
+        "Kyst tea towels, pair",
+        "Uldspinderiet",
+        "Textiles",
+        17_500,
+        60,
+        "towel",
+        "#457b9d #e63946 #eaf2f7",
+        "Half linen, half cotton. They dry a whole dinner and still look folded.",
+    ),
+)
+
+BY_ID = {product.id: product for product in PRODUCTS}
+CATEGORIES = tuple(dict.fromkeys(product.category for product in PRODUCTS))
