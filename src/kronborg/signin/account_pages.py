@@ -20,12 +20,19 @@ from kronborg.core.errors import Conflict, Invalid, NotFound, TooMany
 from kronborg.core.html import is_fragment, redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.signin.model import BrowserSession, Visit, device_of
-from kronborg.signin.pages import put_session, retry_header, wait_text
+from kronborg.signin.pages import (
+    origin_of_request,
+    put_session,
+    retry_header,
+    sign_in_url,
+    signin_parts_of,
+    visit,
+    wait_text,
+)
 from kronborg.signin.passwords import store_password, verify_password
 from kronborg.signin.sessions import begin_session, end_all_sessions, end_session
 from kronborg.signin.store import delete_session, list_sessions
 from kronborg.signin.throttle import counters_for, give_back, reserve
-from kronborg.signin.visits import origin_of_request, sign_in_url, signin_parts_of, visit
 
 _ID = re.compile(r"[0-9a-f-]{36}")
 DONE = {

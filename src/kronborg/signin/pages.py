@@ -1,4 +1,7 @@
-"""The pages in front of everything: home, sign-in, sign-out. They work without JavaScript and load none."""
+"""The pages in front of everything: home, sign-in, sign-out. They work without JavaScript and load none.
+
+Pages of this slice and of those above ask here who visits them (`visit`) and where to send strangers (`sign_in_url`).
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,11 @@ from kronborg.core.error_pages import TEXTS
 from kronborg.core.errors import NotFound, Overloaded
 from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
-from kronborg.signin.model import Visit
-from kronborg.signin.sessions import Begun, end_session
+from kronborg.signin.model import Origin, Visit
+from kronborg.signin.parts import SignInParts
+from kronborg.signin.sessions import Begun, end_session, recognise
 from kronborg.signin.sign_in import Attempt, SignedIn, Throttled, WrongCredentials, sign_in
-from kronborg.signin.visits import Ticket, local_path, origin_of_request, read_ticket, signin_parts_of, visit
+from kronborg.signin.tickets import Ticket, local_path, read_ticket, sign_in_path
 
 WRONG = "That username and password do not match. Check both and try again."
 STALE = "This page was open for too long, or was opened in two windows. Please sign in once more."
@@ -63,6 +67,42 @@ def routes() -> list[Route]:
     ]
 
 
+def signin_parts_of(request: Request) -> SignInParts:
+    """The sign-in parts of the app that serves this request."""
+    parts = request.app.state.signin
+    if not isinstance(parts, SignInParts):
+        raise TypeError("app.state.signin is not set by the composition root")
+    return parts
+
+
+async def visit(request: Request) -> Visit | None:
+    """Who is signed in in this browser, if anybody; looked up once for each request."""
+    if not hasattr(request.state, "visit"):
+        parts = parts_of(request)
+        secret = read_cookie(request, SESSION, secure=parts.secure)
+        request.state.visit = None
+        if secret is not None:
+            request.state.visit = await recognise(
+                parts.database, parts.vault, secret, idle=parts.session_idle, now=clock.now()
+            )
+    found: Visit | None = request.state.visit
+    return found
+
+
+def origin_of_request(request: Request) -> Origin:
+    """Where a request comes from; the server has already dealt with proxies."""
+    address = "" if request.client is None else request.client.host
+    return Origin(address, request.headers.get("user-agent", ""))
+
+
+def sign_in_url(request: Request, *, next_path: str | None = None, ticket: Ticket | None = None) -> str:
+    """The address that asks for sign-in and comes back to `next_path` (default: the address of this request)."""
+    if next_path is None:
+        query = request.url.query
+        next_path = request.url.path + (f"?{query}" if query else "")
+    return sign_in_path(parts_of(request).vault, next_path, ticket)
+
+
 async def home(request: Request) -> Response:
     """What this is; people who are signed in go straight to their account."""
     if await visit(request) is not None:
@@ -85,7 +125,7 @@ async def submit_sign_in(request: Request) -> Response:
     except CsrfRefused:
         page, ticket = _page(request, request.query_params, error=STALE)
         return _render(request, page, ticket, status=403)
-    login = form.get("login", "")
+    login = form.get("username", "")
     page, ticket = _page(request, form, login=login)
     if not login.strip() or not form.get("password"):
         page, ticket = _page(request, form, login=login, error="Enter your username and your password.")

@@ -1,0 +1,86 @@
+"""What the pages of this slice show: consent, apps with access, sign-out by an app, errors of an authorization.
+
+Plain values, filled by the handlers that own the decisions; the templates are in `templates/oauth/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from kronborg.signin.account_pages import AccountPage
+from kronborg.signin.model import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeGroup:
+    """The scopes of one API, each as a sentence that finishes "this app will be able to ..."."""
+
+    api_name: str
+    descriptions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentPage:
+    """What `oauth/consent.html` asks.
+
+    The form posts `csrf`, every pair of `hidden`, and `decision` (`allow` or `deny`) to `action`. `homepage_host` is where
+    the answer goes. `switch_url` signs in as somebody else: `sign_in_url` with `Ticket(again=True)`.
+    """
+
+    action: str
+    hidden: tuple[tuple[str, str], ...]
+    client_name: str
+    homepage_host: str
+    verified: bool
+    person: Visit
+    switch_url: str
+    groups: tuple[ScopeGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownApp:
+    """One app with access. Withdrawing posts `csrf` and `client_id` to `/account/apps`."""
+
+    client_id: str
+    name: str
+    homepage_host: str
+    verified: bool
+    groups: tuple[ScopeGroup, ...]
+    since: datetime
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AppsPage(AccountPage):
+    """What `oauth/apps.html` shows; `section` is `apps`, `done` a sentence after something was withdrawn."""
+
+    apps: tuple[ShownApp, ...]
+    done: str | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AppSignOutPage:
+    """What `oauth/sign_out.html` asks before an app signs somebody out (OpenID Connect RP-Initiated Logout §2).
+
+    The form posts `csrf`, every pair of `hidden`, and `decision` (`sign_out` or `stay`) to `action`.
+    """
+
+    action: str
+    hidden: tuple[tuple[str, str], ...]
+    client_name: str | None
+    person: Visit
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthErrorPage:
+    """What `oauth/error.html` tells when an app's request cannot even be answered by a redirect.
+
+    `error` is the code of the specification, `detail` and `mend` are sentences of ours that echo no input.
+    """
+
+    error: str
+    detail: str
+    mend: str
+    client_name: str | None = None
