@@ -31,7 +31,7 @@ from kronborg.signin.pages import (
 )
 from kronborg.signin.passwords import store_password, verify_password
 from kronborg.signin.sessions import begin_session, end_all_sessions, end_session
-from kronborg.signin.store import delete_session, list_sessions
+from kronborg.signin.store import list_sessions
 from kronborg.signin.throttle import counters_for, give_back, reserve
 
 _ID = re.compile(r"[0-9a-f-]{36}")
@@ -163,7 +163,6 @@ async def submit_password(request: Request) -> Response:
         await give_back(session, session_counter, now=now)
         await store_password(session, here.user_id, encoded, actor=here.user_id, now=now)
         await end_all_sessions(session, here.user_id, but=here.session_id, actor=here.user_id, now=now)
-        await delete_session(session, here.session_id, user_id=here.user_id)
         begun = await begin_session(
             session,
             parts.vault,
@@ -172,6 +171,7 @@ async def submit_password(request: Request) -> Response:
             origin=origin_of_request(request),
             lifetime=parts.session_absolute,
             now=now,
+            continues=here.session_id,
         )
     response = redirect(request, "/account/security?done=password")
     put_session(request, response, begun)

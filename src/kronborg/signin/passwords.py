@@ -14,8 +14,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from kronborg.accounts.model import User, folded
+from kronborg.accounts.store import find_user
 from kronborg.core.db import Database, Session
-from kronborg.core.errors import Invalid, Overloaded, Problem
+from kronborg.core.errors import Invalid, NotFound, Overloaded, Problem
 from kronborg.core.events import record
 from kronborg.signin.model import PasswordSettings
 from kronborg.signin.store import read_password, swap_hash, write_password
@@ -90,11 +91,18 @@ class Passwords:
 
 
 async def set_password(
-    session: Session, passwords: Passwords, user: User, password: str, *, actor: str, now: datetime
+    session: Session, user_id: str, password: str, *, actor: str, now: datetime, passwords: Passwords | None = None
 ) -> None:
-    """Give a user a password. Raises `Invalid`. Hash before opening the session where waiting for it matters."""
+    """Give a user a password, under the default settings without `passwords`. Raises `NotFound`, `Invalid`.
+
+    The transaction waits for the hash; where that matters, hash first and call `store_password`.
+    """
+    passwords = passwords or Passwords()
+    user = await find_user(session, user_id)
+    if user is None:
+        raise NotFound("there is no such user")
     passwords.check(password, user=user)
-    await store_password(session, user.id, await passwords.hash(password), actor=actor, now=now)
+    await store_password(session, user_id, await passwords.hash(password), actor=actor, now=now)
 
 
 async def store_password(session: Session, user_id: str, encoded: str, *, actor: str, now: datetime) -> None:

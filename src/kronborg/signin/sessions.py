@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from kronborg.core.crypto import Vault
@@ -18,6 +18,7 @@ from kronborg.signin.store import (
     delete_sessions_of,
     find_visit,
     insert_session,
+    renew_session_row,
     touch_session,
 )
 
@@ -42,11 +43,20 @@ async def begin_session(
     origin: Origin,
     lifetime: timedelta,
     now: datetime,
+    continues: str | None = None,
 ) -> Begun:
-    """Begin a session with a new id and a new secret: what a browser held before signing in is worth nothing after."""
+    """Begin a session with a new secret: what a browser held before signing in is worth nothing after.
+
+    `continues` is the id of a session of the same user in the same browser: if it is still there it goes on under its
+    id, which tokens refer to as `sid`, with the new secret.
+    """
     secret = random_token()
     agent = "".join(c for c in origin.user_agent if c.isprintable())[:MAX_USER_AGENT]
-    row = BrowserSession(new_id(), user_id, amr, now, now, now + lifetime, agent, origin.address[:64])
+    row = BrowserSession(continues or new_id(), user_id, amr, now, now, now + lifetime, agent, origin.address[:64])
+    if continues is not None and await renew_session_row(session, row, _digest(vault, secret)):
+        await record(session, "session.renewed", actor=user_id, subject=user_id, now=now, detail={"sid": row.id})
+        return Begun(row, secret)
+    row = replace(row, id=new_id())
     await insert_session(session, row, _digest(vault, secret))
     await record(session, "session.begun", actor=user_id, subject=user_id, now=now, detail={"sid": row.id})
     return Begun(row, secret)

@@ -84,6 +84,14 @@ async def insert_session(session: Session, row: BrowserSession, digest: bytes) -
     await session.execute(insert(sessions_table).values(**values | {"amr": list(row.amr), "digest": digest}))
 
 
+async def renew_session_row(session: Session, row: BrowserSession, digest: bytes) -> bool:
+    """New secret and times for the session with this id and user; False when it is gone."""
+    mine = (_sessions.id == row.id) & (_sessions.user_id == row.user_id)
+    values = {name: getattr(row, name) for name in ("auth_time", "last_seen_at", "expires_at", "user_agent", "address")}
+    changed = update(sessions_table).where(mine).values(**values, amr=list(row.amr), digest=digest)
+    return await session.scalar(changed.returning(_sessions.id)) is not None
+
+
 async def find_visit(
     database: Database, digest: bytes, *, now: datetime, idle: timedelta
 ) -> tuple[Visit, datetime] | None:
