@@ -1,34 +1,25 @@
-"""Signed JWTs (RFC 7515, 7519): one strict policy over the primitives of `cryptography`.
+"""Signed JWTs (RFC 7515, 7519): one strict policy in front of joserfc.
 
-No JOSE library is strict enough alone, so the parsing is ours: canonical base64url only, no duplicate members, no
-`crit`, bounded size; the algorithm belongs to the key, never to the token (RFC 8725 §3.1); keys named or carried by a
-token (`jku`, `jwk`, `x5u`, `x5c`) are never looked at; and each kind of JWT has its own `typ` (RFC 8725 §3.11).
+No JOSE library is strict enough alone, so a token is looked over before the library sees it: canonical base64url
+only, no duplicate members, no `crit`, bounded size; the algorithm belongs to the key, never to the token
+(RFC 8725 §3.1); keys named or carried by a token (`jku`, `jwk`, `x5u`, `x5c`) are never looked at; and each kind of
+JWT has its own `typ` (RFC 8725 §3.11).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.ec import (
-    ECDSA,
-    SECP256R1,
-    EllipticCurvePrivateKey,
-    EllipticCurvePublicKey,
-    EllipticCurvePublicNumbers,
-)
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from kronborg.core.json import JsonObject, JsonValue
 
@@ -36,8 +27,10 @@ MAX_TOKEN = 8192
 ALGORITHMS = ("ES256", "Ed25519", "EdDSA", "PS256", "RS256")
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-_ES256 = ECDSA(SHA256())
-_PSS = padding.PSS(padding.MGF1(SHA256()), padding.PSS.DIGEST_LENGTH)
+_MEMBERS = {"EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x"), "RSA": ("kty", "n", "e")}
+_NAMES = {"P-256": ("ES256",), "Ed25519": ("Ed25519", "EdDSA"), "RSA": ("PS256", "RS256")}
+_REGISTRIES = {name: jws.JWSRegistry(algorithms=[name], strict_check_header=False) for name in ALGORITHMS}
+_REGISTRY_ES256 = jws.JWSRegistry(algorithms=["ES256"])
 
 
 class BadJwt(Exception):
@@ -54,7 +47,7 @@ class PublicKey:
 
     kid: str | None
     algorithms: tuple[str, ...]
-    key: EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey
+    key: ECKey | OKPKey | RSAKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +56,7 @@ class Jwt:
 
     header: JsonObject
     claims: JsonObject
-    signed: bytes
-    signature: bytes
+    compact: str
 
 
 def b64(raw: bytes) -> str:
@@ -91,10 +83,11 @@ def parse(token: str) -> Jwt:
     if parts is None:
         raise BadJwt("not three base64url parts")
     header, claims = _object(unb64(parts[1])), _object(unb64(parts[2]))
+    unb64(parts[3])
     # RFC 7515 §4.1.11: an extension that is not understood is refused; we understand none.
     if "crit" in header or "b64" in header:
         raise BadJwt("unknown critical header")
-    return Jwt(header, claims, token[: parts.end(2)].encode(), unb64(parts[3]))
+    return Jwt(header, claims, token)
 
 
 def verify(jwt: Jwt, keys: Sequence[PublicKey], *, types: Sequence[str]) -> None:
@@ -105,30 +98,24 @@ def verify(jwt: Jwt, keys: Sequence[PublicKey], *, types: Sequence[str]) -> None
         raise BadJwt("wrong type")
     algorithm, kid = jwt.header.get("alg"), jwt.header.get("kid")
     for key in keys:
-        if algorithm in key.algorithms and (kid is None or key.kid is None or kid == key.kid) and _matches(key, jwt):
+        if algorithm in key.algorithms and (kid is None or key.kid is None or kid == key.kid):
+            try:
+                jws.deserialize_compact(jwt.compact, key.key, registry=_REGISTRIES[str(algorithm)])
+            except (JoseError, ValueError):
+                continue
             return
     raise BadJwt("no key of ours verifies it")
 
 
-def sign_es256(key: EllipticCurvePrivateKey, header: bytes, claims: JsonObject) -> str:
-    """A compact JWT; `header` is the base64url text of the header, which the caller keeps ready."""
-    signed = header + b"." + base64.urlsafe_b64encode(orjson.dumps(claims)).rstrip(b"=")
-    r, s = decode_dss_signature(key.sign(signed, _ES256))
-    signature = base64.urlsafe_b64encode(r.to_bytes(32, "big") + s.to_bytes(32, "big")).rstrip(b"=")
-    return (signed + b"." + signature).decode()
+def new_key() -> ECKey:
+    """A new P-256 key for ES256; its `kid` is its thumbprint (RFC 7638)."""
+    return ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
 
 
-def header_bytes(kid: str, typ: str) -> bytes:
-    """The base64url text of an ES256 header."""
-    return b64(orjson.dumps({"alg": "ES256", "typ": typ, "kid": kid})).encode()
-
-
-def es256_jwk(key: EllipticCurvePublicKey) -> JsonObject:
-    """The public JWK of a P-256 key; its `kid` is its thumbprint (RFC 7638)."""
-    numbers = key.public_numbers()
-    x, y = b64(numbers.x.to_bytes(32, "big")), b64(numbers.y.to_bytes(32, "big"))
-    thumbprint = hashlib.sha256(orjson.dumps({"crv": "P-256", "kty": "EC", "x": x, "y": y})).digest()
-    return {"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": b64(thumbprint), "use": "sig", "alg": "ES256"}
+def sign_es256(key: ECKey, claims: JsonObject, *, typ: str) -> str:
+    """A compact JWT of that type, signed by `key`, whose `kid` it names."""
+    header = {"alg": "ES256", "typ": typ, "kid": key.kid}
+    return jws.serialize_compact(header, orjson.dumps(claims), key, registry=_REGISTRY_ES256)
 
 
 def public_key(jwk: JsonObject) -> PublicKey:
@@ -149,53 +136,35 @@ def public_key(jwk: JsonObject) -> PublicKey:
     return PublicKey(kid, names, key)
 
 
-def _key(jwk: JsonObject) -> tuple[EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey, tuple[str, ...]]:
+def _key(jwk: JsonObject) -> tuple[ECKey | OKPKey | RSAKey, tuple[str, ...]]:
+    """The key's numbers alone, checked by the library: what else a JWK says is not taken over."""
+    kind = jwk.get("kty")
+    name = "RSA" if kind == "RSA" else jwk.get("crv")
+    if not isinstance(kind, str) or kind not in _MEMBERS or not isinstance(name, str) or name not in _NAMES:
+        raise BadKey("the key must be P-256, Ed25519 or RSA")
+    members: dict[str, str | list[str]] = {member: _text(jwk, member) for member in _MEMBERS[kind]}
     try:
-        match jwk.get("kty"), jwk.get("crv"):
-            case "EC", "P-256":
-                x, y = _octets(jwk, "x"), _octets(jwk, "y")
-                if len(x) != 32 or len(y) != 32:
-                    raise BadKey("the coordinates must have 32 octets")
-                numbers = EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), SECP256R1())
-                return numbers.public_key(), ("ES256",)
-            case "OKP", "Ed25519":
-                return Ed25519PublicKey.from_public_bytes(_octets(jwk, "x")), ("Ed25519", "EdDSA")
-            case "RSA", None:
-                modulus, exponent = (int.from_bytes(_octets(jwk, name), "big") for name in ("n", "e"))
-                if not 2048 <= modulus.bit_length() <= 4096 or not 3 <= exponent < 1 << 32:
-                    raise BadKey("an RSA key must have 2048 to 4096 bits")
-                return RSAPublicNumbers(exponent, modulus).public_key(), ("PS256", "RS256")
-    except ValueError as error:
-        raise error if isinstance(error, BadKey) else BadKey("the key's numbers are wrong") from error
-    raise BadKey("the key must be P-256, Ed25519 or RSA")
+        key: ECKey | OKPKey | RSAKey
+        match kind:
+            case "EC":
+                key = ECKey.import_key(members)
+            case "OKP":
+                key = OKPKey.import_key(members)
+            case _:
+                key = RSAKey.import_key(members)
+        public = key.public_key
+    except (JoseError, ValueError, TypeError) as error:
+        raise BadKey("the key's numbers are wrong") from error
+    if isinstance(public, RSAPublicKey) and not 2048 <= public.key_size <= 4096:
+        raise BadKey("an RSA key must have 2048 to 4096 bits")
+    return key, _NAMES[name]
 
 
-def _octets(jwk: JsonObject, name: str) -> bytes:
-    text = jwk.get(name)
-    if not isinstance(text, str) or len(text) > 1024:
+def _text(jwk: JsonObject, member: str) -> str:
+    text = jwk.get(member)
+    if not isinstance(text, str) or not 0 < len(text) <= 1024:
         raise BadKey("the key lacks a member")
-    try:
-        return unb64(text)
-    except BadJwt as error:
-        raise BadKey("the key's members must be base64url") from error
-
-
-def _matches(key: PublicKey, jwt: Jwt) -> bool:
-    try:
-        match key.key:
-            case EllipticCurvePublicKey():
-                if len(jwt.signature) != 64:
-                    return False
-                r, s = (int.from_bytes(half, "big") for half in (jwt.signature[:32], jwt.signature[32:]))
-                key.key.verify(encode_dss_signature(r, s), jwt.signed, _ES256)
-            case Ed25519PublicKey():
-                key.key.verify(jwt.signature, jwt.signed)
-            case RSAPublicKey():
-                scheme = _PSS if jwt.header.get("alg") == "PS256" else padding.PKCS1v15()
-                key.key.verify(jwt.signature, jwt.signed, scheme, SHA256())
-    except InvalidSignature:
-        return False
-    return True
+    return text
 
 
 def _object(raw: bytes) -> JsonObject:
