@@ -1,0 +1,218 @@
+"""The document that `kronborg.yaml` is: its sections, what each field means, and how a file is read into it.
+
+The docstring of each field is the manual: the JSON Schema and the reference page are made from them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from kronborg.gateway.declare.parts import (
+    JwksSource,
+    Host,
+    Key,
+    Method,
+    Name,
+    SecretReference,
+    Section,
+    Text,
+    Uri,
+    Uris,
+    Words,
+)
+from kronborg.gateway.declare.quantities import Duration, Size, parse_duration
+from kronborg.gateway.declare.server_section import ServerSection
+
+AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
+Grant = Literal["authorization_code", "refresh_token", "client_credentials"]
+
+__all__ = [
+    "ApiSection",
+    "ClientSection",
+    "Document",
+    "GroupSection",
+    "RouteSection",
+    "ServerSection",
+    "ServiceSection",
+    "SpikeArrestSection",
+    "UserSection",
+    "load",
+]
+
+
+class ApiSection(Section):
+    """A protected API: the audience of the tokens that open it."""
+
+    audience: Uri
+    """The absolute URI that its access tokens carry as `aud`; what clients send as `resource`."""
+    name: Text
+    """What people see on the consent page."""
+    scopes: Annotated[dict[Key, Text], Field(max_length=200, default_factory=dict)]
+    """The permissions it knows, each with the sentence people consent to. Unique over all APIs."""
+    token_format: Literal["jwt", "reference"] = "jwt"  # noqa: S105  # not a secret
+    """`jwt`: anyone with the public keys can verify it. `reference`: opaque, the gateway exchanges it."""
+    token_lifetime: Duration = parse_duration("10m")
+    """How long an access token lives, 30s to 24h."""
+
+
+class ClientSection(Section):
+    """An application that asks for tokens. The key of the entry is its client id."""
+
+    name: Text
+    """What people see on the consent page."""
+    kind: Literal["public", "confidential"]
+    """`public` runs where it cannot keep a secret (browser, phone, desktop); `confidential` on a server."""
+    auth_method: AuthMethod | None = None
+    """How it proves itself at the token endpoint; by default `none` when public, else `client_secret_basic`."""
+    secret: SecretReference | None = None
+    """A secret of 32 to 200 characters. Without it, make one with `kronborg client secret add`."""
+    jwks: JwksSource | None = None
+    """The public keys of `private_key_jwt`."""
+    redirect_uris: Uris = ()
+    """Where people may be sent back to after sign-in; compared exactly."""
+    post_logout_redirect_uris: Uris = ()
+    """Where people may be sent after signing out; compared exactly."""
+    grants: Annotated[tuple[Grant, ...], Field(max_length=3)] = ("authorization_code",)
+    """The ways in which it may get tokens."""
+    scopes: Words = ()
+    """The scopes it may ask for: those of APIs, and `openid`, `profile`, `email`, `offline_access`."""
+    audiences: Uris = ()
+    """The APIs (short names or audience URIs) that it is the server of: it may inspect their tokens and no others."""
+    web_origins: Uris = ()
+    """The origins whose pages may call the token endpoint from a browser (CORS)."""
+    first_party: bool = False
+    """Yours: people are not asked for consent."""
+    disabled: bool = False
+    """Gets no tokens while true."""
+
+
+class GroupSection(Section):
+    """People who share roles. The key of the entry is the group's name."""
+
+    roles: Words = ()
+    """The roles its members have; routes can ask for them."""
+
+
+class UserSection(Section):
+    """A person. The key of the entry is the username."""
+
+    email: Annotated[str, Field(max_length=254)] | None = None
+    """The e-mail address; it can be used to sign in."""
+    name: Text = ""
+    """The full name."""
+    groups: Words = ()
+    """The groups this person is in."""
+    roles: Words = ()
+    """Roles given directly, besides those of the groups."""
+    password: SecretReference | None = None
+    """The first password: set when the person is made, and again when what the reference holds has changed."""
+    disabled: bool = False
+    """Cannot sign in while true."""
+
+
+class ServiceSection(Section):
+    """A microservice behind the gateway."""
+
+    url: Uri | None = None
+    """Its address: scheme, host and port, without a path."""
+    urls: Annotated[tuple[Uri, ...], Field(max_length=100)] = ()
+    """Several replicas, in place of `url`."""
+    http2: bool = False
+    """Speak HTTP/2 to it."""
+    connect_timeout: Duration = parse_duration("1s")
+    """How long to wait for a connection."""
+
+    @model_validator(mode="after")
+    def _some_url(self) -> ServiceSection:
+        if (self.url is None) == (not self.urls):
+            raise PydanticCustomError("urls", "needs either url or urls")
+        return self
+
+
+class SpikeArrestSection(Section):
+    """A smoothed rate: `5ps` lets one call pass every 200 ms."""
+
+    rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}(ps|pm)$")]
+    """Calls per second (`5ps`) or per minute (`12pm`)."""
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """Calls that may come at once."""
+    per: Literal["client", "address", "route"] = "client"
+    """What is counted on its own: each client, each address, or the route as a whole."""
+
+
+class CorsSection(Section):
+    """Which web pages may call a route."""
+
+    origins: Annotated[tuple[Uri, ...], Field(max_length=100)]
+    """Their origins: scheme, host and port."""
+
+
+class RouteSection(Section):
+    """A way through the gateway. It names an audience or says `public: true`: nothing is open by omission."""
+
+    service: Name
+    """The service that answers."""
+    host: Host | None = None
+    """Only requests for this host name; any when absent."""
+    path: Annotated[str, Field(max_length=512)] | None = None
+    """This path and no other."""
+    prefix: Annotated[str, Field(max_length=512)] | None = None
+    """This path and all below it."""
+    methods: Annotated[tuple[Method, ...], Field(max_length=7)] = ()
+    """The methods let through; all when absent."""
+    public: bool = False
+    """Let everyone through, without a token."""
+    audience: Uri | None = None
+    """The API whose tokens may pass: its short name, or its audience URI."""
+    scopes: Words = ()
+    """Scopes of that API that the token must have, all of them."""
+    roles: Words = ()
+    """Roles of which the person must have at least one."""
+    spike_arrest: SpikeArrestSection | None = None
+    """A smoothed rate limit."""
+    timeout: Duration = parse_duration("15s")
+    """How long the service may take."""
+    max_body: Size = 1 << 20
+    """The largest request body."""
+    cookies: bool = False
+    """Pass cookies on to the service; they are stripped otherwise."""
+    cors: CorsSection | None = None
+    """Which web pages may call it."""
+
+    @model_validator(mode="after")
+    def _one_path(self) -> RouteSection:
+        if (self.path is None) == (self.prefix is None):
+            raise PydanticCustomError("path", "needs either path or prefix")
+        return self
+
+
+class Document(Section):
+    """Everything Kronborg is told by a file."""
+
+    version: Literal[1]
+    """The version of this format."""
+    server: ServerSection = ServerSection()
+    """Settings of the installation; they hold from the next start."""
+    apis: Annotated[dict[Name, ApiSection], Field(default_factory=dict)]
+    """Protected APIs, by short name."""
+    clients: Annotated[dict[Key, ClientSection], Field(default_factory=dict)]
+    """Applications, by client id."""
+    groups: Annotated[dict[Key, GroupSection], Field(default_factory=dict)]
+    """Groups, by name."""
+    users: Annotated[dict[Key, UserSection], Field(default_factory=dict)]
+    """People, by username."""
+    services: Annotated[dict[Name, ServiceSection], Field(default_factory=dict)]
+    """Microservices behind the gateway, by name."""
+    routes: Annotated[dict[Name, RouteSection], Field(default_factory=dict)]
+    """Ways through the gateway, by name."""
+
+
+def load(path: Path) -> Document:
+    """The document in a file. Raises `Invalid` with every problem: file, line, column, what is wrong, the mend."""
+    from kronborg.gateway.declare.read import read_file
+
+    return read_file(path).document

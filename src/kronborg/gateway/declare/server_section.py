@@ -1,0 +1,110 @@
+"""The `server:` section: where the installation is known and where its processes listen. Read by `config.py`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from kronborg.gateway.declare.parts import Host, Port, Section, Uri
+from kronborg.gateway.declare.quantities import Duration, parse_duration
+
+
+def _without_password(url: str) -> str:
+    try:
+        has_password = urlsplit(url).password is not None
+    except ValueError:
+        raise PydanticCustomError("database", "is not a database URL; write postgresql://user@host:port/name") from None
+    if has_password:
+        raise PydanticCustomError(
+            "inline_secret",
+            "holds a password in the clear; give the URL in KRONBORG_DATABASE, or leave the password to PGPASSWORD",
+        )
+    if not url.startswith(("sqlite:///", "postgresql://")):
+        raise PydanticCustomError("database", "is not a database URL; write sqlite:///path or postgresql://…")
+    return url
+
+
+class GatewayListener(Section):
+    """Where the gateway listens."""
+
+    host: Host = "127.0.0.1"
+    """The address to bind."""
+    port: Port = 8080
+    """The port of the gateway."""
+    admin_port: Port = 8084
+    """The port of Envoy's own administration, on loopback only."""
+
+
+class IdentityListener(Section):
+    """Where the identity process listens."""
+
+    host: Host = "127.0.0.1"
+    """The address to bind."""
+    port: Port = 8081
+    """The port of sign-in, tokens and the admin API."""
+
+
+class ControlListener(Section):
+    """Where the control process listens."""
+
+    host: Host = "127.0.0.1"
+    """The address to bind; loopback only."""
+    port: Port = 8082
+    """The port that the gateway asks."""
+
+
+class WorkerListener(Section):
+    """Where the worker answers health checks."""
+
+    host: Host = "127.0.0.1"
+    """The address to bind; loopback only."""
+    port: Port = 8083
+    """The port of its health and metrics."""
+
+
+class SessionTimes(Section):
+    """How long people stay signed in."""
+
+    idle: Duration = parse_duration("12h")
+    """A session unused for this long ends."""
+    absolute: Duration = parse_duration("14d")
+    """A session ends this long after sign-in, whatever happens."""
+
+
+class EnvoySection(Section):
+    """How Envoy is run."""
+
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 2
+    """Worker threads of the gateway."""
+
+
+class ServerSection(Section):
+    """Settings of this installation, not objects in its store: they hold from the next start."""
+
+    issuer: Uri = "http://localhost:8081"
+    """The URL by which clients know the identity process; it is in every token and cannot change later."""
+    gateway_url: Uri = "http://localhost:8080"
+    """The URL by which clients know the gateway."""
+    data: Uri | None = None
+    """The folder that holds the master key, the SQLite file and logs; `./.kronborg` when absent."""
+    database: Annotated[str, AfterValidator(_without_password)] | None = None
+    """`sqlite:///path` or `postgresql://user@host:port/name`; an SQLite file in the data folder when absent."""
+    gateway: GatewayListener = GatewayListener()
+    """Where the gateway listens."""
+    identity: IdentityListener = IdentityListener()
+    """Where the identity process listens."""
+    control: ControlListener = ControlListener()
+    """Where the control process listens."""
+    worker: WorkerListener = WorkerListener()
+    """Where the worker answers health checks."""
+    allow_plain_http: bool = False
+    """Serve plain HTTP beyond this machine; without it every address but loopback is refused."""
+    session: SessionTimes = SessionTimes()
+    """How long people stay signed in."""
+    envoy: EnvoySection = EnvoySection()
+    """How Envoy is run."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """How much is logged."""
