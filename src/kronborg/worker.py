@@ -1,0 +1,183 @@
+"""The worker: hands events to the slices that want them, and runs what must run now and then.
+
+Calls go down, news goes up: a slice records an event, and `HANDLERS` says who hears of it. Handlers and jobs
+are idempotent, so that a crash between the work and its mark only repeats the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from prometheus_client import Counter
+from starlette.applications import Starlette
+
+from kronborg.config import Settings
+from kronborg.core import clock, events
+from kronborg.core.db import Database
+from kronborg.core.events import Event
+from kronborg.core.health import health_routes
+from kronborg.core.log import get_logger
+from kronborg.server import serve
+from kronborg.signin.sessions import end_all_sessions, purge_sessions
+from kronborg.signin.throttle import purge_counters
+from kronborg.tokens import revoke
+from kronborg.tokens.engine import Engine, open_engine
+
+log = get_logger("kronborg.worker")
+
+POLL = 0.2
+"""Seconds between looks at the outbox when it was empty."""
+ATTEMPTS = 5
+"""Times an event is handed to a handler that fails, before it is given up and logged as such."""
+
+Handler = Callable[[Engine, Event, datetime], Awaitable[object]]
+
+events_handled = Counter("kronborg_events_handled", "Events taken from the outbox", ("result",))
+
+
+async def revoke_of_user(engine: Engine, event: Event, now: datetime) -> None:
+    """A user who is disabled or gone keeps neither sessions nor tokens."""
+    await revoke.revoke_grants(engine, actor="system", reason=event.name, user_id=event.subject, now=now)
+    async with engine.database.write() as session:
+        await end_all_sessions(session, event.subject, actor="system", now=now)
+
+
+async def revoke_of_session(engine: Engine, event: Event, now: datetime) -> None:
+    """A session that ended takes along what was granted in it, but for offline access (OIDC Core §11)."""
+    session_id = event.detail.get("sid")
+    if isinstance(session_id, str):
+        await revoke.revoke_grants(engine, actor="system", reason=event.name, session_id=session_id, now=now)
+
+
+async def revoke_of_client(engine: Engine, event: Event, now: datetime) -> None:
+    """A client that is disabled or gone keeps no tokens."""
+    await revoke.revoke_client(engine, event.subject, actor="system", now=now)
+
+
+HANDLERS: Mapping[str, tuple[Handler, ...]] = {
+    "user.disabled": (revoke_of_user,),
+    "user.deleted": (revoke_of_user,),
+    "session.ended": (revoke_of_session,),
+    "client.disabled": (revoke_of_client,),
+    "client.deleted": (revoke_of_client,),
+}
+
+
+async def rotate_keys(engine: Engine, now: datetime) -> None:
+    """Promote the next signing key when the active one is old."""
+    await engine.keys.rotate(now=now)
+
+
+async def clean_tokens(engine: Engine, now: datetime) -> None:
+    """Delete expired tokens in bounded batches until none is left."""
+    while await revoke.clean(engine, now=now):  # noqa: ASYNC110  # a breath for other writers between batches
+        await asyncio.sleep(0.05)
+
+
+async def clean_signin(engine: Engine, now: datetime) -> None:
+    """Forget sessions that are over and counters that say nothing any more."""
+    async with engine.database.write() as session:
+        await purge_sessions(session, idle=engine.session_idle, now=now)
+        await purge_counters(session, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do now and then."""
+
+    name: str
+    every: timedelta
+    run: Callable[[Engine, datetime], Awaitable[None]]
+
+
+JOBS = (
+    Job("rotate_keys", timedelta(minutes=5), rotate_keys),
+    Job("clean_tokens", timedelta(minutes=1), clean_tokens),
+    Job("clean_signin", timedelta(minutes=5), clean_signin),
+)
+
+
+class Outbox:
+    """Takes events from the table and hands them on, oldest first."""
+
+    def __init__(self, engine: Engine, handlers: Mapping[str, tuple[Handler, ...]] = HANDLERS) -> None:
+        self._engine, self._handlers = engine, handlers
+        self._failures: dict[str, int] = {}
+
+    async def turn(self, *, now: datetime) -> int:
+        """Handle what is waiting, at most a hundred events; how many were settled."""
+        async with self._engine.database.read() as session:
+            waiting = await events.waiting(session)
+        settled = []
+        for event in waiting:
+            if await self._hand_on(event, now):
+                settled.append(event.id)
+        if settled:
+            async with self._engine.database.write() as session:
+                for event_id in settled:
+                    await events.handled(session, event_id, now=now)
+        return len(settled)
+
+    async def _hand_on(self, event: Event, now: datetime) -> bool:
+        """Whether the event is settled: every handler ran, or failed too often."""
+        try:
+            for handler in self._handlers.get(event.name, ()):
+                await handler(self._engine, event, now)
+        except Exception:  # the edge of a process: a failing handler must not stop the others
+            failures = self._failures[event.id] = self._failures.get(event.id, 0) + 1
+            log.exception("handler_failed", name=event.name, event_id=event.id, attempt=failures)
+            if failures < ATTEMPTS:
+                return False
+            events_handled.labels("given_up").inc()
+        else:
+            events_handled.labels("done").inc()
+        self._failures.pop(event.id, None)
+        return True
+
+
+async def worker(settings: Settings, stop: asyncio.Event) -> None:
+    """Handle events and run jobs until `stop` is set; health and metrics on the worker's own port."""
+    database = await Database.open(settings.database_url)
+    try:
+        engine = await open_engine(
+            database, settings.vault(), issuer=settings.issuer, session_idle=settings.session_idle, now=clock.now()
+        )
+        app = Starlette(routes=health_routes(database))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(serve(app, host=settings.worker.host, port=settings.worker.port, stop=stop))
+            tasks.create_task(_handle(Outbox(engine), stop))
+            for job in JOBS:
+                tasks.create_task(_repeat(job, engine, stop))
+    finally:
+        await database.close()
+
+
+async def _handle(outbox: Outbox, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        settled = 0
+        try:
+            settled = await outbox.turn(now=clock.now())
+        except Exception:  # the edge of a process: the database may be away for a while
+            log.exception("outbox_failed")
+        if not settled:
+            await _pause(stop, POLL)
+
+
+async def _repeat(job: Job, engine: Engine, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await job.run(engine, clock.now())
+        except Exception:  # the edge of a process: the next turn tries again
+            log.exception("job_failed", job=job.name)
+        await _pause(stop, job.every.total_seconds())
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
