@@ -44,7 +44,7 @@ check: setup-dev ## style, types, architecture and the generated documentation
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/mypy $(wildcard tests bench docs/generate.py)
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -p no:randomly tests/test_shape.py tests/test_locks.py
+	$(BIN)/pytest -q -p no:randomly tests/test_shape.py tests/test_locks.py tests/test_docs.py
 	$(BIN)/python docs/generate.py --check
 
 fix: setup-dev ## repair what can be repaired by itself

@@ -1,0 +1,62 @@
+"""The documentation holds together: links lead somewhere, decisions are numbered, coverage is read correctly."""
+
+import re
+from pathlib import Path
+
+from spec_coverage import natural, proofs, render
+
+ROOT = Path(__file__).parent.parent
+
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_relative_links_lead_to_files() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)} → {target}"
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+        if not re.match(r"[a-z]+:|#", target) and not (page.parent / target.split("#")[0]).exists()
+    ]
+
+    assert broken == []
+
+
+def test_decisions_have_numbers_of_their_own_a_title_and_a_status() -> None:
+    decisions = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    numbers = [page.name[:4] for page in decisions]
+
+    wrong = [
+        page.name
+        for page in decisions
+        if not re.match(rf"# {page.name[:4]} .+\n\nStatus: ", page.read_text(encoding="utf-8"))
+    ]
+
+    assert len(set(numbers)) == len(numbers)
+    assert wrong == []
+
+
+def test_coverage_reads_marks_of_functions_classes_and_modules(tmp_path: Path) -> None:
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    (tests / "test_some.py").write_text(
+        "import pytest\n"
+        "pytestmark = [pytest.mark.anyio, pytest.mark.spec('RFC 1 §1')]\n"
+        "@pytest.mark.spec('RFC 1 §10')\n@pytest.mark.spec('RFC 1 §9')\ndef test_a(): ...\n"
+        "@pytest.mark.xfail\n@pytest.mark.spec('RFC 2 §1')\ndef test_b(): ...\n"
+        "@pytest.mark.spec('RFC 3')\nclass TestC:\n    async def test_c(self): ...\n"
+    )
+
+    found = [(p.document, p.section, p.test) for p in proofs(tmp_path)]
+
+    assert found == [
+        ("RFC 1", "1", "test_a"),
+        ("RFC 1", "1", "test_c"),
+        ("RFC 1", "9", "test_a"),
+        ("RFC 1", "10", "test_a"),
+        ("RFC 3", "", "test_c"),
+    ]
+    assert "| [RFC 1](#rfc-1) | 3 | 2 |" in render(tmp_path)
+
+
+def test_sections_are_in_the_order_of_the_document() -> None:
+    assert sorted(["4.10", "4.2", "4.1.2", "A"], key=natural) == ["A", "4.1.2", "4.2", "4.10"]
