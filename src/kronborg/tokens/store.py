@@ -20,6 +20,8 @@ from kronborg.tokens.tables import keys_table
 __all__ = ["keys_table"]
 
 CLEAN_BATCH = 1000
+Cleanable = Literal["access", "grants", "revoked", "assertions"]
+CLEANABLE: tuple[Cleanable, ...] = ("access", "grants", "revoked", "assertions")
 
 # --- signing keys --------------------------------------------------------------------------------------------------
 
@@ -363,7 +365,7 @@ _CLEAN = {
 }
 
 
-def clean(execute: Execute, what: Literal["access", "grants", "revoked", "assertions"], *, before: datetime) -> int:
+def clean(execute: Execute, what: Cleanable, *, before: datetime) -> int:
     """Delete what expired before that moment, at most a batch; how many rows. Grants take codes and refresh along."""
     return len(execute(_CLEAN[what], (to_micros(before), CLEAN_BATCH)))
 

@@ -1,0 +1,110 @@
+"""Say which client is calling: exactly one method, and the registered one (RFC 6749 §2.3)."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kronborg.clients.model import AuthMethod, Client, ClientSecret
+from kronborg.clients.register import SECRET_DIGEST
+from kronborg.clients.store import mark_secret_used
+from kronborg.oauth.assertion import ASSERTION_TYPE, check_assertion, claimed_client
+from kronborg.oauth.back_off import Gate
+from kronborg.oauth.errors import InvalidClient, InvalidRequest, UnauthorizedClient
+from kronborg.oauth.requests import Form, Headers, basic_credentials, header
+from kronborg.tokens.engine import Engine
+
+USED_AT_MOST_EVERY = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a protocol endpoint. `address` is the caller's, for the gate."""
+
+    form: Form
+    headers: Headers
+    address: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """Who the caller says to be, and by which method; nothing of it is checked."""
+
+    client_id: str
+    method: AuthMethod
+    proof: str
+    by_header: bool = False
+
+
+async def authenticate(engine: Engine, gate: Gate, call: Call, *, confidential: bool = False) -> Client:
+    """The client that made this call. With `confidential`, one that proved it.
+
+    Raises `InvalidRequest` for several methods at once, `InvalidClient` for everything that does not prove right,
+    `TooMany` for one who failed too often.
+    """
+    claim = _claim(call)
+    client = await engine.directory.client(claim.client_id, now=call.now)
+    # RFC 6749 §2.3: the method is the registered one, or a weaker one would do.
+    fits = client is not None and not client.disabled and client.auth_method == claim.method
+    if claim.method == "none":
+        if client is None or not fits or confidential:
+            raise InvalidClient
+        return client
+    gate.check(claim.client_id, call.address, now=call.now)
+    if client is not None and fits and await _proved(engine, client, claim, now=call.now):
+        gate.passed(claim.client_id, call.address)
+        return client
+    gate.failed(claim.client_id, call.address, now=call.now)
+    raise InvalidClient(by_header=claim.by_header)
+
+
+def require_grant(client: Client, grant: str) -> None:
+    """Raise `UnauthorizedClient` unless the client registered this grant."""
+    if grant not in client.grants:
+        raise UnauthorizedClient("the client may not use this grant")
+
+
+def _claim(call: Call) -> _Claim:
+    form = call.form
+    authorization = header(call.headers, b"authorization")
+    client_id, secret, assertion = form.get("client_id"), form.get("client_secret"), form.get("client_assertion")
+    if (authorization is not None) + (secret is not None) + (assertion is not None) > 1:
+        raise InvalidRequest("more than one way of client authentication was used")
+    if authorization is not None:
+        credentials = basic_credentials(authorization)
+        if credentials is None:
+            raise InvalidClient("the Authorization header is not well-formed Basic", by_header=True)
+        if client_id not in (None, credentials[0]):
+            raise InvalidRequest("client_id differs from the Authorization header")
+        return _Claim(credentials[0], "client_secret_basic", credentials[1], by_header=True)
+    if assertion is not None:
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
+            raise InvalidRequest("client_assertion_type is not supported")
+        claimed = claimed_client(assertion)
+        if client_id not in (None, claimed):
+            raise InvalidClient
+        return _Claim(claimed, "private_key_jwt", assertion)
+    if client_id is None:
+        raise InvalidClient("the request names no client")
+    if secret is not None:
+        return _Claim(client_id, "client_secret_post", secret)
+    return _Claim(client_id, "none", "")
+
+
+async def _proved(engine: Engine, client: Client, claim: _Claim, *, now: datetime) -> bool:
+    if claim.method == "private_key_jwt":
+        return await check_assertion(engine, client, claim.proof, now=now)
+    digest = engine.vault.digest(claim.proof, context=SECRET_DIGEST)
+    used: ClientSecret | None = None
+    for secret in client.secrets:
+        if hmac.compare_digest(secret.digest, digest) and secret.is_active(now):
+            used = secret
+    if used is None:
+        return False
+    if used.last_used_at is None or now - used.last_used_at > USED_AT_MOST_EVERY:
+        secret_id = used.id
+        await engine.database.writer.run(lambda execute: mark_secret_used(execute, secret_id, now=now))
+        engine.directory.forget()
+    return True

@@ -1,0 +1,37 @@
+"""Calls from browsers: allowed to the web origins that clients registered, and to nobody else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kronborg.oauth.requests import Headers
+from kronborg.tokens.engine import Engine
+
+_VARY = (b"vary", b"origin")
+
+
+async def cors_headers(engine: Engine, headers: Headers, *, methods: bytes, now: datetime) -> list[tuple[bytes, bytes]]:
+    """The response headers for a call with these request headers; only `Vary` unless its origin is registered.
+
+    `methods` is the list for a preflight, like `b"POST"`.
+    """
+    origin = preflight = None
+    for name, value in headers:
+        if name == b"origin":
+            origin = value
+        elif name == b"access-control-request-method":
+            preflight = value
+    if origin is None:
+        return [_VARY]
+    apis = await engine.directory.apis(now=now)
+    if origin.decode("latin-1") not in apis.web_origins:
+        return [_VARY]
+    allowed = [_VARY, (b"access-control-allow-origin", origin)]
+    if preflight is None:
+        return [*allowed, (b"access-control-expose-headers", b"www-authenticate, x-request-id, retry-after")]
+    return [
+        *allowed,
+        (b"access-control-allow-methods", methods),
+        (b"access-control-allow-headers", b"authorization, content-type"),
+        (b"access-control-max-age", b"600"),
+    ]

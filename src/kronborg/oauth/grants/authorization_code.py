@@ -1,0 +1,41 @@
+"""The authorization code grant (RFC 6749 §4.1.3, with PKCE)."""
+
+from __future__ import annotations
+
+from kronborg.clients.model import Client
+from kronborg.oauth import pkce
+from kronborg.oauth.client_auth import Call
+from kronborg.oauth.errors import InvalidGrant
+from kronborg.tokens.audience import Grantable, choose
+from kronborg.tokens.codes import find_code, redeem, replayed
+from kronborg.tokens.engine import Engine
+from kronborg.tokens.issue import TokenSet, order_for_grant
+from kronborg.tokens.live import person_behind
+
+
+async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
+    """Trade a code for tokens. Every check comes before the code is spent: a mistaken request costs nothing."""
+    form, now = call.form, call.now
+    code = await find_code(engine, form.require("code"))
+    # RFC 6749 §4.1.3: issued to this very client.
+    if code is None or code.grant.client_id != client.id:
+        raise InvalidGrant("the code is unknown, expired, or was issued to another client")
+    if code.used_at is not None:
+        await replayed(engine, code, now=now)
+    if code.expires_at <= now:
+        raise InvalidGrant("the code is unknown, expired, or was issued to another client")
+    # RFC 6749 §4.1.3: required and identical if it was part of the authorization request.
+    if form.get("redirect_uri") != code.redirect_uri:
+        raise InvalidGrant("redirect_uri differs from the authorization request")
+    pkce.check(form.get("code_verifier"), code.challenge)
+    if code.challenge is None and client.kind == "public":
+        raise InvalidGrant("a public client needs PKCE")
+    person = await person_behind(engine, code.grant, now=now)
+    if person is None:
+        raise InvalidGrant("the grant does not stand any more")
+    granted = Grantable(code.grant.scopes, code.grant.audiences)
+    apis = await engine.directory.apis(now=now)
+    # RFC 6749 §4.1.3 knows no scope here; RFC 8707 §2.2 lets resource choose.
+    target = choose(granted, apis, userinfo=engine.userinfo, scope=None, resource=form.get("resource"))
+    order = order_for_grant(engine, code.grant, person, target, now=now)
+    return await redeem(engine, code, person, order, with_refresh="refresh_token" in client.grants, now=now)

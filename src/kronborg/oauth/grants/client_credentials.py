@@ -1,0 +1,26 @@
+"""The client credentials grant (RFC 6749 §4.4): a token for the client itself. No refresh token (§4.4.3)."""
+
+from __future__ import annotations
+
+from kronborg.clients.model import Client
+from kronborg.oauth.client_auth import Call
+from kronborg.oauth.errors import UnauthorizedClient
+from kronborg.tokens.audience import choose, client_grantable
+from kronborg.tokens.engine import Engine
+from kronborg.tokens.issue import TokenSet, issue_for_client
+
+
+async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
+    """Give an authenticated, confidential client a token for itself."""
+    if client.kind != "confidential":
+        raise UnauthorizedClient("the client may not use this grant")
+    form, now = call.form, call.now
+    apis = await engine.directory.apis(now=now)
+    target = choose(
+        client_grantable(client, apis),
+        apis,
+        userinfo=engine.userinfo,
+        scope=form.get("scope"),
+        resource=form.get("resource"),
+    )
+    return await issue_for_client(engine, client.id, target, now=now)

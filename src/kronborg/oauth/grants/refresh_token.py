@@ -1,0 +1,34 @@
+"""The refresh token grant (RFC 6749 §6, RFC 9700 §4.14)."""
+
+from __future__ import annotations
+
+from kronborg.clients.model import Client
+from kronborg.oauth.client_auth import Call
+from kronborg.oauth.errors import InvalidGrant
+from kronborg.tokens import refresh
+from kronborg.tokens.audience import Grantable, choose
+from kronborg.tokens.engine import Engine
+from kronborg.tokens.issue import TokenSet, order_for_grant
+from kronborg.tokens.live import person_behind
+
+
+async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
+    """Trade a refresh token for an access token and its successor."""
+    form, now = call.form, call.now
+    text = form.require("refresh_token")
+    token = await refresh.find(engine, text)
+    # RFC 6749 §6: bound to the client it was issued to.
+    if token is None or token.grant.client_id != client.id:
+        raise InvalidGrant("the refresh token is unknown, expired, or was issued to another client")
+    if token.rotated_at is not None and not refresh.in_grace(token.rotated_at, now=now):
+        await refresh.reused(engine, token, now=now)
+    if token.expires_at <= now:
+        raise InvalidGrant("the refresh token is unknown, expired, or was issued to another client")
+    person = await person_behind(engine, token.grant, now=now)
+    if person is None:
+        raise InvalidGrant("the grant does not stand any more")
+    granted = Grantable(token.grant.scopes, token.grant.audiences)
+    apis = await engine.directory.apis(now=now)
+    target = choose(granted, apis, userinfo=engine.userinfo, scope=form.get("scope"), resource=form.get("resource"))
+    order = order_for_grant(engine, token.grant, person, target, now=now)
+    return await refresh.rotate(engine, text, token, person, order, now=now)

@@ -1,0 +1,70 @@
+"""Token introspection (RFC 7662): what a token says right now, to those it concerns."""
+
+from __future__ import annotations
+
+from kronborg.clients.model import Client
+from kronborg.core import opaque
+from kronborg.core.json import JsonObject, JsonValue
+from kronborg.oauth.back_off import Gate
+from kronborg.oauth.client_auth import Call, authenticate
+from kronborg.tokens import refresh
+from kronborg.tokens.engine import Engine
+from kronborg.tokens.live import person_behind
+from kronborg.tokens.model import Access
+from kronborg.tokens.reference import resolve
+
+# RFC 7662 §2.2: of an inactive token nothing else is said, not even why.
+INACTIVE: JsonObject = {"active": False}
+
+
+async def introspect(engine: Engine, gate: Gate, call: Call) -> JsonObject:
+    """The answer of the introspection endpoint. `token_type_hint` is not needed: tokens tell what they are."""
+    client = await authenticate(engine, gate, call, confidential=True)
+    text = call.form.require("token")
+    if text.startswith(opaque.REFRESH):
+        return await _refresh(engine, client, text, call)
+    access = await resolve(engine, text, now=call.now)
+    # A resource server learns of tokens for its own audience; a client of its own tokens.
+    if access is None or not (access.audience in client.audiences or access.client_id == client.id):
+        return INACTIVE
+    return _described(engine, access)
+
+
+def _described(engine: Engine, access: Access) -> JsonObject:
+    answer: dict[str, JsonValue] = {
+        "active": True,
+        "token_type": "Bearer",
+        "iss": engine.issuer,
+        "aud": access.audience,
+        "sub": access.subject,
+        "client_id": access.client_id,
+        "scope": " ".join(access.scopes),
+        "iat": int(access.issued_at.timestamp()),
+        "exp": int(access.expires_at.timestamp()),
+        "jti": access.jti,
+    }
+    if access.roles:
+        answer["roles"] = access.roles
+    if access.grant_id is not None:
+        answer["gid"] = access.grant_id
+    if access.session_id is not None:
+        answer["sid"] = access.session_id
+    return answer
+
+
+async def _refresh(engine: Engine, client: Client, text: str, call: Call) -> JsonObject:
+    """A refresh token concerns its own client only."""
+    token = await refresh.find(engine, text)
+    if token is None or token.grant.client_id != client.id or token.expires_at <= call.now:
+        return INACTIVE
+    if token.rotated_at is not None or await person_behind(engine, token.grant, now=call.now) is None:
+        return INACTIVE
+    return {
+        "active": True,
+        "iss": engine.issuer,
+        "sub": token.grant.user_id,
+        "client_id": client.id,
+        "scope": " ".join(token.grant.scopes),
+        "exp": int(token.expires_at.timestamp()),
+        "gid": token.grant.id,
+    }

@@ -1,0 +1,97 @@
+"""Authorization codes: made for the authorization endpoint, spent once at the token endpoint (RFC 6749 §4.1)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kronborg.core import opaque
+from kronborg.core.events import record_in
+from kronborg.core.group_writer import Execute
+from kronborg.core.ids import new_id
+from kronborg.tokens import refresh, store
+from kronborg.tokens.engine import Engine
+from kronborg.tokens.errors import InvalidGrant
+from kronborg.tokens.issue import Order, TokenSet, fill
+from kronborg.tokens.model import CODE_LIFETIME, REFRESH_ABSOLUTE, Authorization, Code, Grant, Subject
+
+CODE_DIGEST = "authorization-code"
+
+
+async def create_code(engine: Engine, authorization: Authorization, *, now: datetime) -> str:
+    """Store what a person allowed and return the code for it: one client, one use, 60 s."""
+    text = opaque.mint(opaque.CODE)
+    grant = Grant(
+        id=new_id(),
+        client_id=authorization.client_id,
+        user_id=authorization.user_id,
+        session_id=authorization.session_id,
+        scopes=authorization.scopes,
+        audiences=authorization.audiences,
+        auth_time=authorization.auth_time,
+        amr=authorization.amr,
+        created_at=now,
+        expires_at=now + REFRESH_ABSOLUTE,
+        revoked_at=None,
+    )
+    code = Code(
+        digest=_digest(engine, text),
+        grant=grant,
+        redirect_uri=authorization.redirect_uri,
+        challenge=authorization.challenge,
+        nonce=authorization.nonce,
+        expires_at=now + CODE_LIFETIME,
+        used_at=None,
+    )
+
+    def unit(execute: Execute) -> None:
+        store.add_grant(execute, grant)
+        store.add_code(execute, code)
+        detail = {"user_id": grant.user_id, "client_id": grant.client_id, "scope": " ".join(grant.scopes)}
+        record_in(execute, "grant.created", actor=grant.user_id, subject=grant.id, now=now, detail=detail)
+
+    await engine.database.writer.run(unit)
+    return text
+
+
+async def find_code(engine: Engine, text: str) -> Code | None:
+    """The code, used and expired ones included; None when there is none such."""
+    if not opaque.well_formed(text, opaque.CODE):
+        return None
+    return await store.find_code(engine.database.lookup, _digest(engine, text))
+
+
+async def redeem(
+    engine: Engine, code: Code, subject: Subject, order: Order, *, with_refresh: bool, now: datetime
+) -> TokenSet:
+    """Spend a code that the caller has checked in every respect. Raises `InvalidGrant` when it was used before."""
+    grant = code.grant
+    successor = opaque.mint(opaque.REFRESH) if with_refresh else None
+
+    def unit(execute: Execute) -> None:
+        if not store.redeem_code(execute, code.digest, now=now):
+            refuse_replay(execute, code, now=now)
+        order.store(execute)
+        if successor is not None:
+            refresh.add(engine, execute, successor, grant, now=now)
+
+    await engine.database.writer.run(unit)
+    identity = (grant, subject) if "openid" in grant.scopes else None
+    return await fill(engine, order, now=now, refresh_token=successor, identity=identity, nonce=code.nonce)
+
+
+async def replayed(engine: Engine, code: Code, *, now: datetime) -> None:
+    """Answer the replay of a code that is known to be used: revoke what it gave, and raise `InvalidGrant`."""
+    await engine.database.writer.run(lambda execute: refuse_replay(execute, code, now=now))
+
+
+def refuse_replay(execute: Execute, code: Code, *, now: datetime) -> None:
+    """Revoke the grant of a used code. Raises `InvalidGrant`, always."""
+    # RFC 6749 §4.1.2: a second use suggests a stolen code, so its tokens go too.
+    if store.revoke_grant(execute, code.grant.id, now=now):
+        detail = {"reason": "code_replayed", "client_id": code.grant.client_id}
+        record_in(execute, "grant.revoked", actor="system", subject=code.grant.id, now=now, detail=detail)
+    raise InvalidGrant("the code was already used")
+
+
+def _digest(engine: Engine, text: str) -> bytes:
+    return engine.vault.digest(text, context=CODE_DIGEST)

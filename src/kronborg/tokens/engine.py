@@ -1,0 +1,42 @@
+"""What every verb of tokens works with: made once per process by the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kronborg.clients.directory import Directory
+from kronborg.clients.register import ensure_admin_api
+from kronborg.core.crypto import Vault
+from kronborg.core.db import Database
+from kronborg.tokens.keys import KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The parts of the token engine. `issuer` has no trailing slash; `session_idle` ends grants bound to a session.
+
+    It needs no background task: keys, clients and APIs are read again when they are old (5 s, 0.5 s).
+    """
+
+    database: Database
+    vault: Vault
+    issuer: str
+    session_idle: timedelta
+    keys: KeyRing
+    directory: Directory
+
+    @property
+    def userinfo(self) -> str:
+        """The audience of tokens for the issuer's own userinfo endpoint."""
+        return f"{self.issuer}/oauth/userinfo"
+
+
+async def open_engine(
+    database: Database, vault: Vault, *, issuer: str, session_idle: timedelta, now: datetime
+) -> Engine:
+    """The engine of this process, with its first keys and the admin API in place."""
+    engine = Engine(database, vault, issuer, session_idle, KeyRing(database, vault), Directory(database))
+    await engine.keys.rotate(now=now)
+    await ensure_admin_api(database, issuer=issuer, now=now)
+    return engine

@@ -1,0 +1,43 @@
+"""The person behind a grant as of now, in one statement over the tables of accounts and signin."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import orjson
+
+from kronborg.core.db import Lookup, to_micros
+from kronborg.core.group_writer import Row, Value
+from kronborg.tokens.model import Subject
+
+_PERSON = """
+SELECT u.id, u.username, u.roles, g.roles FROM accounts_users u
+LEFT JOIN accounts_memberships m ON m.user_id = u.id
+LEFT JOIN accounts_groups g ON g.id = m.group_id
+WHERE u.id = ? AND u.disabled = ?
+"""
+_SIGNED_IN = """
+SELECT u.id, u.username, u.roles, g.roles FROM accounts_users u
+JOIN signin_sessions s ON s.user_id = u.id
+LEFT JOIN accounts_memberships m ON m.user_id = u.id
+LEFT JOIN accounts_groups g ON g.id = m.group_id
+WHERE u.id = ? AND u.disabled = ? AND s.id = ? AND s.expires_at > ? AND s.last_seen_at > ?
+"""
+
+
+async def find_subject(
+    lookup: Lookup, user_id: str, *, session_id: str | None, idle: timedelta, now: datetime
+) -> Subject | None:
+    """The person with all roles; None when there is none, when disabled, or when the session named has ended."""
+    sql: str = _PERSON
+    parameters: tuple[Value, ...] = (user_id, False)
+    if session_id is not None:
+        sql, parameters = _SIGNED_IN, (*parameters, session_id, to_micros(now), to_micros(now - idle))
+    rows: list[Row] = await lookup.all(sql, parameters)
+    if not rows:
+        return None
+    roles: set[str] = set(orjson.loads(rows[0][2]))
+    for row in rows:
+        if row[3] is not None:
+            roles.update(orjson.loads(row[3]))
+    return Subject(rows[0][0], rows[0][1], tuple(sorted(roles)))

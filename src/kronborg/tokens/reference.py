@@ -1,0 +1,118 @@
+"""Read access tokens of either format: what they say, if every check of this moment passes.
+
+A malformed token is refused without asking the database. What introspection, exchange and userinfo answer comes from
+here, so that they agree.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from kronborg.core import opaque
+from kronborg.core.jose import BadJwt, parse, verify
+from kronborg.tokens import store
+from kronborg.tokens.engine import Engine
+from kronborg.tokens.issue import ACCESS_DIGEST
+from kronborg.tokens.keys import ACCESS_TYPE
+from kronborg.tokens.live import client_stands, person_behind
+from kronborg.tokens.model import Access
+from kronborg.tokens.store import Standing
+
+
+async def resolve(engine: Engine, token: str, *, now: datetime) -> Access | None:
+    """What an access token says; None when it is not one of ours, expired, revoked, or its grant has fallen."""
+    if token.startswith(opaque.ACCESS):
+        return await resolve_reference(engine, token, now=now)
+    return await resolve_jwt(engine, token, now=now)
+
+
+async def resolve_reference(engine: Engine, token: str, *, now: datetime) -> Access | None:
+    """The same for a reference token only."""
+    if not opaque.well_formed(token, opaque.ACCESS):
+        return None
+    stored = await store.find_access(engine.database.lookup, engine.vault.digest(token, context=ACCESS_DIGEST))
+    if stored is None:
+        return None
+    access = Access(
+        jti=stored.jti,
+        client_id=stored.client_id,
+        subject=stored.client_id,
+        grant_id=stored.grant_id,
+        session_id=None,
+        audience=stored.audience,
+        scopes=stored.scopes,
+        roles=(),
+        issued_at=stored.issued_at,
+        expires_at=stored.expires_at,
+    )
+    return await _standing(engine, access, stored.standing, now=now)
+
+
+async def resolve_jwt(engine: Engine, token: str, *, now: datetime) -> Access | None:
+    """The same for a JWT access token only."""
+    access = await read_jwt(engine, token, now=now)
+    if access is None:
+        return None
+    standing = await store.find_standing(
+        engine.database.lookup, jti=access.jti, client_id=access.client_id, grant_id=access.grant_id
+    )
+    return await _standing(engine, access, standing, now=now)
+
+
+async def read_jwt(engine: Engine, token: str, *, now: datetime) -> Access | None:
+    """What a JWT access token of ours says, expired and revoked ones included; None for any other text."""
+    keys = await engine.keys.current(now=now)
+    try:
+        jwt = parse(token)
+        verify(jwt, keys.public, types=(ACCESS_TYPE,))
+    except BadJwt:
+        return None
+    claims = jwt.claims
+    if claims.get("iss") != engine.issuer:
+        return None
+    # The signature is ours, so the claims are as `issue.sign_access` wrote them.
+    grant_id, session_id, roles = claims.get("gid"), claims.get("sid"), claims.get("roles", ())
+    return Access(
+        jti=str(claims["jti"]),
+        client_id=str(claims["client_id"]),
+        subject=str(claims["sub"]),
+        grant_id=None if grant_id is None else str(grant_id),
+        session_id=None if session_id is None else str(session_id),
+        audience=str(claims["aud"]),
+        scopes=tuple(str(claims["scope"]).split()),
+        roles=tuple(str(role) for role in roles) if isinstance(roles, (list, tuple)) else (),
+        issued_at=_moment(claims["iat"]),
+        expires_at=_moment(claims["exp"]),
+    )
+
+
+async def _standing(engine: Engine, access: Access, standing: Standing, *, now: datetime) -> Access | None:
+    """The token with the roles of this moment; None when something stands against it."""
+    cut_off = standing.not_before is not None and access.issued_at < standing.not_before
+    if access.expires_at <= now or standing.revoked or cut_off:
+        return None
+    if not await client_stands(engine, access.client_id, now=now):
+        return None
+    if access.grant_id is None:
+        return access
+    grant = standing.grant
+    person = None if grant is None else await person_behind(engine, grant, now=now)
+    if grant is None or person is None:
+        return None
+    return Access(
+        jti=access.jti,
+        client_id=access.client_id,
+        subject=person.id,
+        grant_id=grant.id,
+        session_id=grant.session_id,
+        audience=access.audience,
+        scopes=access.scopes,
+        roles=person.roles,
+        issued_at=access.issued_at,
+        expires_at=access.expires_at,
+        auth_time=grant.auth_time,
+    )
+
+
+def _moment(seconds: object) -> datetime:
+    return datetime.fromtimestamp(int(str(seconds)), UTC)

@@ -1,0 +1,95 @@
+"""Refresh tokens: rotated at each use; reuse ends the family (RFC 9700 §4.14.2).
+
+A grant is a family: one refresh token of it is live at any time. The successor of a token is derived from the token
+itself, a random salt stored at its rotation, and a key of the vault; so the same client can be given the same successor
+again for 30 s (parallel tabs, a lost answer), while nothing in the database alone leads to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from datetime import datetime
+
+from kronborg.core import opaque
+from kronborg.core.events import record_in
+from kronborg.core.group_writer import Execute
+from kronborg.core.jose import b64
+from kronborg.tokens import store
+from kronborg.tokens.engine import Engine
+from kronborg.tokens.errors import InvalidGrant
+from kronborg.tokens.issue import Order, TokenSet, fill
+from kronborg.tokens.model import REFRESH_GRACE, REFRESH_IDLE, Grant, RefreshToken, Subject
+
+REFRESH_DIGEST = "refresh-token"
+SUCCESSOR = "refresh-successor"
+
+
+def add(engine: Engine, execute: Execute, text: str, grant: Grant, *, now: datetime) -> None:
+    """Store a refresh token of a grant; part of a unit."""
+    store.add_refresh(execute, digest_of(engine, text), grant.id, expires_at=min(now + REFRESH_IDLE, grant.expires_at))
+
+
+async def find(engine: Engine, text: str) -> RefreshToken | None:
+    """The refresh token, rotated and expired ones included; None when there is none such."""
+    if not opaque.well_formed(text, opaque.REFRESH):
+        return None
+    return await store.find_refresh(engine.database.lookup, digest_of(engine, text))
+
+
+async def rotate(
+    engine: Engine, text: str, token: RefreshToken, subject: Subject, order: Order, *, now: datetime
+) -> TokenSet:
+    """Trade a refresh token that the caller has checked. Raises `InvalidGrant` when it was traded too long ago."""
+    fresh_salt = os.urandom(16)
+
+    def unit(execute: Execute) -> str:
+        salt = fresh_salt
+        if store.rotate_refresh(execute, token.digest, salt, now=now):
+            successor = _successor(engine, text, salt)
+            add(engine, execute, successor, token.grant, now=now)
+        else:
+            salt = _salt_in_grace(execute, token, now=now)
+            successor = _successor(engine, text, salt)
+        order.store(execute)
+        return successor
+
+    successor = await engine.database.writer.run(unit)
+    identity = (token.grant, subject) if "openid" in token.grant.scopes else None
+    return await fill(engine, order, now=now, refresh_token=successor, identity=identity)
+
+
+async def reused(engine: Engine, token: RefreshToken, *, now: datetime) -> None:
+    """Answer a token that is known to be rotated too long ago: end its family, and raise `InvalidGrant`."""
+
+    def unit(execute: Execute) -> None:
+        _salt_in_grace(execute, token, now=now)
+
+    await engine.database.writer.run(unit)
+
+
+def in_grace(rotated_at: datetime, *, now: datetime) -> bool:
+    """Whether a token rotated then still gives its successor."""
+    return now - rotated_at < REFRESH_GRACE
+
+
+def digest_of(engine: Engine, text: str) -> bytes:
+    """What is stored of a refresh token."""
+    return engine.vault.digest(text, context=REFRESH_DIGEST)
+
+
+def _salt_in_grace(execute: Execute, token: RefreshToken, *, now: datetime) -> bytes:
+    """The salt of a token rotated a moment ago; otherwise ends the family and raises `InvalidGrant`."""
+    rotation = store.rotation_of(execute, token.digest)
+    if rotation is not None and in_grace(rotation[0], now=now):
+        return rotation[1]
+    if store.revoke_grant(execute, token.grant.id, now=now):
+        detail = {"reason": "refresh_token_reused", "client_id": token.grant.client_id}
+        record_in(execute, "grant.revoked", actor="system", subject=token.grant.id, now=now, detail=detail)
+    raise InvalidGrant("the refresh token was already used")
+
+
+def _successor(engine: Engine, text: str, salt: bytes) -> str:
+    key = engine.vault.digest(text, context=SUCCESSOR)
+    return opaque.assemble(opaque.REFRESH, b64(hmac.digest(key, salt, hashlib.sha256)))
