@@ -2,7 +2,7 @@
 # Everything lands in .venv, from requirements*.lock (exact versions and hashes; docs/adr/0004).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup setup-dev setup-test setup-bench test check fix bench docs lock
+.PHONY: help demo setup setup-dev setup-test setup-bench test check check-style check-types check-shape check-docs fix bench docs lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,13 +38,21 @@ setup-bench: setup-dev ## ... and the peers that the benchmarks compare with
 test: setup-test ## run every test (TESTS=tests/oauth for some, JOBS=1 for one at a time)
 	@$(BIN)/pytest -n $(JOBS) --maxprocesses 4 $(TESTS)
 
-check: setup-dev ## style, types, architecture and the generated documentation
+check: check-style check-types check-shape check-docs ## style, types, architecture, generated pages (-k: all that fail)
+
+check-style: setup-dev
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
+
+check-types: setup-dev
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/mypy $(wildcard tests bench docs/generate.py)
+
+check-shape: setup-dev
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -p no:randomly tests/test_shape.py tests/test_locks.py tests/test_docs.py
+
+check-docs: setup-dev
 	$(BIN)/python docs/generate.py --check
 
 fix: setup-dev ## repair what can be repaired by itself
