@@ -4,36 +4,42 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from urllib.parse import urlsplit
 
+from kronborg.clients.store import list_apis
 from kronborg.core import events
 from kronborg.core.db import ReadSession, Session
 from kronborg.core.errors import Invalid
-from kronborg.gateway.model import Audience, Limits, Snapshot
+from kronborg.gateway.model import Audience, Snapshot
 from kronborg.gateway.snapshot import digest, freeze
 from kronborg.gateway.store import add_snapshot, latest_published, list_routes, list_services
 from kronborg.gateway.validate import problems_of
 
-HOSTS = ("localhost", "127.0.0.1")
-"""The names a gateway on one's own machine answers to."""
+_OWN_NAMES = ("localhost", "127.0.0.1")
 
 
-async def draft(
-    session: ReadSession,
-    *,
-    issuer: str,
-    audiences: tuple[Audience, ...],
-    hosts: tuple[str, ...] = HOSTS,
-    limits: Limits | None = None,
-) -> Snapshot:
-    """What would be published now: the services and routes as they are declared."""
+def hosts_of(gateway_url: str) -> tuple[str, ...]:
+    """The names a gateway answers to: that of its URL, and on one's own machine the usual two."""
+    name = urlsplit(gateway_url).hostname or _OWN_NAMES[0]
+    return _OWN_NAMES if name in _OWN_NAMES else (name, *_OWN_NAMES)
+
+
+async def draft(session: ReadSession, *, issuer: str, gateway_url: str) -> Snapshot:
+    """What would be published now: the services, routes and APIs as they are declared."""
+    apis = await list_apis(session)
     return Snapshot(
         issuer=issuer,
         services=await list_services(session),
         routes=await list_routes(session),
-        audiences=audiences,
-        hosts=hosts,
-        limits=limits or Limits(),
+        audiences=tuple(Audience(api.audience, api.scope_names) for api in apis),
+        hosts=hosts_of(gateway_url),
     )
+
+
+async def publish_declared(session: Session, *, issuer: str, gateway_url: str, author: str, now: datetime) -> Snapshot:
+    """Publish the services and routes as they are declared in this transaction. Raises `Invalid`."""
+    snapshot = await draft(session, issuer=issuer, gateway_url=gateway_url)
+    return await publish(session, snapshot, author=author, now=now)
 
 
 async def publish(session: Session, snapshot: Snapshot, *, author: str, now: datetime) -> Snapshot:

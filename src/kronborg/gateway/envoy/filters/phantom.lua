@@ -8,7 +8,7 @@ local REFUSED_SECONDS = 5        -- how long a "no" is remembered
 local LONGEST_SECONDS = 60       -- no JWT is used longer, whatever the exchange says
 local LONGEST_TOKEN = 128
 local TIMEOUT_MS = 2000
-local MISSES_PER_SECOND = 200    -- exchanges a worker asks for; beyond it sheds
+local MISSES_PER_SECOND = 1000   -- exchanges a worker asks for; beyond it sheds
 local FORM = "^[Bb]earer (kro_at_[%w_-]+)$"
 
 local young, old, count = {}, {}, 0

@@ -1,0 +1,118 @@
+"""The control process: delivers what is published to the proxy, and trades reference tokens for it.
+
+The gateway does not depend on it from moment to moment. While it is away, JWTs and reference tokens seen in
+the last minute pass as before; only what is new waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from prometheus_client import Gauge
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kronborg.config import Settings
+from kronborg.core import clock
+from kronborg.core.db import Database
+from kronborg.core.health import health_routes
+from kronborg.gateway.deliver import Deliverer, Keys, make_folder, prepare
+from kronborg.gateway.envoy.proxy import Proxy
+from kronborg.gateway.exchange import ExchangeApp, Phantom
+from kronborg.gateway.model import Snapshot
+from kronborg.gateway.publish import hosts_of
+from kronborg.gateway.store import latest_published
+from kronborg.server import serve
+from kronborg.tokens.engine import Engine, open_engine
+from kronborg.tokens.exchange import exchange
+
+delivered_version = Gauge("kronborg_gateway_version", "Snapshot version last delivered", ("proxy", "status"))
+
+
+def proxy_of(settings: Settings) -> Proxy:
+    """The proxy of this installation."""
+    return Proxy(
+        folder=settings.data.absolute() / "gateway",
+        host=_numeric(settings.gateway.host),
+        port=settings.gateway.port,
+        exchange_host=_numeric(settings.control.host),
+        exchange_port=settings.control.port,
+    )
+
+
+async def prepare_files(settings: Settings) -> None:
+    """Write what Envoy starts from: the last published snapshot and the current keys, or a closed gateway."""
+    database = await Database.open(settings.database_url)
+    try:
+        engine = await _engine(database, settings)
+        async with database.read() as session:
+            published = await latest_published(session)
+        snapshot = _empty(settings) if published is None else published.snapshot
+        await prepare(snapshot, await _keys(engine)(), proxy_of(settings))
+    finally:
+        await database.close()
+
+
+async def control(settings: Settings, stop: asyncio.Event) -> None:
+    """Deliver and exchange until `stop` is set; health and metrics on the same loopback port."""
+    database = await Database.open(settings.database_url)
+    try:
+        engine = await _engine(database, settings)
+        proxy = proxy_of(settings)
+        secret = await asyncio.to_thread(make_folder, proxy)
+        deliverer = Deliverer(database, proxy, _keys(engine), _empty(settings), clock.now)
+        app = control_app(engine, secret)
+        delivered_version.labels(proxy.name, "acked").set_function(lambda: _version(deliverer, "acked"))
+        delivered_version.labels(proxy.name, "rejected").set_function(lambda: _version(deliverer, "rejected"))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(serve(app, host=settings.control.host, port=settings.control.port, stop=stop))
+            tasks.create_task(deliverer.run(stop))
+    finally:
+        await database.close()
+
+
+def control_app(engine: Engine, secret: str) -> ASGIApp:
+    """`/exchange` for the proxy; `/healthz`, `/readyz` and `/metrics` for the operator."""
+
+    async def phantom(token: str, now: datetime) -> Phantom | None:
+        internal = await exchange(engine, token, now=now)
+        return None if internal is None else Phantom(internal.token, internal.expires_at - now)
+
+    trade = ExchangeApp(phantom, secret=secret, clock=clock.now)
+    rest = Starlette(routes=health_routes(engine.database))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        chosen = trade if scope["type"] == "http" and scope["path"] == "/exchange" else rest
+        await chosen(scope, receive, send)
+
+    return app
+
+
+async def _engine(database: Database, settings: Settings) -> Engine:
+    return await open_engine(
+        database, settings.vault(), issuer=settings.issuer, session_idle=settings.session_idle, now=clock.now()
+    )
+
+
+def _keys(engine: Engine) -> Keys:
+    async def keys() -> str:
+        return (await engine.keys.current(now=clock.now())).jwks.decode()
+
+    return keys
+
+
+def _empty(settings: Settings) -> Snapshot:
+    """Before anything is published nothing is open."""
+    return Snapshot(issuer=settings.issuer, hosts=hosts_of(settings.gateway_url))
+
+
+def _version(deliverer: Deliverer, status: str) -> float:
+    said = deliverer.current
+    return said.version if said is not None and said.status == status else 0
+
+
+def _numeric(host: str) -> str:
+    """Envoy binds addresses, not names; the one name that settings allow for this machine is `localhost`."""
+    return "127.0.0.1" if host == "localhost" else (urlsplit(f"//{host}").hostname or host)
