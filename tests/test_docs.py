@@ -22,6 +22,33 @@ def test_relative_links_lead_to_files() -> None:
     assert broken == []
 
 
+def test_explanations_name_files_that_exist() -> None:
+    slices = "core|accounts|signin|clients|tokens|oauth|gateway"
+
+    missing = [
+        f"{page.name}: {name}"
+        for page in sorted((ROOT / "docs" / "explanation").glob("*.md"))
+        for name in re.findall(rf"`((?:{slices})/[\w/.]*)`", page.read_text(encoding="utf-8"))
+        if not (ROOT / "src" / "kronborg" / name).exists()
+    ]
+
+    assert missing == []
+
+
+def test_the_source_refers_to_pages_that_exist() -> None:
+    files = [p for f in ("src", "sdk", "demo", "tests", "bench") for p in sorted((ROOT / f).rglob("*.py"))]
+
+    missing = [
+        f"{path.relative_to(ROOT)}: {page}"
+        for path in files
+        if "node_modules" not in path.parts
+        for page in re.findall(r"docs/[\w/.-]+\.(?:md|json)", path.read_text(encoding="utf-8"))
+        if not (ROOT / page).exists()
+    ]
+
+    assert missing == []
+
+
 def test_decisions_have_numbers_of_their_own_a_title_and_a_status() -> None:
     decisions = sorted((ROOT / "docs" / "adr").glob("*.md"))
     numbers = [page.name[:4] for page in decisions]
