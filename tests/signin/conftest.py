@@ -1,0 +1,17 @@
+"""The pages of people on each database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from kronborg.core.crypto import Vault
+from kronborg.core.db import Database
+from people_site import PeopleSite, people_site
+
+
+@pytest.fixture
+async def site(database: Database, vault: Vault) -> AsyncIterator[PeopleSite]:
+    async with people_site(database, vault) as opened:
+        yield opened

@@ -1,0 +1,171 @@
+"""Throttling: guessing is slowed, its owner is not locked out."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from kronborg.core.crypto import Vault
+from kronborg.core.db import Database
+from kronborg.core.errors import TooMany
+from kronborg.signin.model import Origin, ThrottleSettings
+from kronborg.signin.sign_in import Attempt, Outcome, SignedIn, Throttled, WrongCredentials, sign_in
+from kronborg.signin.throttle import counters_for, give_back, purge_counters, reserve
+from people_site import PASSWORD, PeopleSite
+
+pytestmark = pytest.mark.anyio
+
+HOME = "203.0.113.7"
+
+
+async def attempt(
+    site: PeopleSite,
+    password: str,
+    *,
+    address: str = HOME,
+    device: str | None = None,
+    now: datetime,
+    login: str = "hamlet",
+) -> Outcome:
+    return await sign_in(
+        site.parts.database,
+        site.parts.vault,
+        site.signin.passwords,
+        ThrottleSettings(),
+        Attempt(login, password, Origin(address, "test"), device),
+        session_lifetime=timedelta(days=1),
+        now=now,
+    )
+
+
+@pytest.mark.timeout(300)
+async def test_ten_thousand_wrong_passwords_from_elsewhere_never_stop_the_owner(
+    site: PeopleSite, now: datetime
+) -> None:
+    await site.person("hamlet")
+    first = await attempt(site, PASSWORD, now=now)
+    assert isinstance(first, SignedIn)
+    compared = 0
+
+    for n in range(10_000):
+        now += timedelta(milliseconds=50)
+        outcome = await attempt(site, "wrong", address=f"198.51.{n % 100}.{n % 250}", now=now)
+        compared += isinstance(outcome, WrongCredentials)
+        if n % 2000 == 1999:
+            owner = await attempt(site, PASSWORD, device=first.device_cookie, now=now)
+            assert isinstance(owner, SignedIn)
+
+    stranger = await attempt(site, PASSWORD, address="192.0.2.1", now=now)
+    assert compared < 250
+    assert isinstance(stranger, Throttled)
+
+
+async def test_a_known_device_has_an_allowance_of_its_own_and_no_more(site: PeopleSite, now: datetime) -> None:
+    await site.person("hamlet")
+    first = await attempt(site, PASSWORD, now=now)
+    assert isinstance(first, SignedIn)
+
+    outcomes = [await attempt(site, "wrong", device=first.device_cookie, now=now) for _ in range(20)]
+
+    assert sum(isinstance(outcome, WrongCredentials) for outcome in outcomes) == 11
+    assert isinstance(outcomes[-1], Throttled)
+
+
+async def test_a_device_cookie_is_worth_nothing_for_another_account_or_when_made_up(
+    site: PeopleSite, now: datetime
+) -> None:
+    await site.person("hamlet")
+    claudius = await site.person("claudius")
+    first = await attempt(site, PASSWORD, now=now)
+    assert isinstance(first, SignedIn)
+    stolen = first.device_cookie
+    forged = stolen.replace(stolen.split(".")[0], claudius.id)
+
+    for cookie in (stolen, forged):
+        for _ in range(10):
+            await attempt(site, "wrong", device=cookie, login="claudius", now=now)
+
+    last = await attempt(site, PASSWORD, login="claudius", now=now)
+    assert isinstance(last, Throttled)
+
+
+async def test_guesses_sent_at_once_gain_nothing(site: PeopleSite, now: datetime) -> None:
+    await site.person("hamlet")
+
+    outcomes = await asyncio.gather(*(attempt(site, f"guess {n}", now=now) for n in range(30)))
+
+    assert sum(isinstance(outcome, WrongCredentials) for outcome in outcomes) == 6
+    assert sum(isinstance(outcome, Throttled) for outcome in outcomes) == 24
+
+
+async def test_case_spaces_and_email_do_not_make_new_counters(site: PeopleSite, now: datetime) -> None:
+    await site.person("hamlet")
+    names = ("hamlet", "HAMLET", " hamlet ", "Hamlet@Kronborg.example", "hamlet@kronborg.example", "hAmlet", "hamlet")
+
+    outcomes = [await attempt(site, "wrong", login=name, now=now) for name in names]
+
+    assert isinstance(outcomes[-1], Throttled)
+
+
+async def test_unknown_names_are_throttled_like_known_ones(site: PeopleSite, now: datetime) -> None:
+    await site.person("hamlet")
+
+    known = [type(await attempt(site, "wrong", address="192.0.2.1", now=now)) for _ in range(9)]
+    unknown = [type(await attempt(site, "wrong", address="192.0.2.2", login="nobody", now=now)) for _ in range(9)]
+
+    assert known == unknown
+
+
+async def test_waiting_helps_and_the_right_password_forgets_the_wrong_ones(site: PeopleSite, now: datetime) -> None:
+    await site.person("hamlet")
+    outcomes = [await attempt(site, "wrong", now=now) for _ in range(7)]
+    refused = outcomes[-1]
+    assert isinstance(refused, Throttled)
+
+    right = await attempt(site, PASSWORD, now=now + refused.retry_after)
+    wrong = [await attempt(site, "wrong", now=now + refused.retry_after) for _ in range(6)]
+
+    assert isinstance(right, SignedIn)
+    assert all(isinstance(outcome, WrongCredentials) for outcome in wrong)
+
+
+async def test_the_wait_doubles_up_to_its_bound(database: Database, vault: Vault, now: datetime) -> None:
+    settings = ThrottleSettings()
+    counters = counters_for(vault, settings, login="hamlet", address=HOME, device="d")
+    waits = []
+
+    for _ in range(25):
+        try:
+            await reserve(database, counters, now=now)
+        except TooMany as refusal:
+            waits.append(refusal.retry_after.total_seconds())
+            now += refusal.retry_after
+
+    assert waits[:4] == [2, 4, 8, 16]
+    assert max(waits) <= settings.device.longest_wait.total_seconds()
+
+
+async def test_one_ipv6_household_is_one_caller(vault: Vault) -> None:
+    def keys(address: str) -> list[bytes]:
+        return [c.key for c in counters_for(vault, ThrottleSettings(), login="h", address=address, device=None)]
+
+    assert keys("2001:db8:1:2::1") == keys("2001:db8:1:2:ffff::9")
+    assert keys("2001:db8:1:2::1") != keys("2001:db8:1:3::1")
+    assert keys("::ffff:192.0.2.1") == keys("192.0.2.1")
+
+
+async def test_counters_are_forgotten(database: Database, vault: Vault, now: datetime) -> None:
+    for n in range(5):
+        counters = counters_for(vault, ThrottleSettings(), login=f"u{n}", address=HOME, device=None)
+        await reserve(database, counters, now=now)
+    async with database.write() as session:
+        await give_back(session, counters, now=now)
+
+    async with database.write() as session:
+        soon = await purge_counters(session, now=now + timedelta(hours=23))
+        later = await purge_counters(session, now=now + timedelta(hours=25))
+
+    assert soon == 0
+    assert later == 10  # one address, five accounts, five pairs less the one given back
