@@ -1,0 +1,129 @@
+"""What happens next to an authorization request: a pure decision over what is asked, who is there, what was granted.
+
+Screens never lead to one another. Each comes back to the same request, which is decided again from the facts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kronborg.clients.model import Client
+from kronborg.oauth.authorize_errors import ConsentRequired, LoginRequired
+from kronborg.oauth.model import Consent
+from kronborg.signin.model import Visit
+from kronborg.tokens.errors import OAuthError
+
+PATIENCE = timedelta(minutes=5)
+"""How long a fresh sign-in satisfies a `max_age` shorter than this: time to read the consent page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a checked request asks for.
+
+    `asked` is when its user was last asked because of it (see `asked.py`). `hinted_user` is the user id of a verified
+    `id_token_hint`. `scopes` and `audiences` are what a grant would hold.
+    """
+
+    scopes: tuple[str, ...]
+    audiences: tuple[str, ...]
+    prompts: frozenset[str] = frozenset()
+    max_age: timedelta | None = None
+    hinted_user: str | None = None
+    asked: datetime | None = None
+
+    @property
+    def silent(self) -> bool:
+        """Whether no screen may be shown."""
+        return "none" in self.prompts
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Nobody is signed in."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """Somebody is signed in, and has to sign in once more: too long ago, or the wrong person."""
+
+    visit: Visit
+
+
+@dataclass(frozen=True, slots=True)
+class AskConsent:
+    """The person has to say yes to these scopes and audiences."""
+
+    visit: Visit
+    scopes: tuple[str, ...]
+    audiences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Give the client a code."""
+
+    visit: Visit
+    scopes: tuple[str, ...]
+    audiences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Tell the client no."""
+
+    error: type[OAuthError]
+    detail: str
+
+
+Decision = SignIn | StepUp | AskConsent | Issue | Refuse
+
+
+def decide(request: Asking, client: Client, visit: Visit | None, grant: Consent | None, now: datetime) -> Decision:
+    """The next step. `grant` is what this user granted to this client before, None for nothing."""
+    if visit is None:
+        return _unless_silent(request, SignIn())
+    if not _fresh(request, visit, now):
+        return _unless_silent(request, StepUp(visit))
+    if request.hinted_user not in (None, visit.user_id):
+        # OIDC Core §3.1.2.1 id_token_hint: an answer about anybody else is an error. They were asked once already.
+        if _answered(request, visit.auth_time):
+            return Refuse(LoginRequired, "another person signed in than the one that the client expects")
+        return _unless_silent(request, StepUp(visit))
+    if not _consented(request, client, grant):
+        return _unless_silent(request, AskConsent(visit, request.scopes, request.audiences))
+    return Issue(visit, request.scopes, request.audiences)
+
+
+def _unless_silent(request: Asking, decision: SignIn | StepUp | AskConsent) -> Decision:
+    """OIDC Core §3.1.2.1: with `prompt=none` no screen is shown, whatever the reason."""
+    if not request.silent:
+        return decision
+    if isinstance(decision, AskConsent):
+        return Refuse(ConsentRequired, "the person has to consent, and the request allows no screen")
+    return Refuse(LoginRequired, "the person has to sign in, and the request allows no screen")
+
+
+def _answered(request: Asking, moment: datetime | None) -> bool:
+    return request.asked is not None and moment is not None and moment >= request.asked
+
+
+def _fresh(request: Asking, visit: Visit, now: datetime) -> bool:
+    """Whether the sign-in of this visit is recent enough for `prompt` and `max_age`."""
+    answered = _answered(request, visit.auth_time)
+    # OIDC Core §3.1.2.1: `login` and `select_account` ask even a person who is signed in.
+    if request.prompts & {"login", "select_account"} and not answered:
+        return False
+    if request.max_age is None:
+        return True
+    age = now - visit.auth_time
+    return age <= request.max_age or (answered and age <= PATIENCE)
+
+
+def _consented(request: Asking, client: Client, grant: Consent | None) -> bool:
+    covered = grant is not None and grant.covers(request.scopes, request.audiences)
+    if "consent" in request.prompts:
+        # OIDC Core §3.1.2.1: asked again even if it was granted before, and of first-party clients too.
+        return covered and grant is not None and _answered(request, grant.granted_at)
+    return covered or client.first_party

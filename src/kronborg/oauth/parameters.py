@@ -1,0 +1,61 @@
+"""Parameters of a request that a browser carries: read once, bounded, with every mistake noted instead of raised."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+MAX_QUERY = 5600
+"""Characters of a whole request, still encoded: it travels on by value through sign-in and consent."""
+
+MAX_FIELDS = 64
+LIMIT = 1024
+"""Characters of one parameter, decoded, where no other limit is named."""
+
+
+class Unreadable(ValueError):
+    """The request is too large, or has too many parameters, to be read at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Known parameters with a value. A repeated or malformed one is noted and has no value: nothing of it is used."""
+
+    values: Mapping[str, tuple[str, ...]]
+    repeated: frozenset[str]
+    malformed: frozenset[str]
+
+    def one(self, name: str) -> str | None:
+        """The value of a parameter; None when it is absent, repeated or malformed."""
+        given = self.values.get(name, ())
+        return given[0] if given else None
+
+
+def read(
+    query: str, known: Collection[str], *, repeatable: Collection[str] = (), limits: Mapping[str, int] | None = None
+) -> Parameters:
+    """Read a query string or form-encoded body. Raises `Unreadable`."""
+    if len(query) > MAX_QUERY:
+        raise Unreadable("the request is too large")
+    try:
+        pairs = parse_qsl(query, keep_blank_values=False, errors="replace", max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise Unreadable("the request has too many parameters") from None
+    # RFC 6749 §3.1: a parameter without a value counts as omitted; unrecognized ones are ignored.
+    given: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if name in known:
+            given.setdefault(name, []).append(value)
+    repeated = frozenset(name for name, values in given.items() if len(values) > 1 and name not in repeatable)
+    bounds = limits or {}
+    malformed = frozenset(
+        name for name, values in given.items() if not all(_well_formed(v, bounds.get(name, LIMIT)) for v in values)
+    )
+    usable = {name: tuple(values) for name, values in given.items() if name not in repeated | malformed}
+    return Parameters(usable, repeated, malformed)
+
+
+def _well_formed(value: str, limit: int) -> bool:
+    """No control characters, no broken UTF-8 (decoded to U+FFFD), and of a sane length."""
+    return len(value) <= limit and "\ufffd" not in value and value.isprintable()

@@ -1,0 +1,81 @@
+"""Reading an authorization request: total, bounded, and never in doubt about what was said."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kronborg.oauth.authorize_request import PARAMETERS, parse
+from kronborg.oauth.parameters import MAX_QUERY, Unreadable
+
+SINGLE = [name for name in PARAMETERS if name != "resource"]
+
+
+@pytest.mark.spec("RFC 6749 §3.1")
+@pytest.mark.parametrize("name", SINGLE)
+def test_rfc6749_3_1__a_repeated_parameter_is_noted_and_not_used(name: str) -> None:
+    request = parse(f"{name}=a&{name}=b")
+
+    assert request.repeated == {name}
+    assert getattr(request, name) is None
+
+
+@pytest.mark.spec("RFC 8707 §2")
+def test_rfc8707_2__resource_may_be_repeated() -> None:
+    request = parse("resource=https://a.example&resource=https://b.example&resource=https://a.example")
+
+    assert request.resources == ("https://a.example", "https://b.example")
+    assert not request.repeated
+
+
+@pytest.mark.spec("RFC 6749 §3.1")
+def test_rfc6749_3_1__an_empty_value_is_no_value_and_the_unknown_is_ignored() -> None:
+    request = parse("state=&scope=openid&unknown=1&unknown=2&nonce=&nonce=n")
+
+    assert (request.state, request.scope, request.nonce) == (None, "openid", "n")
+    assert not request.repeated | request.malformed
+
+
+@pytest.mark.parametrize("value", ["%00", "a%0d%0ab", "%ff", "%ed%a0%80", "%e2%80%ae", "x" * 9000, "%c2%85"])
+def test_what_is_not_sane_text_is_noted_and_not_used(value: str) -> None:
+    query = f"client_id={value}&state=s"
+
+    if len(query) > MAX_QUERY:
+        with pytest.raises(Unreadable):
+            parse(query)
+    else:
+        request = parse(query)
+        assert request.malformed == {"client_id"}
+        assert (request.client_id, request.state) == (None, "s")
+
+
+def test_a_request_with_too_many_parameters_is_not_read() -> None:
+    with pytest.raises(Unreadable):
+        parse("&".join(f"p{n}=1" for n in range(100)))
+
+
+VISIBLE = st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters="\ufffd")
+TEXT = st.text(VISIBLE | st.just(" "), min_size=1, max_size=40)
+
+
+@given(st.dictionaries(st.sampled_from(SINGLE), TEXT), st.lists(TEXT, max_size=3, unique=True))
+def test_a_request_written_again_says_the_same(values: dict[str, str], resources: list[str]) -> None:
+    request = parse(urlencode([*values.items(), *(("resource", r) for r in resources)], quote_via=quote))
+
+    again = parse(request.query())
+
+    assert again == request
+    assert all(getattr(request, name) == value for name, value in values.items())
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: quote(raw, safe="=&%")))
+def test_anything_at_all_is_read_or_refused(query: str) -> None:
+    try:
+        request = parse(query)
+    except Unreadable:
+        return
+
+    assert request.query().isascii()
