@@ -17,6 +17,11 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 EDITABLE := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation \
 	--editable . --editable sdk --editable demo/shop
 
+# uv does not read pip's settings; who names an index for pip means it for uv too.
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
