@@ -34,11 +34,12 @@ setup-dev: $(VENV)/.dev ## ... and what checks and tests need
 
 setup-test: setup-dev ## ... and the browser and the Node clients that the tests drive
 	@.ci/system-packages chromium node npm
-	@if [ -f tests/clients/package.json ]; then $(MAKE) --no-print-directory tests/clients/node_modules/.stamp; fi
+	@$(MAKE) --no-print-directory $(patsubst %/package.json,%/node_modules/.stamp,$(wildcard tests/*/package.json))
 
 setup-bench: setup-dev ## ... and the peers that the benchmarks compare with
 	@.ci/system-packages --optional nginx node npm
-	@if [ -f bench/peers/package.json ]; then $(MAKE) --no-print-directory bench/peers/node_modules/.stamp; fi
+	@if command -v npm >/dev/null; then \
+	  $(MAKE) --no-print-directory $(patsubst %/package.json,%/node_modules/.stamp,$(wildcard bench/*/package.json)); fi
 
 test: setup-test ## run every test (TESTS=tests/oauth for some, JOBS=1 for one at a time)
 	@$(BIN)/pytest -n $(JOBS) --maxprocesses 4 $(TESTS)
