@@ -7,8 +7,7 @@ import kronborg
 
 for _slice in pkgutil.iter_modules(kronborg.__path__):
     if _slice.ispkg:
-        try:
-            importlib.import_module(f"kronborg.{_slice.name}.store")
-        except ModuleNotFoundError as missing:
-            if missing.name != f"kronborg.{_slice.name}.store":
-                raise
+        _package = importlib.import_module(f"kronborg.{_slice.name}")
+        for _module in pkgutil.iter_modules(_package.__path__):
+            if _module.name == "store" or _module.name.endswith("_store"):
+                importlib.import_module(f"kronborg.{_slice.name}.{_module.name}")

@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from kronborg.gateway.declare.parts import (
-    JwksSource,
     Host,
+    JwksSource,
     Key,
     Method,
     Name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -67,7 +67,7 @@ class JwksSource(Section):
     file: Uri | None = None
     """The file that holds the set, relative to this one."""
 
-    keys: Annotated[tuple[dict[str, JsonValue], ...], Field(max_length=10)] | None = None
+    keys: Annotated[tuple[dict[str, object], ...], Field(max_length=10)] | None = None
     """The keys themselves."""
 
     @model_validator(mode="after")

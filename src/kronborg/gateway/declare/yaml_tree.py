@@ -40,6 +40,7 @@ _WORDS: Mapping[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_OLD_WORDS = frozenset({"yes", "no", "on", "off", "y", "n", "null", "true", "false"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
@@ -113,6 +114,15 @@ def read_yaml(text: str) -> Reading:
         # the parser answers some odd texts with its own bugs: an escape above U+10FFFF is a ValueError
         reading.flaws.append(Flaw(Position(1, 1), "is not YAML", "check it with a YAML 1.2 parser"))
     return reading
+
+
+def plain_means_text(text: str) -> bool:
+    """Whether a plain scalar of these characters is read as this text by every version of YAML."""
+    if not re.fullmatch(r"[A-Za-z0-9/._+-][A-Za-z0-9 /._+:@-]*", text) or text != text.strip():
+        return False
+    if re.search(r":( |$)", text) or text.startswith(("-", ".", "+")) or text.casefold() in _OLD_WORDS:
+        return False
+    return re.match(r"[0-9]", text) is None or re.fullmatch(r"[0-9]+(ms|s|m|h|d|B|KiB|MiB)", text) is not None
 
 
 def _reason(error: MarkedYAMLError) -> str:

@@ -1,0 +1,218 @@
+"""Carries a plan out: everything in one transaction, or nothing; then the gateway is told.
+
+Everything slow or refusable comes before the transaction: the document is checked, passwords are hashed. Inside it
+the store is read again, and if it is not what the plan was made against, nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from kronborg.accounts.groups import create_group, delete_group, update_group
+from kronborg.accounts.store import find_by_login
+from kronborg.accounts.users import NewUser, UserChange, create_user, delete_user, update_user
+from kronborg.clients.model import ApiDraft, ClientDraft
+from kronborg.clients.register import (
+    add_secret,
+    remove_api,
+    remove_client,
+    remove_secret,
+    save_api,
+    save_client,
+)
+from kronborg.core.db import Session
+from kronborg.core.errors import Conflict
+from kronborg.core.events import record
+from kronborg.core.whole import whole
+from kronborg.gateway.declare.current import Current
+from kronborg.gateway.declare.installation import Installation
+from kronborg.gateway.declare.objects import KINDS, GroupDraft, Ref, fields_of
+from kronborg.gateway.declare.plan import Plan, Planned, compare, look, make_plan, removed, wanted_fields
+from kronborg.gateway.declare.read import Loaded
+from kronborg.gateway.declare.secret_sources import Secrets
+from kronborg.gateway.declare.wanted import Wanted
+from kronborg.gateway.declared_store import Declared, replace_declared
+from kronborg.gateway.model import Route, Service
+from kronborg.gateway.publish import publish_declared
+from kronborg.gateway.routing import remove_route, remove_service, save_route, save_service
+from kronborg.signin.passwords import store_password
+
+ATTEMPTS = 3
+MOVED = "the store has changed since this plan was made: look at the new plan first"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What was done, and the snapshot that the gateway has now been given."""
+
+    plan: Plan
+    snapshot: int
+
+
+async def apply(
+    installation: Installation,
+    loaded: Loaded,
+    secrets: Secrets,
+    *,
+    actor: str,
+    now: datetime,
+    digest: str | None = None,
+) -> Applied:
+    """Make the store what the document says. Raises `Invalid` with every problem, `Conflict` when the store is not
+    what the plan with `digest` was made against."""
+    for _ in range(ATTEMPTS):
+        planned = await make_plan(installation, loaded, secrets)
+        if digest is not None and digest != planned.plan.digest:
+            raise Conflict(MOVED)
+        hashes = {
+            ref: await installation.passwords.hash(secret)
+            for ref, secret in planned.news.fresh.items()
+            if ref.kind == "user"
+        }
+        async with whole(installation.database) as session:
+            wanted, _, current = await look(session, loaded, secrets)
+            if compare(installation, wanted, current, planned.news).plan.digest == planned.plan.digest:
+                return await _Work(installation, session, planned, hashes, actor, now).run()
+    raise Conflict(MOVED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One plan being carried out in one transaction."""
+
+    installation: Installation
+    session: Session
+    planned: Planned
+    hashes: Mapping[Ref, str]
+    actor: str
+    now: datetime
+
+    async def run(self) -> Applied:
+        """Remove, make and change; remember; publish."""
+        wanted, current = self.planned.wanted, self.planned.current
+        gone = removed(wanted, current, self.installation)
+        for ref in gone:
+            await self._remove(ref)
+        for kind in KINDS:
+            for ref, one in wanted.items():
+                if ref.kind == kind and self._differs(one):
+                    await self._save(one)
+        for ref, secret in self.planned.news.fresh.items():
+            await self._give(ref, secret)
+        await self._remember()
+        snapshot = await publish_declared(
+            self.session,
+            issuer=self.installation.issuer,
+            gateway_url=self.installation.gateway_url,
+            author=self.actor,
+            now=self.now,
+        )
+        if self.planned.plan.changes:
+            counts = dict.fromkeys(("create", "update", "delete"), 0)
+            for change in self.planned.plan.changes:
+                counts[change.action] += 1
+            await record(
+                self.session,
+                "config.applied",
+                actor=self.actor,
+                subject=str(snapshot.version),
+                now=self.now,
+                detail={**counts, "digest": self.planned.plan.digest},
+            )
+        return Applied(self.planned.plan, snapshot.version)
+
+    def _differs(self, one: Wanted) -> bool:
+        stored = self.planned.current.objects.get(one.ref)
+        return stored is None or dict(fields_of(stored)) != dict(wanted_fields(one, self.planned.current))
+
+    async def _save(self, one: Wanted) -> None:
+        session, actor, now, current = self.session, self.actor, self.now, self.planned.current
+        match one.thing:
+            case ApiDraft() as api:
+                await save_api(session, api, actor=actor, now=now)
+            case ClientDraft() as client:
+                await save_client(session, _with_keys(one, client, current), actor=actor, now=now)
+            case GroupDraft() as group:
+                known = current.group(one.ref)
+                if known is None:
+                    await create_group(session, group.name, roles=group.roles, actor=actor, now=now)
+                else:
+                    await update_group(session, known.id, name=group.name, roles=group.roles, actor=actor, now=now)
+            case NewUser() as user:
+                stored = current.user(one.ref)
+                if stored is None:
+                    await create_user(session, user, actor=actor, now=now)
+                else:
+                    await update_user(session, stored.id, _change_to(user), actor=actor, now=now)
+            case Service() as service:
+                await save_service(session, service, actor=actor, now=now)
+            case Route() as route:
+                await save_route(session, route, actor=actor, now=now)
+            case _:
+                raise TypeError("a file declares drafts")
+
+    async def _remove(self, ref: Ref) -> None:
+        session, actor, now, current = self.session, self.actor, self.now, self.planned.current
+        user, group = current.user(ref), current.group(ref)
+        match ref.kind:
+            case "api":
+                await remove_api(session, ref.key, actor=actor, now=now)
+            case "client":
+                await remove_client(session, ref.key, actor=actor, now=now)
+            case "user" if user is not None:
+                await delete_user(session, user.id, actor=actor, now=now)
+            case "group" if group is not None:
+                await delete_group(session, group.id, actor=actor, now=now)
+            case "service":
+                await remove_service(session, ref.key, actor=actor, now=now)
+            case "route":
+                await remove_route(session, ref.key, actor=actor, now=now)
+
+    async def _give(self, ref: Ref, secret: str) -> None:
+        """Set a secret that is new; the one an earlier file gave to the same client stops working."""
+        if ref.kind == "user":
+            user = await find_by_login(self.session, ref.key)
+            if user is None:
+                raise TypeError("the user was made in this transaction")
+            await store_password(self.session, user.id, self.hashes[ref], actor=self.actor, now=self.now)
+            return
+        await self._retire(ref)
+        vault = self.installation.vault
+        await add_secret(self.session, vault, ref.key, actor=self.actor, now=self.now, secret=secret)
+
+    async def _retire(self, ref: Ref) -> None:
+        declared, client = self.planned.current.declared.get(ref), self.planned.current.client(ref)
+        for known in client.secrets if client else ():
+            if declared and declared.mark == known.digest.hex():
+                await remove_secret(self.session, ref.key, known.id, actor=self.actor, now=self.now)
+
+    async def _remember(self) -> None:
+        """Note what the file manages now, and what it made of it."""
+        current, news = self.planned.current, self.planned.news
+        managed = []
+        for ref, one in sorted(self.planned.wanted.items()):
+            before = current.declared.get(ref)
+            mark = self.hashes.get(ref) or news.marks.get(ref) or (before.mark if before else None)
+            fields = wanted_fields(one, current)
+            managed.append(Declared(ref.kind, ref.key, one.label, fields, mark if one.secret else None))
+        if managed != sorted(current.declared.values(), key=lambda one: (one.kind, one.key)):
+            await replace_declared(self.session, tuple(managed), now=self.now)
+
+
+def _with_keys(one: Wanted, client: ClientDraft, current: Current) -> ClientDraft:
+    """The client with its stored keys when the file's cannot be read here."""
+    stored = current.client(one.ref) if one.keeps_jwks else None
+    return replace(client, jwks=stored.jwks) if stored else client
+
+
+def _change_to(user: NewUser) -> UserChange:
+    return UserChange(
+        username=user.username,
+        email=user.email or "",
+        name=user.name,
+        roles=user.roles,
+        groups=user.groups,
+        disabled=user.disabled,
+    )

@@ -1,0 +1,102 @@
+"""What the store has, read in one transaction, in the form that plans compare."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from kronborg.accounts.model import Group, User
+from kronborg.accounts.store import list_groups, list_users
+from kronborg.clients.model import Api, Client
+from kronborg.clients.store import find_client, list_apis, list_clients
+from kronborg.core.db import ReadSession
+from kronborg.gateway.declare.objects import Object, Ref, ref_of
+from kronborg.gateway.declared_store import Declared, list_declared
+from kronborg.gateway.model import Route, Service
+from kronborg.gateway.store import list_routes, list_services
+from kronborg.signin.store import read_password
+
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The store at one moment. `hashes` are the passwords of the users asked for, by user."""
+
+    objects: Mapping[Ref, Object]
+    declared: Mapping[Ref, Declared]
+    hashes: Mapping[Ref, str | None]
+
+    def user(self, ref: Ref) -> User | None:
+        """The user, if there is one."""
+        found = self.objects.get(ref)
+        return found if isinstance(found, User) else None
+
+    def client(self, ref: Ref) -> Client | None:
+        """The client, if there is one; with its secrets when it was asked for."""
+        found = self.objects.get(ref)
+        return found if isinstance(found, Client) else None
+
+    def group(self, ref: Ref) -> Group | None:
+        """The group, if there is one."""
+        found = self.objects.get(ref)
+        return found if isinstance(found, Group) else None
+
+    def apis(self) -> tuple[Api, ...]:
+        """Every API."""
+        return tuple(thing for thing in self.objects.values() if isinstance(thing, Api))
+
+    def services(self) -> tuple[Service, ...]:
+        """Every service."""
+        return tuple(thing for thing in self.objects.values() if isinstance(thing, Service))
+
+    def routes(self) -> tuple[Route, ...]:
+        """Every route."""
+        return tuple(thing for thing in self.objects.values() if isinstance(thing, Route))
+
+    def api_names(self) -> dict[str, str]:
+        """The short names an earlier file gave to APIs, with their audiences."""
+        return {one.label: ref.key for ref, one in self.declared.items() if ref.kind == "api"}
+
+
+async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]) -> Current:
+    """Everything a file can declare; secrets (as digests and hashes) only of the objects asked for."""
+    things: list[Object] = [*await list_apis(session), *await list_services(session), *await list_routes(session)]
+    things += await _all_groups(session)
+    users = await _all_users(session)
+    things += users
+    after = ""
+    while page := await list_clients(session, after=after, limit=_PAGE):
+        after = page[-1].id
+        for client in page:
+            known = await find_client(session, client.id) if ref_of(client) in with_secrets_of else None
+            things.append(known or client)
+    hashes = {ref_of(u): await read_password(session, u.id) for u in users if ref_of(u) in with_secrets_of}
+    declared = await list_declared(session)
+    return Current(
+        {ref_of(thing): thing for thing in things},
+        {_ref(one): one for one in declared},
+        hashes,
+    )
+
+
+def _ref(one: Declared) -> Ref:
+    match one.kind:
+        case "api" | "group" | "service" | "route" | "client" | "user":
+            return Ref(one.kind, one.key)
+        case _:
+            raise TypeError("a row of gateway_declared is not as written")
+
+
+async def _all_users(session: ReadSession) -> list[User]:
+    users: list[User] = []
+    while page := await list_users(session, after=users[-1].id if users else None, limit=_PAGE):
+        users += page
+    return users
+
+
+async def _all_groups(session: ReadSession) -> list[Group]:
+    groups: list[Group] = []
+    while page := await list_groups(session, after=groups[-1].id if groups else None, limit=_PAGE):
+        groups += page
+    return groups

@@ -1,0 +1,20 @@
+"""What plans are made against and applied to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kronborg.core.crypto import Vault
+from kronborg.core.db import Database
+from kronborg.signin.passwords import Passwords
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One installation, as the composition root opened it. URLs without a trailing slash."""
+
+    database: Database
+    vault: Vault
+    passwords: Passwords
+    issuer: str
+    gateway_url: str

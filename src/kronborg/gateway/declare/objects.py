@@ -1,0 +1,159 @@
+"""The objects a file declares, in one form for both sides: as the file wishes them and as the store has them.
+
+`fields_of` gives what is compared and shown: plain JSON values in the file's vocabulary, lists whose order means
+nothing sorted. Secrets are never among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, assert_never
+
+from kronborg.accounts.model import Group, User, folded
+from kronborg.accounts.users import NewUser
+from kronborg.clients.model import Api, ApiDraft, Client, ClientDraft
+from kronborg.core.json import JsonValue
+from kronborg.gateway.declare.quantities import write_duration, write_size
+from kronborg.gateway.model import Route, Service
+
+Kind = Literal["api", "group", "service", "route", "client", "user"]
+
+KINDS: tuple[Kind, ...] = ("api", "group", "service", "route", "client", "user")
+"""In the order of making: what is named comes before what names it. Removal goes the other way."""
+
+SECTION_OF: Mapping[Kind, str] = {
+    "api": "apis",
+    "group": "groups",
+    "service": "services",
+    "route": "routes",
+    "client": "clients",
+    "user": "users",
+}
+
+Fields = Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """Which object: an API by audience, people and groups by folded name, the rest by name or id."""
+
+    kind: Kind
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDraft:
+    """A group as somebody wishes it to be."""
+
+    name: str
+    roles: tuple[str, ...] = ()
+
+
+Object = Api | ApiDraft | Client | ClientDraft | User | NewUser | Group | GroupDraft | Service | Route
+
+
+def ref_of(thing: Object) -> Ref:
+    """The identity of an object."""
+    match thing:
+        case Api() | ApiDraft():
+            return Ref("api", thing.audience)
+        case Client() | ClientDraft():
+            return Ref("client", thing.id)
+        case User() | NewUser():
+            return Ref("user", folded(thing.username))
+        case Group() | GroupDraft():
+            return Ref("group", folded(thing.name))
+        case Service():
+            return Ref("service", thing.name)
+        case Route():
+            return Ref("route", thing.name)
+        case _:
+            assert_never(thing)
+
+
+def label_of(thing: Object) -> str:
+    """The name an object goes by in a file; for an API one that is made up, as the store keeps none."""
+    match thing:
+        case Api() | ApiDraft():
+            return thing.audience
+        case Client() | ClientDraft():
+            return thing.id
+        case User() | NewUser():
+            return thing.username
+        case _:
+            return thing.name
+
+
+def fields_of(thing: Object) -> Fields:
+    """What is compared of an object."""
+    match thing:
+        case Api() | ApiDraft():
+            return {
+                "audience": thing.audience,
+                "name": thing.name,
+                "scopes": {scope.name: scope.description for scope in thing.scopes},
+                "token_format": thing.token_format,
+                "token_lifetime": write_duration(timedelta(seconds=int(thing.token_lifetime.total_seconds()))),
+            }
+        case Client() | ClientDraft():
+            return _client_fields(thing)
+        case User() | NewUser():
+            return {
+                "username": thing.username,
+                "email": thing.email or None,
+                "name": thing.name,
+                "groups": sorted(folded(name) for name in thing.groups),
+                "roles": sorted(set(thing.roles)),
+                "disabled": thing.disabled,
+            }
+        case Group() | GroupDraft():
+            return {"name": thing.name, "roles": sorted(set(thing.roles))}
+        case Service():
+            return {
+                "urls": sorted(thing.urls),
+                "http2": thing.http2,
+                "connect_timeout": write_duration(thing.connect_timeout),
+            }
+        case Route():
+            return _route_fields(thing)
+        case _:
+            assert_never(thing)
+
+
+def _client_fields(client: Client | ClientDraft) -> Fields:
+    return {
+        "name": client.name,
+        "kind": client.kind,
+        "auth_method": client.auth_method,
+        "jwks": client.jwks,
+        "redirect_uris": sorted(client.redirect_uris),
+        "post_logout_redirect_uris": sorted(client.post_logout_redirect_uris),
+        "web_origins": sorted(client.web_origins),
+        "grants": sorted(client.grants),
+        "scopes": sorted(client.scopes),
+        "audiences": sorted(client.audiences),
+        "first_party": client.first_party,
+        "disabled": client.disabled,
+    }
+
+
+def _route_fields(route: Route) -> Fields:
+    arrest = route.spike_arrest
+    return {
+        "service": route.service,
+        "host": route.host,
+        "path": route.path.value if route.path.kind == "exact" else None,
+        "prefix": route.path.value if route.path.kind == "prefix" else None,
+        "methods": sorted(route.methods),
+        "public": route.public,
+        "audience": route.audience,
+        "scopes": sorted(route.scopes),
+        "roles": sorted(route.roles),
+        "spike_arrest": None if arrest is None else {"rate": arrest.rate, "burst": arrest.burst, "per": arrest.per},
+        "timeout": write_duration(route.timeout),
+        "max_body": write_size(route.max_body),
+        "cookies": route.cookies,
+        "cors": {"origins": sorted(route.cors_origins)} if route.cors_origins else None,
+    }

@@ -1,0 +1,191 @@
+"""From the sections of a document to the objects they wish for, each with its place in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import orjson
+
+from kronborg.accounts.model import clean
+from kronborg.accounts.users import NewUser
+from kronborg.clients.model import ApiDraft, ClientDraft, Scope
+from kronborg.core.errors import Problem
+from kronborg.core.json import JsonObject
+from kronborg.gateway.declare.document import (
+    ApiSection,
+    ClientSection,
+    Document,
+    RouteSection,
+    ServiceSection,
+    UserSection,
+)
+from kronborg.gateway.declare.objects import SECTION_OF, GroupDraft, Object, Ref, ref_of
+from kronborg.gateway.declare.parts import JwksSource, SecretReference
+from kronborg.gateway.declare.read import Loaded
+from kronborg.gateway.declare.secret_sources import Secrets
+from kronborg.gateway.declare.yaml_tree import Path
+from kronborg.gateway.model import Path as RoutePath
+from kronborg.gateway.model import Route, Service, SpikeArrest
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One object as the file wishes it. `keeps_jwks`: its key file cannot be read here, the stored keys stay."""
+
+    ref: Ref
+    label: str
+    thing: Object
+    secret: SecretReference | None = None
+    keeps_jwks: bool = False
+
+    @property
+    def path(self) -> Path:
+        """Its place in the document."""
+        return (SECTION_OF[self.ref.kind], self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How APIs are called: by the file first, by what an earlier file called them second."""
+
+    audiences: Mapping[str, str]
+
+    def audience(self, name: str) -> str:
+        """The audience URI of a short name; a URI as it is."""
+        return self.audiences.get(name, name)
+
+
+def wanted_by(loaded: Loaded, secrets: Secrets, names: Names) -> tuple[dict[Ref, Wanted], list[Problem]]:
+    """Everything a document declares, and what keeps it from being read as objects."""
+    found: dict[Ref, Wanted] = {}
+    problems: list[Problem] = []
+    for wanted in _each(loaded.document, secrets, names):
+        if isinstance(wanted, _BadKeys):
+            problems.append(loaded.source.problem(("clients", wanted.client, "jwks"), wanted.detail, wanted.mend))
+            continue
+        first = found.setdefault(wanted.ref, wanted)
+        if first is not wanted:
+            detail = f"is the same {wanted.ref.kind} as {first.label}"
+            problems.append(loaded.source.problem(wanted.path, detail, "drop one of them", key=True))
+    return found, problems
+
+
+@dataclass(frozen=True, slots=True)
+class _BadKeys:
+    """The key file of a client is there and is no JWK Set."""
+
+    client: str
+    detail: str
+    mend: str
+
+
+def _each(document: Document, secrets: Secrets, names: Names) -> Iterator[Wanted | _BadKeys]:
+    for name, api in document.apis.items():
+        yield _wanted(name, _api(api))
+    for name, group in document.groups.items():
+        yield _wanted(name, GroupDraft(clean(name), tuple(sorted(group.roles))))
+    for name, service in document.services.items():
+        yield _wanted(name, _service(name, service))
+    for name, route in document.routes.items():
+        yield _wanted(name, _route(name, route, names))
+    for name, client in document.clients.items():
+        jwks = _jwks(name, client.jwks, secrets)
+        if isinstance(jwks, _BadKeys):
+            yield jwks
+            continue
+        thing = _client(name, client, jwks, names)
+        yield Wanted(ref_of(thing), name, thing, client.secret, client.jwks is not None and jwks is None)
+    for name, user in document.users.items():
+        person = _user(name, user)
+        yield Wanted(ref_of(person), name, person, user.password)
+
+
+def _wanted(label: str, thing: Object) -> Wanted:
+    return Wanted(ref_of(thing), label, thing)
+
+
+def _api(section: ApiSection) -> ApiDraft:
+    return ApiDraft(
+        audience=section.audience,
+        name=section.name,
+        scopes=tuple(Scope(name, description) for name, description in section.scopes.items()),
+        token_format=section.token_format,
+        token_lifetime=timedelta(seconds=int(section.token_lifetime.total_seconds())),
+    )
+
+
+def _client(client_id: str, section: ClientSection, jwks: JsonObject | None, names: Names) -> ClientDraft:
+    return ClientDraft(
+        id=client_id,
+        name=section.name,
+        kind=section.kind,
+        auth_method=section.auth_method or ("none" if section.kind == "public" else "client_secret_basic"),
+        redirect_uris=section.redirect_uris,
+        post_logout_redirect_uris=section.post_logout_redirect_uris,
+        web_origins=section.web_origins,
+        grants=section.grants,
+        scopes=section.scopes,
+        audiences=tuple(names.audience(name) for name in section.audiences),
+        jwks=jwks,
+        first_party=section.first_party,
+        disabled=section.disabled,
+    )
+
+
+def _jwks(client_id: str, source: JwksSource | None, secrets: Secrets) -> JsonObject | _BadKeys | None:
+    """The JWK Set; None when its file cannot be read here."""
+    if source is None:
+        return None
+    if source.keys is not None:
+        keys: JsonObject = orjson.loads(orjson.dumps({"keys": source.keys}))
+        return keys
+    text = secrets.file(source.file or "")
+    if text is None:
+        return None
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return _BadKeys(client_id, "is not a file of JSON", "write a JWK Set into it")
+    if not isinstance(value, dict):
+        return _BadKeys(client_id, "is not a JWK Set", 'it looks like {"keys": [...]}')
+    return value
+
+
+def _user(username: str, section: UserSection) -> NewUser:
+    return NewUser(
+        username=clean(username),
+        email=clean(section.email) if section.email else None,
+        name=clean(section.name),
+        roles=tuple(sorted(section.roles)),
+        groups=section.groups,
+        disabled=section.disabled,
+    )
+
+
+def _service(name: str, section: ServiceSection) -> Service:
+    urls = section.urls or ((section.url,) if section.url else ())
+    return Service(name, urls, http2=section.http2, connect_timeout=section.connect_timeout)
+
+
+def _route(name: str, section: RouteSection, names: Names) -> Route:
+    arrest = section.spike_arrest
+    return Route(
+        name=name,
+        path=RoutePath("exact", section.path)
+        if section.path is not None
+        else RoutePath("prefix", section.prefix or ""),
+        service=section.service,
+        host=section.host,
+        methods=section.methods,
+        public=section.public,
+        audience=None if section.audience is None else names.audience(section.audience),
+        scopes=section.scopes,
+        roles=section.roles,
+        spike_arrest=None if arrest is None else SpikeArrest(arrest.rate, arrest.burst, arrest.per),
+        timeout=section.timeout,
+        max_body=section.max_body,
+        cookies=section.cookies,
+        cors_origins=section.cors.origins if section.cors else (),
+    )
