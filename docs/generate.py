@@ -141,8 +141,8 @@ def cli() -> str:
         if rows and isinstance(command, TyperCommand):
             lines += ["", "| | |", "|---|---|", *rows]
         if isinstance(command, TyperGroup):
-            below = (name.replace(" ", "-") + "-" + child for child, _ in visible(command))
-            lines += ["", "Commands: " + ", ".join(f"[{link.rpartition('-')[2]}](#{link})" for link in below) + "."]
+            below = (f"[{child}](#{name.replace(' ', '-')}-{child})" for child, _ in visible(command))
+            lines += ["", f"Commands: {', '.join(below)}."]
     return "\n".join(lines) + "\n"
 
 
@@ -163,7 +163,8 @@ def visible(group: TyperGroup) -> list[tuple[str, object]]:
 def row(parameter: TyperArgument | TyperOption) -> str:
     """One line of the table of parameters."""
     if isinstance(parameter, TyperOption):
-        kind = getattr(getattr(parameter, "type", None), "name", "value")
+        annotation = getattr(getattr(parameter, "type_descriptor", None), "annotation", str)
+        kind = {Path: "path", int: "number"}.get(annotation, "text")
         names = ", ".join([*parameter.opts, *parameter.secondary_opts])
         spelling = names if parameter.is_flag else f"{names} {(parameter.metavar or kind).upper()}"
     else:
