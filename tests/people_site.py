@@ -71,7 +71,9 @@ class PeopleSite:
     clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     def visitor(self, *, address: str = "203.0.113.7", user_agent: str = "Firefox/140.0 (X11; Linux)") -> Visitor:
-        transport = httpx.ASGITransport(Edge(self.app, secure=self.parts.secure), client=(address, 40000))
+        transport = httpx.ASGITransport(
+            Edge(self.app, secure=self.parts.secure), client=(address, 40000), raise_app_exceptions=False
+        )
         http = httpx.AsyncClient(
             transport=transport, base_url=self.parts.issuer, headers={"user-agent": user_agent}, trust_env=False
         )

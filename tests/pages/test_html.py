@@ -200,6 +200,23 @@ async def test_unknown_addresses_and_methods_have_a_page(site: PeopleSite) -> No
     assert "GET" in wrong.headers["allow"]
 
 
+async def _crash(_request: Request) -> Response:
+    raise RuntimeError("the secret inside")
+
+
+async def test_a_bug_is_a_page_that_tells_nothing_but_its_number(database: Database, vault: Vault) -> None:
+    async with people_site(database, vault, routes=(Route("/crash", _crash),)) as site:
+        visitor = site.visitor()
+
+        page = await visitor.get("/crash")
+        problem = await visitor.get("/crash", headers={"accept": "*/*"})
+
+    assert (page.status_code, problem.status_code) == (500, 500)
+    assert "Something went wrong on our side" in page.text
+    assert page.headers["x-request-id"] in page.text
+    assert "secret inside" not in page.text + problem.text
+
+
 async def test_home_is_for_strangers(site: PeopleSite) -> None:
     await site.person("hamlet")
     visitor = site.visitor()

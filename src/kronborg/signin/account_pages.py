@@ -88,6 +88,7 @@ class SecurityPage(AccountPage):
 def routes() -> list[Route]:
     """`/account` and what is below it, but for `/account/apps`."""
     return [
+        Route("/.well-known/change-password", change_password, methods=["GET"]),
         Route("/account", show_profile, methods=["GET"]),
         Route("/account", submit_profile, methods=["POST"]),
         Route("/account/security", show_security, methods=["GET"]),
@@ -122,6 +123,11 @@ async def submit_profile(request: Request) -> Response:
         errors = {"email": "This address cannot be used."}
         return _profile(request, here, name, email, errors=errors, status=422)
     return redirect(request, "/account?done=profile")
+
+
+async def change_password(request: Request) -> Response:
+    """Where password managers look for the form (W3C, A Well-Known URL for Changing Passwords)."""
+    return redirect(request, "/account/security")
 
 
 async def show_security(request: Request) -> Response:

@@ -70,9 +70,8 @@ async def sign_in(
     async with database.read() as reading:
         user = await find_by_login(reading, login)
     device = None if user is None else known_device(vault, attempt.device_cookie, user.id)
-    # One account is one counter, by whichever of its names it is called.
-    subject = login if user is None else user.id
-    counters = counters_for(vault, throttle, login=subject, address=attempt.origin.address, device=device)
+    # Counted by what was typed: one counter for both names of an account would tell that they are of one account.
+    counters = counters_for(vault, throttle, login=login, address=attempt.origin.address, device=device)
     try:
         await reserve(database, counters, now=now)
     except TooMany as refusal:

@@ -83,8 +83,11 @@ async def give_back(session: Session, counters: tuple[Counter, ...], *, now: dat
         if counter.kind in ("pair", "device"):
             await delete_counter(session, counter.key)
             continue
-        failures, last_at, _ = await lock_counter(session, counter.key, now=now)
-        await write_counter(session, counter.key, failures=max(0, failures - 1), last_at=last_at, blocked_until=now)
+        failures, last_at, until = await lock_counter(session, counter.key, now=now)
+        failures = max(0, failures - 1)
+        # A wait that others have earned stays: signing in to an account of one's own is no way out of it.
+        until = until if failures > counter.allowance.free else now
+        await write_counter(session, counter.key, failures=failures, last_at=last_at, blocked_until=until)
 
 
 async def purge_counters(session: Session, *, now: datetime) -> int:
