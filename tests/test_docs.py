@@ -3,10 +3,14 @@
 import re
 from pathlib import Path
 
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from kronborg.gateway.declare.document import load
 from spec_coverage import natural, proofs, render
 
 ROOT = Path(__file__).parent.parent
-
 GENERATED = ROOT / "docs" / "reference" / "spec-coverage.md"  # its links are tests, which it is made from
 PAGES = [p for p in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))) if p != GENERATED]
 
@@ -88,3 +92,37 @@ def test_coverage_reads_marks_of_functions_classes_and_modules(tmp_path: Path) -
 
 def test_sections_are_in_the_order_of_the_document() -> None:
     assert sorted(["4.10", "4.2", "4.1.2", "A"], key=natural) == ["A", "4.1.2", "4.2", "4.10"]
+
+
+TUTORIAL = ROOT / "docs" / "tutorials" / "protect-your-first-service.md"
+
+
+def block(language: str) -> str:
+    """The first block of the tutorial in a language."""
+    found = re.search(rf"```{language}\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_the_file_of_the_tutorial_is_one_that_kronborg_reads(tmp_path: Path) -> None:
+    file = tmp_path / "kronborg.yaml"
+    file.write_text("version: 1\n" + block("yaml"), encoding="utf-8")
+
+    document = load(file)
+
+    assert list(document.clients) == ["reader", "writer"]
+    assert document.routes["greetings"].audience == document.apis["greetings"].audience
+
+
+@pytest.mark.anyio
+async def test_the_service_of_the_tutorial_asks_for_a_token() -> None:
+    namespace: dict[str, object] = {}
+    exec(compile(block("python"), "greetings.py", "exec"), namespace)
+    app = namespace["app"]
+    assert isinstance(app, FastAPI)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://greetings.test") as client:
+        answer = await client.get("/greetings/hello")
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
