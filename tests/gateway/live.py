@@ -223,10 +223,12 @@ class Live:
         claims |= changed
         return {name: value for name, value in claims.items() if value is not None}
 
-    def token(self, *, typ: str | None = "at+jwt", key: ECKey | None = None, **changed: object) -> str:
+    def token(
+        self, *, typ: str | None = "at+jwt", key: ECKey | None = None, kid: str = "key-1", **changed: object
+    ) -> str:
         """An access token signed by the issuer; a claim set to None is left out."""
         signer = key or self.key
-        header: dict[str, object] = {"alg": "ES256", "kid": "key-1"}
+        header: dict[str, object] = {"alg": "ES256", "kid": kid}
         if typ is not None:
             header["typ"] = typ
         return jws.serialize_compact(header, json.dumps(self.claims(**changed)).encode(), signer, algorithms=["ES256"])

@@ -36,6 +36,7 @@ Keys = Callable[[], Awaitable[str]]
 """The issuer's public JWKS as JSON text; equal keys give equal text."""
 
 POLL_SECONDS = 0.2
+_RETRY_SECONDS = 10.0
 _PATIENCE_SECONDS = 10.0
 _ASK_AGAIN_SECONDS = 0.01
 
@@ -117,6 +118,7 @@ class Deliverer:
     clock: Callable[[], datetime]
     current: Delivery | None = field(default=None, init=False)
     _settled: tuple[int, str] | None = field(default=None, init=False)
+    _tried_at: float = field(default=0.0, init=False)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop` is set. A failing database or an absent proxy is met by trying again."""
@@ -137,7 +139,7 @@ class Deliverer:
         """Deliver once if anything changed; what the proxy said, or None when nothing was to do."""
         keys = await self.keys()
         seen = (await latest_version(self.database), keys)
-        if seen == self._settled:
+        if seen == self._settled and not self._is_time_again():
             return None
         async with self.database.read() as session:
             published = await latest_published(session)
@@ -148,8 +150,14 @@ class Deliverer:
                 await record_delivery(session, said, now=self.clock())
         self.current = said
         self._settled = (snapshot.version, keys)
+        self._tried_at = asyncio.get_running_loop().time()
         log.info("delivered", proxy=said.proxy, version=said.version, status=said.status, reason=said.reason)
         return said
+
+    def _is_time_again(self) -> bool:
+        """A refusal may have had a passing cause, such as a port in use: it is tried again now and then."""
+        refused = self.current is not None and self.current.status == "rejected"
+        return refused and asyncio.get_running_loop().time() - self._tried_at > _RETRY_SECONDS
 
 
 def _steps(before: bytes | None, wanted: dict[Kind, bytes]) -> list[tuple[Kind, bytes]]:

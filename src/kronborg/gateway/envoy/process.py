@@ -67,7 +67,7 @@ async def objection(trial: bytes, scratch: Path) -> str | None:
         await asyncio.to_thread(path.unlink)
     if process.returncode == 0:
         return None
-    return _reason(output.decode(errors="replace"))
+    return _reason(output.decode(errors="replace").replace(f" '{path}':", ""))
 
 
 def _write(path: Path, content: bytes) -> None:
