@@ -24,7 +24,16 @@ SCOPES = {
     "cart": "cart:read cart:write",
     "delivery": "delivery:read",
 }
-SHOWCASE = ("lanterne-pendant", "bro-lounge-chair", "klit-vase", "mole-table-lamp", "tang-rug", "bolge-mirror")
+SHOWCASE = (
+    "lanterne-pendant",
+    "bro-lounge-chair",
+    "klit-vase",
+    "mole-table-lamp",
+    "tang-rug",
+    "bolge-mirror",
+    "morgen-teapot",
+    "sund-chair",
+)
 
 
 def add_pages(app: FastAPI, settings: Settings) -> None:

@@ -109,7 +109,7 @@ class Shop {
       h("nav", { "aria-label": "Shop" },
         person && link("/shop/orders", {}, "Orders"),
         person && link("/shop/cart", { class: "cart-link", "aria-label": cartLabel }, icon("cart"),
-          h("span", { class: "badge", "aria-hidden": "true" }, String(this.cartCount))),
+          this.cartCount > 0 && h("span", { class: "badge", "aria-hidden": "true" }, String(this.cartCount))),
         person
           ? h("div", { class: "person" }, h("span", { class: "name", id: "person" }, person.name),
             h("button", { id: "sign-out", class: "quiet", onclick: () => this.#signOut() }, "Sign out"))

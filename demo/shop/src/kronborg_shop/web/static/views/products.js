@@ -64,7 +64,7 @@ function card(shop, product, available) {
   const trouble = h("div", { class: "trouble" });
   return h("li", { class: "card" },
     link(`/shop/products/${product.id}`, { class: "card-link" },
-      h("img", { src: product.picture, alt: "", width: 400, height: 400, loading: "lazy" }),
+      h("img", { src: product.picture, alt: "", width: 400, height: 400 }),
       h("div", { class: "card-text" },
         h("p", { class: "maker" }, product.maker),
         h("h2", {}, product.name),
