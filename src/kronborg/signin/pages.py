@@ -33,9 +33,7 @@ STALE = "This page was open for too long, or was opened in two windows. Please s
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
-    """What `signin/home.html` shows."""
-
-    gateway_url: str
+    """`signin/home.html` needs nothing but the brand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ async def home(request: Request) -> Response:
     """What this is; people who are signed in go straight to their account."""
     if await visit(request) is not None:
         return redirect(request, "/account")
-    return render(request, "signin/home.html", HomePage(parts_of(request).gateway_url))
+    return render(request, "signin/home.html", HomePage())
 
 
 async def show_sign_in(request: Request) -> Response:
