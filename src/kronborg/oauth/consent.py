@@ -59,7 +59,10 @@ async def withdraw(database: Database, user_id: str, client_id: str, *, now: dat
         grants = revoke_grants(execute, now=now, user_id=user_id, client_id=client_id)
         if not forgotten and not grants:
             return False
-        detail = {"client_id": client_id, "grants": list(grants)}
+        for grant_id in grants:
+            reason = {"reason": "consent_withdrawn", "client_id": client_id}
+            record_in(execute, "grant.revoked", actor=user_id, subject=grant_id, now=now, detail=reason)
+        detail = {"client_id": client_id}
         record_in(execute, "consent.withdrawn", actor=user_id, subject=user_id, now=now, detail=detail)
         return True
 

@@ -11,6 +11,7 @@ from kronborg.core.errors import NotFound
 from kronborg.oauth import parameters
 from kronborg.oauth.authorize_errors import NoRedirect
 from kronborg.oauth.hints import Hint
+from kronborg.oauth.parameters import MAX_QUERY, Unreadable
 from kronborg.oauth.redirects import with_answer
 from kronborg.signin.model import Visit
 from kronborg.signin.sessions import end_session
@@ -63,13 +64,16 @@ Decision = SignOut | AskSignOut | NobodyHere
 def parse(query: str) -> LogoutRequest:
     """Read a query string or a form-encoded body. Raises `Unreadable`."""
     read = parameters.read(query, PARAMETERS, limits=LIMITS)
-    return LogoutRequest(
+    request = LogoutRequest(
         read.one("id_token_hint"),
         read.one("client_id"),
         read.one("post_logout_redirect_uri"),
         read.one("state"),
         read.repeated | read.malformed,
     )
+    if len(request.query()) > MAX_QUERY:
+        raise Unreadable("the request is too large")
+    return request
 
 
 def check(request: LogoutRequest, client: Client | None, hint: Hint | None) -> None:

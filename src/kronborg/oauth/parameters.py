@@ -6,8 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+MAX_SENT = 16 * 1024
+"""Characters of a whole request as sent."""
+
 MAX_QUERY = 5600
-"""Characters of a whole request, still encoded: it travels on by value through sign-in and consent."""
+"""Characters of a whole request as we write it: it travels on by value through sign-in and consent."""
 
 MAX_FIELDS = 64
 LIMIT = 1024
@@ -36,7 +39,7 @@ def read(
     query: str, known: Collection[str], *, repeatable: Collection[str] = (), limits: Mapping[str, int] | None = None
 ) -> Parameters:
     """Read a query string or form-encoded body. Raises `Unreadable`."""
-    if len(query) > MAX_QUERY:
+    if len(query) > MAX_SENT:
         raise Unreadable("the request is too large")
     try:
         pairs = parse_qsl(query, keep_blank_values=False, errors="replace", max_num_fields=MAX_FIELDS)
