@@ -24,8 +24,8 @@ class ScopeGroup:
 class ConsentPage:
     """What `oauth/consent.html` asks.
 
-    The form posts `csrf`, every pair of `hidden`, and `decision` (`allow` or `deny`) to `action`. `homepage_host` is where
-    the answer goes. `switch_url` signs in as somebody else: `sign_in_url` with `Ticket(again=True)`.
+    The form posts `csrf`, every pair of `hidden`, and `decision` (`allow` or `deny`) to `action`. `homepage_host` is
+    where the answer goes. `switch_url` signs in as somebody else: `sign_in_url` with `Ticket(again=True)`.
     """
 
     action: str
