@@ -161,7 +161,8 @@ def _change(wanted: Wanted, current: Current, *, secret: bool) -> Change | None:
     secret_name = "password" if wanted.ref.kind == "user" else "secret"
     hidden = (FieldChange(secret_name, None, CHANGED),) if secret else ()
     if before_thing is None:
-        fields = tuple(FieldChange(name, None, value) for name, value in after.items() if value not in (None, [], {}))
+        told = {name: value for name, value in after.items() if value not in (None, [], {}, False, "")}
+        fields = tuple(FieldChange(name, None, value) for name, value in told.items())
         return Change("create", wanted.ref.kind, wanted.label, fields + hidden, drift=declared is not None)
     before = fields_of(before_thing)
     applied = declared.fields if declared else before

@@ -1,0 +1,18 @@
+"""The commands for objects: `kronborg client|api|user|group|service|route|key|events`."""
+
+from __future__ import annotations
+
+from kronborg.cli import app
+from kronborg.cli.applications import api_commands, client_commands
+from kronborg.cli.operations import events, key_commands
+from kronborg.cli.people import group_commands, user_commands
+from kronborg.cli.routing import route_commands, service_commands
+
+app.add_typer(client_commands, name="client")
+app.add_typer(api_commands, name="api")
+app.add_typer(user_commands, name="user")
+app.add_typer(group_commands, name="group")
+app.add_typer(service_commands, name="service")
+app.add_typer(route_commands, name="route")
+app.add_typer(key_commands, name="key")
+app.command()(events)

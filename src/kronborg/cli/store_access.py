@@ -1,0 +1,65 @@
+"""How commands reach the store: settings, one open database, verbs on it; the exit code 4 when it does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+import typer
+from sqlalchemy.exc import DBAPIError
+
+from kronborg.config import Settings, load_settings
+from kronborg.core.db import Database
+from kronborg.gateway.declare.installation import Installation
+from kronborg.signin.passwords import Passwords
+
+T = TypeVar("T")
+
+NOT_REACHABLE = 4
+PENDING = 3
+
+
+def find_settings(file: Path | None, data: Path | None) -> Settings:
+    """The settings; without a file named, those of `./kronborg.yaml` or of the one in the data folder, if there is."""
+    settings = load_settings(file, data)
+    if settings.file is None:
+        for candidate in (Path("kronborg.yaml"), settings.data / "kronborg.yaml"):
+            if candidate.is_file():
+                return load_settings(candidate, data)
+    return settings
+
+
+def actor() -> str:
+    """Who is at the keyboard, for the audit log."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):
+        return "cli"
+
+
+def with_store(settings: Settings, work: Callable[[Installation], Awaitable[T]]) -> T:
+    """Run `work` on the store of an installation. Exits with 4 when there is none or it does not answer."""
+    if not settings.database and not (settings.data / "kronborg.db").exists():
+        typer.echo(
+            f"There is no installation in {settings.data}: start one with kronborg up, or name it by --data.", err=True
+        )
+        raise typer.Exit(NOT_REACHABLE)
+
+    async def main() -> T:
+        database = await Database.open(settings.database_url)
+        try:
+            installation = Installation(database, settings.vault(), Passwords(), settings.issuer, settings.gateway_url)
+            return await work(installation)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(main())
+    except (DBAPIError, psycopg.OperationalError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        typer.echo(f"The database does not answer: {reason}", err=True)
+        raise typer.Exit(NOT_REACHABLE) from None
