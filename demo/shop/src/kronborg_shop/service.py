@@ -1,7 +1,7 @@
 """What the five services have in common: problem answers, limits, health, and the rule for machine clients."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kronborg_sdk import InsufficientScope, Verifier
 from kronborg_sdk.fastapi import Principal, protect, requires
+from kronborg_shop.database import Database
 
 MAX_BODY = 64 * 1024
 
@@ -73,7 +74,7 @@ def new_service(
         openapi_url=f"/{name}/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=lifespan,
+        lifespan=_closing(lifespan),
         responses={401: PROBLEM, 403: PROBLEM},
         servers=[{"url": "/", "description": "the gateway"}],
         redirect_slashes=False,
@@ -90,6 +91,22 @@ def new_service(
         return {"status": "ok"}
 
     return app
+
+
+def _closing(lifespan: Lifespan | None) -> Lifespan:
+    """The service's own lifespan, and at its end the database is closed."""
+
+    @asynccontextmanager
+    async def living(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            database = getattr(app.state, "database", None)
+            if isinstance(database, Database):
+                stack.callback(database.close)
+            if lifespan is not None:
+                await stack.enter_async_context(lifespan(app))
+            yield
+
+    return living
 
 
 def machine(*scopes: str) -> Callable[..., Awaitable[Principal]]:
