@@ -24,7 +24,7 @@ from kronborg.gateway.declare.parts import (
     Uris,
     Words,
 )
-from kronborg.gateway.declare.quantities import Duration, Size, parse_duration
+from kronborg.core.quantities import Duration, Size, parse_duration
 from kronborg.gateway.declare.server_section import ServerSection
 
 AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]

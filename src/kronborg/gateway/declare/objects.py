@@ -15,7 +15,7 @@ from kronborg.accounts.model import Group, User, folded
 from kronborg.accounts.users import NewUser
 from kronborg.clients.model import Api, ApiDraft, Client, ClientDraft
 from kronborg.core.json import JsonValue
-from kronborg.gateway.declare.quantities import write_duration, write_size
+from kronborg.core.quantities import write_duration, write_size
 from kronborg.gateway.model import Route, Service
 
 Kind = Literal["api", "group", "service", "route", "client", "user"]

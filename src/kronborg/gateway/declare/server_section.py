@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from kronborg.gateway.declare.parts import Host, Port, Section, Uri
-from kronborg.gateway.declare.quantities import Duration, parse_duration
+from kronborg.core.quantities import Duration, parse_duration
 
 
 def _without_password(url: str) -> str:
@@ -34,8 +34,6 @@ class GatewayListener(Section):
     """The address to bind."""
     port: Port = 8080
     """The port of the gateway."""
-    admin_port: Port = 8084
-    """The port of Envoy's own administration, on loopback only."""
 
 
 class IdentityListener(Section):
