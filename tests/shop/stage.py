@@ -66,11 +66,14 @@ class Identity:
             Route("/oauth/jwks", self.jwks),
             Route("/oauth/authorize", self.authorize),
             Route("/oauth/token", self.token, methods=["POST"]),
+            Route("/oauth/userinfo", self.userinfo),
             Route("/oauth/revoke", self.revoke, methods=["POST"]),
             Route("/oauth/logout", self.logout),
         ]
         app = Starlette(routes=routes)
-        return CORSMiddleware(app, allow_origins=[self.origin], allow_methods=["GET", "POST"])
+        return CORSMiddleware(
+            app, allow_origins=[self.origin], allow_methods=["GET", "POST"], allow_headers=["Authorization"]
+        )
 
     async def metadata(self, request: Request) -> Response:
         names = {"authorization": "authorize", "token": "token", "end_session": "logout", "revocation": "revoke"}
@@ -79,6 +82,7 @@ class Identity:
             {
                 "issuer": self.url,
                 "jwks_uri": f"{self.url}/oauth/jwks",
+                "userinfo_endpoint": f"{self.url}/oauth/userinfo",
                 "authorization_response_iss_parameter_supported": True,
                 **endpoints,
             }
@@ -135,7 +139,6 @@ class Identity:
             "nonce": grant["nonce"],
             "exp": int(time.time()) + 300,
             "iat": int(time.time()),
-            "name": "Astrid Holm",
         }
         access = self.issuer.token(audience=resource, scopes=scopes, subject="0192f3a0-astrid", client_id=client)
         return JSONResponse(
@@ -147,6 +150,11 @@ class Identity:
                 "id_token": self.issuer.sign(claims, {"typ": "JWT"}),
             }
         )
+
+    async def userinfo(self, request: Request) -> Response:
+        verifier = self.issuer.verifier(f"{self.url}/oauth/userinfo")
+        caller = await verifier.verify(request.headers["authorization"].removeprefix("Bearer "))
+        return JSONResponse({"sub": caller.subject, "name": "Astrid Holm"})
 
     async def revoke(self, request: Request) -> Response:
         form = parse_qs((await request.body()).decode())

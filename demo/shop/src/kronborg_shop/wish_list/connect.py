@@ -18,6 +18,7 @@ from kronborg_shop.settings import Settings, audience_of
 
 SCOPES = "openid profile catalogue:read cart:write"
 SERVICES = ("catalogue", "cart")
+USERINFO = "userinfo"  # the issuer's own API
 
 
 class Disconnected(Exception):
@@ -103,11 +104,10 @@ class Connector:
             raise ConnectFailed("Connecting did not work. Please start again.")
         claims = self._read_id_token(tokens.get("id_token"), pending.nonce)
         connection = Connection(
-            subject=str(claims["sub"]),
-            name=str(claims.get("name") or claims.get("preferred_username") or "you"),
-            refresh_token=str(tokens.get("refresh_token", "")),
+            subject=str(claims["sub"]), name="you", refresh_token=str(tokens.get("refresh_token", ""))
         )
         _keep(connection, "catalogue", tokens)
+        await self._learn_name(connection)
         return connection
 
     async def call(
@@ -141,6 +141,23 @@ class Connector:
         except httpx.HTTPError:
             return
 
+    async def _learn_name(self, connection: Connection) -> None:
+        """Ask the issuer for the person's name (OIDC Core 5.3); without an answer it stays "you"."""
+        try:
+            token = await self._token(connection, USERINFO)
+            answer = await self._http.get(
+                f"{self._settings.issuer}/oauth/userinfo", headers={"Authorization": f"Bearer {token}"}
+            )
+            claims = answer.json()
+        except (httpx.HTTPError, ValueError, Disconnected, Unreachable):
+            return
+        # OIDC Core 5.3.2: claims about somebody else must not be used.
+        if answer.status_code == 200 and claims.get("sub") == connection.subject:
+            connection.name = str(claims.get("name") or claims.get("preferred_username") or "you")[:80]
+
+    def _resource(self, service: str) -> str:
+        return f"{self._settings.issuer}/oauth/userinfo" if service == USERINFO else audience_of(service)
+
     async def _token(self, connection: Connection, service: str) -> str:
         token, until = connection.access.get(service, ("", 0.0))
         if time.monotonic() < until:
@@ -151,7 +168,7 @@ class Connector:
             {
                 "grant_type": "refresh_token",
                 "refresh_token": connection.refresh_token,
-                "resource": audience_of(service),
+                "resource": self._resource(service),
             }
         )
         if tokens is None:

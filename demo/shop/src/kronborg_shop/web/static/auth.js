@@ -5,6 +5,7 @@
 // Each service gets a token of its own, asked by `resource` (RFC 8707) with the refresh token.
 
 const PENDING = "shop.pending";
+const USERINFO = "userinfo"; // the issuer's own API
 const EARLY = 20_000; // renew this many milliseconds before a token expires
 
 export class SignedOut extends Error {}
@@ -24,7 +25,7 @@ export class Auth {
   #idToken = null;
   #queue = Promise.resolve();
 
-  /** What the issuer says of the person, or null while signed out. */
+  /** Who is signed in, or null. The name arrives a moment later, see `loadPerson`. */
   person = null;
 
   constructor(config) {
@@ -89,8 +90,23 @@ export class Auth {
     const claims = readIdToken(answer.id_token, this.#config, pending.nonce);
     this.#keep(first[0], answer);
     this.#idToken = answer.id_token;
-    this.person = { name: claims.name ?? claims.preferred_username ?? claims.email ?? "You", email: claims.email };
+    this.person = { subject: claims.sub, name: "" };
     return pending.returnTo;
+  }
+
+  /** Ask the issuer for the person's name (OIDC Core 5.3), with a token made for just that. */
+  async loadPerson() {
+    const metadata = await this.#discover();
+    const token = await this.token(USERINFO);
+    const response = await fetch(metadata.userinfo_endpoint, {
+      headers: { Authorization: `Bearer ${token}` },
+      credentials: "omit",
+      redirect: "error",
+    });
+    const claims = response.ok ? await response.json() : {};
+    // OIDC Core 5.3.2: claims about somebody else must not be used.
+    if (this.person === null || claims.sub !== this.person.subject) return;
+    this.person.name = claims.name ?? claims.preferred_username ?? claims.email ?? "";
   }
 
   /** An access token for one service. Throws `SignedOut` or `Unavailable`. */
@@ -105,7 +121,7 @@ export class Auth {
         this.#keep(api, await this.#ask({
           grant_type: "refresh_token",
           refresh_token: this.#refresh,
-          resource: this.#config.apis[api].audience,
+          resource: api === USERINFO ? (await this.#discover()).userinfo_endpoint : this.#config.apis[api].audience,
         }));
       } catch (error) {
         if (error instanceof SignInFailed && error.code === "invalid_grant") throw this.#end();

@@ -41,7 +41,10 @@ class Shop {
       return;
     }
     this.header();
-    if (this.auth.isSignedIn) this.countCart();
+    if (this.auth.isSignedIn) {
+      this.auth.loadPerson().then(() => this.header(), () => {});
+      this.countCart();
+    }
     await this.render();
   }
 
