@@ -11,7 +11,7 @@ import typer
 from pydantic_core import PydanticCustomError
 
 from kronborg.config import inherited_environment
-from kronborg.gateway.declare.quantities import parse_duration
+from kronborg.core.quantities import parse_duration
 
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")]
 SearchOption = Annotated[str, typer.Option("--search", help="Only those whose name begins with this.")]

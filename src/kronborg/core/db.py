@@ -10,25 +10,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import orjson
-import psycopg
-from sqlalchemy import BigInteger, Dialect, MetaData, Text, TypeDecorator, event
-from sqlalchemy.engine import Row, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import BigInteger, Dialect, MetaData, Text, TypeDecorator
+from sqlalchemy.engine import Row as ResultRow
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kronborg.core.errors import Refusal
-from kronborg.core.group_writer import (
-    SQLITE_PRAGMAS,
-    GroupWriter,
-    PostgresWriter,
-    SqliteWriter,
-    Value,
-    connect_sqlite,
-    postgres_sql,
-)
+from kronborg.core.group_writer import GroupWriter, Row, Value
 from kronborg.core.json import JsonValue
+from kronborg.core.sqlite import SqliteLookup, SqliteWriter, sqlite_engine
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable
@@ -93,12 +86,12 @@ class ReadSession:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def execute(self, statement: Executable) -> Sequence[Row[tuple[object, ...]]]:
+    async def execute(self, statement: Executable) -> Sequence[ResultRow[tuple[object, ...]]]:
         """All rows of a statement (none for a write without RETURNING)."""
         result = await self._connection.execute(statement)
         return result.fetchall() if result.returns_rows else ()
 
-    async def first(self, statement: Executable) -> Row[tuple[object, ...]] | None:
+    async def first(self, statement: Executable) -> ResultRow[tuple[object, ...]] | None:
         """The first row, or None."""
         return (await self._connection.execute(statement)).first()
 
@@ -129,53 +122,17 @@ class Session(ReadSession):
             await self._connection.execute(statement, list(rows))
 
 
-class SqliteLookup:
-    """Single-statement reads of committed rows, answered in the event loop: an indexed read takes microseconds."""
+class Lookup(Protocol):
+    """Single-statement reads of committed rows, cheap enough for the hot path."""
 
-    def __init__(self, path: str) -> None:
-        self._connection = connect_sqlite(path)
-        self._connection.execute("PRAGMA query_only=ON")
-
-    async def first(self, sql: str, parameters: Sequence[Value] = ()) -> tuple[object, ...] | None:
+    async def first(self, sql: str, parameters: Sequence[Value] = ()) -> Row | None:
         """The first row, or None."""
-        row: tuple[object, ...] | None = self._connection.execute(sql, parameters).fetchone()
-        return row
 
-    async def all(self, sql: str, parameters: Sequence[Value] = ()) -> list[tuple[object, ...]]:
+    async def all(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """All rows."""
-        return self._connection.execute(sql, parameters).fetchall()
 
     async def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-
-class PostgresLookup:
-    """Single-statement reads of committed rows over the engine's pool of connections."""
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-
-    async def first(self, sql: str, parameters: Sequence[Value] = ()) -> tuple[object, ...] | None:
-        """The first row, or None."""
-        rows = await self.all(sql, parameters)
-        return rows[0] if rows else None
-
-    async def all(self, sql: str, parameters: Sequence[Value] = ()) -> list[tuple[object, ...]]:
-        """All rows."""
-        async with self._engine.connect() as connection:
-            raw = await connection.get_raw_connection()
-            driver = raw.driver_connection
-            if not isinstance(driver, psycopg.AsyncConnection):
-                raise TypeError("the engine must use psycopg")
-            cursor = await driver.execute(postgres_sql(sql), tuple(parameters))
-            return await cursor.fetchall()
-
-    async def close(self) -> None:
-        """Nothing to do: the engine owns the connections."""
-
-
-Lookup = SqliteLookup | PostgresLookup
+        """Give back what it holds."""
 
 
 class Database:
@@ -190,15 +147,16 @@ class Database:
         """Open `sqlite:///path` or `postgresql://user:password@host:port/name`; the schema must be migrated."""
         if url.startswith("sqlite:"):
             path = make_url(url).database or ""
-            reader = _sqlite_engine(path, begin="BEGIN", pool_size=4)
-            engine = _sqlite_engine(path, begin="BEGIN IMMEDIATE", pool_size=2)
-            return cls(reader, engine, SqliteWriter(path), SqliteLookup(path))
-        target = make_url(url).set(drivername="postgresql+psycopg")
-        engine = create_async_engine(target, pool_size=8, max_overflow=8, pool_pre_ping=True, pool_timeout=5)
-        plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-        reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        lookup = PostgresLookup(engine.execution_options(isolation_level="AUTOCOMMIT"))
-        return cls(reader, engine, PostgresWriter(plain), lookup)
+            return cls(
+                sqlite_engine(path, begin="BEGIN", pool_size=4),
+                sqlite_engine(path, begin="BEGIN IMMEDIATE", pool_size=2),
+                SqliteWriter(path),
+                SqliteLookup(path),
+            )
+        # The driver is 15 MiB of memory that an installation on SQLite never needs.
+        from kronborg.core.postgres import open_postgres
+
+        return cls(*open_postgres(url))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -230,21 +188,3 @@ class Database:
         await self.lookup.close()
         await self._engine.dispose()
         await self._reader.dispose()
-
-
-def _sqlite_engine(path: str, *, begin: str, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=pool_size, max_overflow=4, pool_timeout=10)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def on_connect(connection: object, _record: object) -> None:
-        connection.isolation_level = None  # type: ignore[attr-defined]  # the driver's own BEGIN is off
-        cursor = connection.cursor()  # type: ignore[attr-defined]  # DB-API connection
-        for pragma in SQLITE_PRAGMAS:
-            cursor.execute(pragma)
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def on_begin(connection: object) -> None:
-        connection.exec_driver_sql(begin)  # type: ignore[attr-defined]  # SQLAlchemy connection
-
-    return engine

@@ -1,0 +1,74 @@
+"""The identity process: OAuth and OpenID Connect, sign-in, account pages, admin API, in one ASGI app."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp
+
+from kronborg.admin import admin_app
+from kronborg.config import Settings
+from kronborg.core import clock, error_pages
+from kronborg.core.db import Database
+from kronborg.core.health import health_routes
+from kronborg.core.html import Pages
+from kronborg.core.http import Edge, LimitBody
+from kronborg.core.parts import Parts
+from kronborg.oauth.api import protocol_routes
+from kronborg.oauth.authorize_api import browser_routes
+from kronborg.server import serve
+from kronborg.signin import account_pages, pages
+from kronborg.signin.parts import SignInParts
+from kronborg.tokens.engine import Engine, open_engine
+
+
+async def identity(settings: Settings, stop: asyncio.Event) -> None:
+    """Open the database, serve until `stop` is set, close what was opened."""
+    database = await Database.open(settings.database_url)
+    try:
+        app = await identity_app(settings, database)
+        await serve(app, host=settings.identity.host, port=settings.identity.port, stop=stop)
+    finally:
+        await database.close()
+
+
+async def identity_app(settings: Settings, database: Database) -> ASGIApp:
+    """The app over an open database."""
+    parts = Parts(
+        database,
+        settings.vault(),
+        settings.issuer,
+        gateway_url=settings.gateway_url,
+        session_idle=settings.session_idle,
+        session_absolute=settings.session_absolute,
+    )
+    engine = await open_engine(
+        database, parts.vault, issuer=parts.issuer, session_idle=parts.session_idle, now=clock.now()
+    )
+    return compose(parts, engine)
+
+
+def compose(parts: Parts, engine: Engine) -> ASGIApp:
+    """Routes, state and the outer layers."""
+    html = Pages()
+    app = Starlette(
+        # The protocol endpoints stand first: they are asked the most.
+        routes=[
+            *protocol_routes(engine),
+            *browser_routes(engine),
+            *health_routes(parts.database),
+            *pages.routes(),
+            *account_pages.routes(),
+            *html.routes(),
+            Mount("/api", admin_app(parts, engine)),
+        ],
+        exception_handlers=error_pages.handlers(),
+    )
+    app.router.redirect_slashes = False
+    app.state.parts = parts
+    app.state.engine = engine
+    app.state.pages = html
+    app.state.signin = SignInParts.make()
+    return Edge(LimitBody(app), secure=parts.secure)

@@ -1,0 +1,151 @@
+"""`kronborg up` and `kronborg run`: the product as supervised children, or one of its processes alone."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kronborg.cli import app
+from kronborg.config import Address, Settings, load_settings, resolved
+from kronborg.supervise import Child, Report, Supervisor, check_ports
+
+FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="The declarative file, kronborg.yaml.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="The folder that holds keys, database and logs.")]
+
+
+@app.command()
+def up(
+    file: FileOption = None,
+    data: DataOption = None,
+    restart: Annotated[bool, typer.Option(help="Start a child that dies again instead of ending.")] = False,
+    apply: Annotated[bool, typer.Option(help="Apply the file before starting.")] = True,
+) -> None:
+    """Start identity, gateway, control and worker, and watch them until Ctrl-C."""
+    settings = load_settings(file, data)
+    children = product_children(settings)
+    check_ports(children)
+    prepare(settings)
+    if file and apply:
+        from kronborg.cli.plan import apply_file
+
+        apply_file(settings, file)
+    prepare_gateway(settings)
+    supervise(settings, children, restart=restart, on_ready=lambda: _say_where(settings))
+
+
+@app.command()
+def run(
+    process: Annotated[str, typer.Argument(help="identity, control or worker")],
+    file: FileOption = None,
+    data: DataOption = None,
+) -> None:
+    """Run one process of the product in the foreground, for fleets and service managers."""
+    from kronborg.run import PROCESSES
+    from kronborg.run import run as run_process
+
+    if process not in PROCESSES:
+        raise typer.BadParameter(f"use one of {', '.join(PROCESSES)}")
+    settings = load_settings(file, data)
+    prepare(settings)
+    run_process(process, settings)
+
+
+def prepare(settings: Settings) -> None:
+    """The data folder, the master key, the newest schema, the first signing keys and the admin API."""
+    from kronborg.core.migrate import migrate
+
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.vault()
+    migrate(settings.database_url)
+    asyncio.run(_found(settings))
+
+
+async def _found(settings: Settings) -> None:
+    from kronborg.core import clock
+    from kronborg.core.db import Database
+    from kronborg.tokens.engine import open_engine
+
+    database = await Database.open(settings.database_url)
+    try:
+        await open_engine(
+            database, settings.vault(), issuer=settings.issuer, session_idle=settings.session_idle, now=clock.now()
+        )
+    finally:
+        await database.close()
+
+
+def prepare_gateway(settings: Settings) -> None:
+    """The files Envoy starts from, made of the last published snapshot and the current signing keys."""
+    from kronborg.control import prepare_files
+
+    asyncio.run(prepare_files(settings))
+
+
+def product_children(settings: Settings) -> list[Child]:
+    """The four processes of the product."""
+    from kronborg.gateway.envoy.process import envoy_argv
+
+    environ = resolved(settings)
+
+    def own(name: str, address: Address) -> Child:
+        argv = (sys.executable, "-m", "kronborg.run", name, "--data", str(settings.data))
+        return Child(name, argv, address, setting=f"server.{name}.port", environ=environ)
+
+    return [
+        own("identity", settings.identity),
+        own("control", settings.control),
+        own("worker", settings.worker),
+        Child(
+            "gateway",
+            tuple(envoy_argv(settings.data / "gateway", concurrency=settings.envoy_concurrency)),
+            settings.gateway,
+            ready_path="/healthz",
+            setting="server.gateway.port",
+        ),
+    ]
+
+
+def supervise(
+    settings: Settings,
+    children: Sequence[Child],
+    *,
+    restart: bool = False,
+    quiet: bool = False,
+    on_ready: Callable[[], None],
+) -> None:
+    """Run the children until Ctrl-C or SIGTERM; raises `Stopped` when one cannot start or dies."""
+    started = time.monotonic()
+
+    def report(name: str, news: str) -> None:
+        if not quiet:
+            typer.echo(f"  {name:<12} {news}")
+
+    def ready() -> None:
+        report("", f"everything ready in {time.monotonic() - started:.1f} s")
+        on_ready()
+        sys.stdout.flush()
+
+    asyncio.run(_supervise(settings, children, report, ready, restart=restart))
+    if not quiet:
+        typer.echo("All processes have ended.")
+
+
+async def _supervise(
+    settings: Settings, children: Sequence[Child], report: Report, ready: Callable[[], None], *, restart: bool
+) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    supervisor = Supervisor(children, logs=settings.data / "logs", report=report, restart=restart)
+    await supervisor.run(stop, on_ready=ready)
+
+
+def _say_where(settings: Settings) -> None:
+    typer.echo(f"\n  gateway   {settings.gateway_url}\n  identity  {settings.issuer}\n\nCtrl-C ends everything.")

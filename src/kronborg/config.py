@@ -1,0 +1,205 @@
+"""Settings: where the installation lives and where it listens. The only module that reads the environment.
+
+A setting comes from, in order: the command line, the environment (`KRONBORG_…`), the `server:` section of
+`kronborg.yaml`, the default. Everything else in the product receives a `Settings` value.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import orjson
+
+from kronborg.core.crypto import Vault
+from kronborg.core.errors import Invalid, Problem
+
+RESOLVED = "KRONBORG_RESOLVED_SETTINGS"
+"""Set by the supervisor for its children, so that each of them need not read and check the file again."""
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a process listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its plain HTTP URL."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One installation. `issuer` and `gateway_url` are what clients see, without a trailing slash."""
+
+    data: Path = Path(".kronborg")
+    file: Path | None = None
+    issuer: str = "http://localhost:8081"
+    gateway_url: str = "http://localhost:8080"
+    gateway: Address = Address("127.0.0.1", 8080)
+    identity: Address = Address("127.0.0.1", 8081)
+    control: Address = Address("127.0.0.1", 8082)
+    worker: Address = Address("127.0.0.1", 8083)
+    database: str = ""
+    master_key: str | None = None
+    allow_plain_http: bool = False
+    session_idle: timedelta = timedelta(hours=12)
+    session_absolute: timedelta = timedelta(days=14)
+    envoy_concurrency: int = 2
+    log_level: str = "INFO"
+
+    @property
+    def database_url(self) -> str:
+        """The configured database, or the SQLite file in the data folder."""
+        return self.database or f"sqlite:///{self.data.resolve() / 'kronborg.db'}"
+
+    def vault(self) -> Vault:
+        """The vault of this installation; makes the master key at the first start."""
+        return Vault.load(self.data / "master.key", self.master_key)
+
+
+def load_settings(
+    file: Path | None = None, data: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings of this start. Raises `Invalid` naming every setting that cannot stand.
+
+    A `kronborg.yaml` that does not parse raises `Invalid` too, with file, line and the nearest known key.
+    """
+    env = os.environ if environ is None else environ
+    if env.get(RESOLVED):
+        return replace(_thaw(env[RESOLVED]), master_key=_master_key(env))
+    path = file or (Path(env["KRONBORG_FILE"]) if env.get("KRONBORG_FILE") else None)
+    settings = _from_file(path) if path else Settings()
+    folder = data or (Path(env["KRONBORG_DATA"]) if env.get("KRONBORG_DATA") else settings.data)
+    settings = replace(
+        settings,
+        data=folder.absolute(),
+        database=env.get("KRONBORG_DATABASE", settings.database),
+        master_key=_master_key(env),
+        log_level=env.get("KRONBORG_LOG_LEVEL", settings.log_level).upper(),
+    )
+    problems = check(settings)
+    if problems:
+        raise Invalid(*problems)
+    return settings
+
+
+def inherited_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """What a child process starts with: our own environment and `extra`."""
+    return {**os.environ, **extra}
+
+
+def resolved(settings: Settings) -> dict[str, str]:
+    """The environment that gives a child process these settings as they are; the master key is not in it."""
+    plain = {name: _freeze(value) for name, value in asdict(replace(settings, master_key=None)).items()}
+    return {RESOLVED: orjson.dumps(plain).decode()}
+
+
+def _freeze(value: object) -> object:
+    match value:
+        case Path():
+            return str(value)
+        case timedelta():
+            return value.total_seconds()
+        case _:
+            return value
+
+
+def _thaw(text: str) -> Settings:
+    plain = orjson.loads(text)
+    for field in fields(Settings):
+        value = plain[field.name]
+        default = field.default
+        if isinstance(default, Address):
+            plain[field.name] = Address(**value)
+        elif isinstance(default, timedelta):
+            plain[field.name] = timedelta(seconds=value)
+        elif field.name in ("data", "file") and value is not None:
+            plain[field.name] = Path(value)
+    return Settings(**plain)
+
+
+def check(settings: Settings) -> tuple[Problem, ...]:
+    """Everything that makes these settings unsafe or unusable."""
+    problems: list[Problem] = []
+    if settings.log_level not in LOG_LEVELS:
+        problems.append(Problem("server.log_level", "is not a level", f"use one of {', '.join(LOG_LEVELS)}"))
+    for name, url in (("issuer", settings.issuer), ("gateway_url", settings.gateway_url)):
+        problems += _check_url(name, url, plain=settings.allow_plain_http)
+    listeners = (("gateway", settings.gateway), ("identity", settings.identity))
+    for name, address in listeners:
+        if not address.loopback and not settings.allow_plain_http:
+            problems.append(
+                Problem(
+                    f"server.{name}.host",
+                    "would serve plain HTTP beyond this machine",
+                    "bind 127.0.0.1 behind a TLS proxy, or say allow_plain_http: true if you mean it",
+                )
+            )
+    private = (("control", settings.control), ("worker", settings.worker))
+    for name, address in private:
+        if not address.loopback:
+            problems.append(Problem(f"server.{name}.host", "must stay on this machine", "bind 127.0.0.1"))
+    ports = [address.port for _, address in (*listeners, *private)]
+    if len(set(ports)) != len(ports):
+        problems.append(Problem("server", "two processes are given the same port", "give each its own"))
+    return tuple(problems)
+
+
+def _check_url(name: str, url: str, *, plain: bool) -> list[Problem]:
+    parts = urlsplit(url)
+    where = f"server.{name}"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return [Problem(where, "must be an absolute http or https URL", "write for example https://id.example.com")]
+    if parts.query or parts.fragment or url.endswith("/"):
+        return [Problem(where, "must have no query, fragment or trailing slash", "cut it off")]
+    if parts.scheme == "http" and not plain and not Address(parts.hostname, 0).loopback:
+        return [Problem(where, "is plain HTTP beyond this machine", "use https, or allow_plain_http: true")]
+    return []
+
+
+def _master_key(env: Mapping[str, str]) -> str | None:
+    if env.get("KRONBORG_MASTER_KEY_FILE"):
+        return Path(env["KRONBORG_MASTER_KEY_FILE"]).read_text(encoding="ascii")
+    return env.get("KRONBORG_MASTER_KEY") or None
+
+
+def _from_file(path: Path) -> Settings:
+    from kronborg.gateway.declare.document import load
+
+    server = load(path).server
+    default = Settings()
+    return Settings(
+        file=path.absolute(),
+        issuer=server.issuer,
+        gateway_url=server.gateway_url,
+        gateway=Address(server.gateway.host, server.gateway.port),
+        identity=Address(server.identity.host, server.identity.port),
+        control=Address(server.control.host, server.control.port),
+        worker=Address(server.worker.host, server.worker.port),
+        database=server.database or "",
+        allow_plain_http=server.allow_plain_http,
+        session_idle=server.session.idle,
+        session_absolute=server.session.absolute,
+        envoy_concurrency=server.envoy.concurrency,
+        log_level=server.log_level or default.log_level,
+    )
