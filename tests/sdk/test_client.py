@@ -142,6 +142,7 @@ async def test_id_and_secret_are_form_encoded_before_base64() -> None:
         httpx.Response(200, json={"access_token": "t", "token_type": "DPoP"}),
         httpx.Response(200, json=[]),
         httpx.Response(200, text="<html>"),
+        httpx.Response(200, json={"access_token": "t" * 70_000, "token_type": "Bearer"}),
         httpx.Response(302, headers={"location": "https://evil.example"}, json={}),
     ],
 )

@@ -342,16 +342,17 @@ async def test_malformed_text_only_ever_raises_the_sdks_errors(text: str, verifi
         await verifier.verify(text)
 
 
-@ANY
-@given(name=st.sampled_from(["typ", "alg", "kid", "crit", "x"]), value=JSON, target=st.booleans(), claim=st.data())
-async def test_any_json_value_in_any_place_only_ever_raises_the_sdks_errors(
-    name: str, value: object, target: bool, claim: st.DataObject, issuer: FakeIssuer, verifier: Verifier
-) -> None:
-    claims = ["iss", "aud", "sub", "client_id", "iat", "exp", "nbf", "jti", "scope", "roles"]
-    if target:
-        token = issuer.token(audience=AUDIENCE, header={name: value})
-    else:
-        token = issuer.token(audience=AUDIENCE, claims={claim.draw(st.sampled_from(claims)): value})
+CLAIM_NAMES = ("iss", "aud", "sub", "client_id", "iat", "exp", "nbf", "jti", "scope", "roles")
 
-    with contextlib.suppress(SdkError):
-        await verifier.verify(token)
+
+@ANY
+@given(member=st.sampled_from(["typ", "alg", "kid", "crit", "x"]), claim=st.sampled_from(CLAIM_NAMES), value=JSON)
+async def test_any_json_value_in_any_place_only_ever_raises_the_sdks_errors(
+    member: str, claim: str, value: object, issuer: FakeIssuer, verifier: Verifier
+) -> None:
+    odd_header = issuer.token(audience=AUDIENCE, header={member: value})
+    odd_claim = issuer.token(audience=AUDIENCE, claims={claim: value})
+
+    for token in (odd_header, odd_claim):
+        with contextlib.suppress(SdkError):
+            await verifier.verify(token)

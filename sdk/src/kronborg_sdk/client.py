@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import re
 import threading
 import time
@@ -140,15 +141,16 @@ class ClientCredentials(httpx.Auth):
             "Accept": "application/json",
         }
 
-    async def _request(self) -> httpx.Response:
+    async def _request(self) -> tuple[int, bytes]:
         if self._http is not None:
             return await self._post(self._http)
         async with httpx.AsyncClient() as http:
             return await self._post(http)
 
-    async def _post(self, http: httpx.AsyncClient) -> httpx.Response:
+    async def _post(self, http: httpx.AsyncClient) -> tuple[int, bytes]:
+        body = b""
         # Redirects are not followed: the secret is for the token endpoint only.
-        return await http.request(
+        async with http.stream(
             "POST",
             self._token_url,
             data=self._form,
@@ -156,16 +158,20 @@ class ClientCredentials(httpx.Auth):
             timeout=self._timeout,
             follow_redirects=False,
             auth=None,
-        )
+        ) as answer:
+            async for chunk in answer.aiter_bytes():
+                body = _grown(body, chunk)
+        return answer.status_code, body
 
-    def _request_sync(self) -> httpx.Response:
+    def _request_sync(self) -> tuple[int, bytes]:
         if self._sync_http is not None:
             return self._post_sync(self._sync_http)
         with httpx.Client() as http:
             return self._post_sync(http)
 
-    def _post_sync(self, http: httpx.Client) -> httpx.Response:
-        return http.request(
+    def _post_sync(self, http: httpx.Client) -> tuple[int, bytes]:
+        body = b""
+        with http.stream(
             "POST",
             self._token_url,
             data=self._form,
@@ -173,18 +179,20 @@ class ClientCredentials(httpx.Auth):
             timeout=self._timeout,
             follow_redirects=False,
             auth=None,
-        )
+        ) as answer:
+            for chunk in answer.iter_bytes():
+                body = _grown(body, chunk)
+        return answer.status_code, body
 
-    def _read(self, answer: httpx.Response) -> _Token:
-        if len(answer.content) > MAX_BODY:
-            raise TokenRequestFailed("the token endpoint's answer is too large")
+    def _read(self, answer: tuple[int, bytes]) -> _Token:
+        status, content = answer
         try:
-            body = answer.json()
+            body = json.loads(content)
         except (ValueError, RecursionError):
             raise TokenRequestFailed("the token endpoint's answer is not JSON") from None
         if not isinstance(body, dict):
             raise TokenRequestFailed("the token endpoint's answer is not a JSON object")
-        if answer.status_code != 200:
+        if status != 200:
             error = body.get("error")
             known = isinstance(error, str) and _ERROR_CODE.fullmatch(error) is not None
             raise TokenRequestFailed("the token request was refused", error=str(error) if known else None)
@@ -201,3 +209,9 @@ class ClientCredentials(httpx.Auth):
 
 def _is_replayable(request: httpx.Request) -> bool:
     return isinstance(request.stream, httpx.ByteStream)
+
+
+def _grown(body: bytes, chunk: bytes) -> bytes:
+    if len(body) + len(chunk) > MAX_BODY:
+        raise TokenRequestFailed("the token endpoint's answer is too large")
+    return body + chunk
