@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from kronborg.gateway.model import Path as RoutePath
 
 ISSUER = "http://localhost:8081"
 API = "https://shop.example/catalogue"
+CART = "https://shop.example/cart"
 ENDING = b"pong-pong-pong-pong\n"
 TYPE = "type.googleapis.com/"
 HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -100,23 +102,24 @@ class World:
         self.ports: dict[str, int] = {}
         self.pids: dict[str, int] = {}
         self.key = ECKey.generate_key("P-256", {"kid": "bench", "alg": "ES256", "use": "sig"})
-        self.jwts = [self._jwt(number % clients, number) for number in range(tokens)]
+        self.jwts = [self._jwt(API, "catalogue", number % clients, number) for number in range(tokens)]
+        self.internal = [self._jwt(CART, "cart", number % clients, number) for number in range(tokens)]
         self.references = [f"kro_at_{number:043d}abcdef" for number in range(tokens)]
         self.routes = routes
         self.upstream = free_port()
         self.asked = 0
 
-    def _jwt(self, client: int, number: int) -> str:
+    def _jwt(self, audience: str, name: str, client: int, number: int) -> str:
         now = int(time.time())
         claims = {
             "iss": ISSUER,
-            "aud": API,
+            "aud": audience,
             "sub": f"0192f0c4-7a1e-7cc1-9f00-{number:012d}",
             "client_id": f"client-{client}",
             "iat": now,
             "exp": now + 3600,
             "jti": f"{number:022d}",
-            "scope": "catalogue:read catalogue:write",
+            "scope": f"{name}:read {name}:write",
         }
         header = {"alg": "ES256", "kid": "bench", "typ": "at+jwt"}
         return jws.serialize_compact(header, json.dumps(claims, separators=(",", ":")).encode(), self.key)
@@ -149,7 +152,7 @@ class World:
         self._exchange(proxy.exchange_port, secret)
         others = tuple(
             Route(f"other-{number}", RoutePath("prefix", f"/other-{number}"), "service", audience=API)
-            for number in range(self.routes - 1)
+            for number in range(self.routes - 2)
         )
         route = Route(
             "catalogue",
@@ -160,11 +163,12 @@ class World:
             scopes=("catalogue:read",),
             spike_arrest=SpikeArrest("1000000ps", burst=100_000),
         )
+        cart = replace(route, name="cart", path=RoutePath("prefix", "/cart"), audience=CART, scopes=("cart:read",))
         snapshot = Snapshot(
             issuer=ISSUER,
             services=(Service("service", (f"http://127.0.0.1:{self.upstream}",)),),
-            routes=(route, *others),
-            audiences=(Audience(API, ("catalogue:read",)),),
+            routes=(route, cart, *others),
+            audiences=(Audience(API, ("catalogue:read",)), Audience(CART, ("cart:read",), reference=True)),
             limits=Limits(),
         )
         keys = json.dumps({"keys": [self.key.as_dict(private=False)]})
@@ -173,7 +177,7 @@ class World:
 
     def _exchange(self, port: int, secret: str) -> None:
         """Trades the reference tokens of this benchmark; asked once per token, so its cost is not measured."""
-        known = dict(zip(self.references, self.jwts, strict=True))
+        known = dict(zip(self.references, self.internal, strict=True))
         everything = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -211,10 +215,12 @@ class World:
                 raise TimeoutError(f"nothing listens on {port}")
             time.sleep(0.02)
 
-    def requests(self, bearers: list[str]) -> list[bytes]:
+    def requests(self, path: str, bearers: list[str]) -> list[bytes]:
         """A plausible API call per bearer token."""
         return [
-            b"GET /catalogue/items/42?currency=dkk HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
+            b"GET "
+            + path.encode()
+            + b"/items/42?currency=dkk HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
             b"Accept-Encoding: gzip, deflate\r\nUser-Agent: shop/1.0\r\nAuthorization: Bearer "
             + bearer.encode()
             + b"\r\n\r\n"

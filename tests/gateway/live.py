@@ -198,7 +198,7 @@ class Live:
             issuer=ISSUER,
             services=(self.service,),
             routes=routes,
-            audiences=(Audience(API, SCOPES), Audience(OTHER_API)),
+            audiences=(Audience(API, SCOPES, reference=True), Audience(OTHER_API)),
             version=self.version,
         )
 

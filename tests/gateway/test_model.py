@@ -88,7 +88,9 @@ routes = st.builds(
 @given(st.lists(routes, max_size=4, unique_by=lambda route: route.name), st.randoms())
 def test_a_snapshot_thaws_as_it_was_frozen_and_order_does_not_matter(some: list[Route], random: object) -> None:
     services = (Service("b", ("http://127.0.0.1:2",), http2=True), Service("a", ("http://127.0.0.1:1",)))
-    snapshot = Snapshot("http://localhost:8081", services, tuple(some), (Audience("https://shop.example/a"),))
+    snapshot = Snapshot(
+        "http://localhost:8081", services, tuple(some), (Audience("https://shop.example/a", ("x",), True),)
+    )
     shuffled = list(some)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
 

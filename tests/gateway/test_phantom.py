@@ -12,6 +12,7 @@ from kronborg.gateway.model import Path, Route, SpikeArrest
 
 ROUTE = Route("read", Path("prefix", "/catalogue"), "echo", audience=API, scopes=("catalogue:read",))
 LIMITED = Route("limited", Path("prefix", "/limited"), "echo", audience=API, spike_arrest=SpikeArrest("1pm"))
+STRUCTURED = Route("structured", Path("prefix", "/structured"), "echo", audience=OTHER_API)
 PUBLIC = Route("public", Path("prefix", "/public"), "echo", public=True)
 
 
@@ -21,7 +22,7 @@ def reference() -> str:
 
 @pytest.fixture
 def guarded(gateway: Live) -> Live:
-    gateway.publish(ROUTE, LIMITED, PUBLIC)
+    gateway.publish(ROUTE, LIMITED, PUBLIC, STRUCTURED)
     gateway.exchange.asked.clear()
     gateway.exchange.answers.clear()
     return gateway
@@ -180,3 +181,15 @@ def test_many_new_tokens_at_once_each_get_their_own_jwt(guarded: Live) -> None:
         answers = list(pool.map(lambda token: guarded.get("/catalogue", token=token), tokens))
 
     assert [answer.seen("x-kronborg-subject") for answer in answers] == [[f"user-{n}"] for n in range(40)]
+
+
+def test_where_the_api_takes_only_jwts_a_reference_token_is_no_token_and_nobody_is_asked(guarded: Live) -> None:
+    token = reference()
+    guarded.exchange.answers[token] = (200, guarded.token(aud=OTHER_API), 60)
+
+    answer = guarded.get("/structured", token=token)
+    jwt = guarded.get("/structured", token=guarded.token(aud=OTHER_API))
+
+    assert (answer.status, jwt.status) == (401, 200)
+    assert answer.headers["www-authenticate"] == 'Bearer realm="kronborg", error="invalid_token"'
+    assert guarded.exchange.asked == []

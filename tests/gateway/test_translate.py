@@ -43,6 +43,7 @@ KEYS = json.dumps(
     }
 )
 API = "https://shop.example/catalogue"
+CART = "https://shop.example/cart"
 SNAPSHOT = Snapshot(
     issuer="http://localhost:8081",
     services=(
@@ -64,9 +65,9 @@ SNAPSHOT = Snapshot(
         ),
         Route("write", Path("prefix", "/catalogue"), "catalogue", methods=("POST",), audience=API, roles=("clerk",)),
         Route("one", Path("exact", "/catalogue/one"), "far", audience=API, cors_origins=("https://app.example",)),
-        Route("api", Path("prefix", "/"), "far", host="api.example", audience=API, cookies=True),
+        Route("api", Path("prefix", "/"), "far", host="api.example", audience=CART, cookies=True),
     ),
-    audiences=(Audience(API, ("catalogue:read",)),),
+    audiences=(Audience(API, ("catalogue:read",)), Audience(CART, reference=True)),
     version=3,
 )
 PROXY = Proxy(folder=FilePath("/var/lib/kronborg/gateway"))

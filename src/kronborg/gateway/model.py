@@ -131,10 +131,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """An API that a route may ask a token for, and the scopes it knows."""
+    """An API that a route may ask a token for, the scopes it knows, and whether it takes reference tokens."""
 
     uri: str
     scopes: tuple[str, ...] = ()
+    reference: bool = False
 
 
 @dataclass(frozen=True, slots=True)

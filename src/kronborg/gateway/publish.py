@@ -31,7 +31,10 @@ async def draft(session: ReadSession, *, issuer: str, gateway_url: str) -> Snaps
         issuer=issuer,
         services=await list_services(session),
         routes=await list_routes(session),
-        audiences=tuple(Audience(api.audience, api.scope_names) for api in apis),
+        audiences=tuple(
+            Audience(api.audience, api.scope_names, reference=api.token_format == "reference")  # noqa: S105
+            for api in apis
+        ),
         hosts=hosts_of(gateway_url),
     )
 

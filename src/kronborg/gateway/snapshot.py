@@ -43,9 +43,7 @@ def thaw(content: bytes, *, version: int) -> Snapshot:
         issuer=_get(found, "issuer", str),
         services=tuple(_service(part) for part in _parts(found, "services")),
         routes=tuple(_route(part) for part in _parts(found, "routes")),
-        audiences=tuple(
-            Audience(_get(part, "uri", str), _texts(part, "scopes")) for part in _parts(found, "audiences")
-        ),
+        audiences=tuple(_audience(part) for part in _parts(found, "audiences")),
         hosts=_texts(found, "hosts"),
         limits=_limits(_object(found["limits"])),
         version=version,
@@ -107,6 +105,10 @@ def _route(found: JsonObject) -> Route:
         cookies=_get(found, "cookies", bool),
         cors_origins=_texts(found, "cors_origins"),
     )
+
+
+def _audience(found: JsonObject) -> Audience:
+    return Audience(_get(found, "uri", str), _texts(found, "scopes"), _get(found, "reference", bool))
 
 
 def _arrest(found: JsonObject) -> SpikeArrest:

@@ -14,14 +14,14 @@ from kronborg.gateway.envoy.clusters import cluster_name
 from kronborg.gateway.envoy.filters import access, body, cors, jwt, phantom, spike_arrest
 from kronborg.gateway.envoy.listener import ROUTES
 from kronborg.gateway.envoy.resource import seconds, typed
-from kronborg.gateway.model import HEALTH, METHODS, Limits, Path, Route, Snapshot
+from kronborg.gateway.model import HEALTH, METHODS, Path, Route, Snapshot
 
 # ";" and "\\", plain or encoded, encoded control characters, and what a second decoding would turn into
 # a dot, slash, backslash or semicolon. Encoded slashes are refused before routing.
 _TWISTED = r"(?i).*(?:[;\\]|%(?:3b|5c|7f|[01][0-9a-f]|25(?:2e|2f|3b|5c))).*"
 _RETRY = "connect-failure,refused-stream,reset-before-request"
 _OFF = typed("envoy.config.route.v3.FilterConfig", disabled=True)
-_OPEN: dict[str, JsonObject] = {phantom.NAME: _OFF, jwt.NAME: _OFF, access.NAME: _OFF}
+_OPEN: dict[str, JsonObject] = {jwt.NAME: _OFF, access.NAME: _OFF}
 
 
 def route_table(snapshot: Snapshot) -> JsonObject:
@@ -35,7 +35,7 @@ def route_table(snapshot: Snapshot) -> JsonObject:
         {
             "name": hosts[0],
             "domains": [f"[{host}]" if ":" in host else host for host in hosts],
-            "routes": [*_refusals(), *_ordered(served, snapshot.limits), _answer({"prefix": "/"}, 404)],
+            "routes": [*_refusals(), *_ordered(served, snapshot), _answer({"prefix": "/"}, 404)],
         }
         for served, hosts in by_routes.items()
     ]
@@ -81,13 +81,13 @@ def _stem(path: Path) -> str:
     return path.value if path.kind == "exact" else path.value.rstrip("/")
 
 
-def _ordered(routes: Iterable[Route], limits: Limits) -> list[JsonObject]:
+def _ordered(routes: Iterable[Route], snapshot: Snapshot) -> list[JsonObject]:
     entries: list[JsonObject] = []
     for _, group in groupby(sorted(routes, key=lambda route: (_rank(route), route.name)), key=_rank):
         same_path = list(group)
         path = _path(same_path[0].path)
         entries += [_preflight(path, route) for route in same_path if route.cors_origins]
-        entries += [_entry(path, route, limits) for route in same_path]
+        entries += [_entry(path, route, snapshot) for route in same_path]
         if all(route.methods for route in same_path):
             taken = {method for route in same_path for method in route.methods}
             entries.append(_answer(path, 405, allow=[method for method in METHODS if method in taken]))
@@ -107,7 +107,7 @@ def _methods(route: Route) -> list[JsonObject]:
     return [{"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(sorted(route.methods))}}}]
 
 
-def _entry(path: JsonObject, route: Route, limits: Limits) -> JsonObject:
+def _entry(path: JsonObject, route: Route, snapshot: Snapshot) -> JsonObject:
     removed = [] if route.cookies else ["cookie"]
     if route.public:
         # Nobody verified it here, so nobody behind should take it for verified.
@@ -122,11 +122,11 @@ def _entry(path: JsonObject, route: Route, limits: Limits) -> JsonObject:
             "retry_policy": {"retry_on": _RETRY, "num_retries": 1},
         },
         "request_headers_to_remove": removed,
-        "typed_per_filter_config": _filter_configs(route, limits),
+        "typed_per_filter_config": _filter_configs(route, snapshot),
     }
 
 
-def _filter_configs(route: Route, limits: Limits) -> JsonObject:
+def _filter_configs(route: Route, snapshot: Snapshot) -> JsonObject:
     """What each filter is told on this route; on a public one, the filters that ask for a token are off."""
     configs: dict[str, JsonValue] = {body.NAME: body.route_config(route)}
     if route.public:
@@ -134,7 +134,9 @@ def _filter_configs(route: Route, limits: Limits) -> JsonObject:
     else:
         configs[jwt.NAME] = jwt.route_config(route)
         configs[access.NAME] = access.route_config(route)
-    arrest = spike_arrest.route_config(route, limits)
+        if any(audience.reference and audience.uri == route.audience for audience in snapshot.audiences):
+            configs[phantom.NAME] = phantom.route_config()
+    arrest = spike_arrest.route_config(route, snapshot.limits)
     if arrest is not None and route.spike_arrest is not None:
         configs[spike_arrest.name_for(route.spike_arrest)] = arrest
     origins = cors.route_config(route)
@@ -151,7 +153,7 @@ def _preflight(path: JsonObject, route: Route) -> JsonObject:
     return {
         "match": {**path, "headers": cors.is_preflight()},
         "route": {"cluster": cluster_name(route.service)},
-        "typed_per_filter_config": {phantom.NAME: _OFF, jwt.NAME: _OFF, cors.NAME: cors.route_config(route)},
+        "typed_per_filter_config": {jwt.NAME: _OFF, cors.NAME: cors.route_config(route)},
     }
 
 

@@ -9,6 +9,7 @@ local LONGEST_SECONDS = 60       -- no JWT is used longer, whatever the exchange
 local LONGEST_TOKEN = 128
 local TIMEOUT_MS = 2000
 local MISSES_PER_SECOND = 1000   -- exchanges a worker asks for; beyond it sheds
+local MARK = "^[Bb]earer kro_at_"
 local FORM = "^[Bb]earer (kro_at_[%w_-]+)$"
 
 local young, old, count = {}, {}, 0
@@ -77,7 +78,10 @@ end
 
 local function exchange(handle)
   local value = handle:headers():get("authorization")
-  local token = value ~= nil and #value <= LONGEST_TOKEN and value:match(FORM) or nil
+  if value == nil or value:find(MARK) == nil then
+    return nil -- a JWT, or nothing: the next filter decides
+  end
+  local token = #value <= LONGEST_TOKEN and value:match(FORM) or nil
   if token == nil then
     return "401"
   end

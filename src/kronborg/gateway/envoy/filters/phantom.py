@@ -1,6 +1,7 @@
 """Phantom tokens: a reference token is exchanged for a short-lived JWT before `jwt` verifies it.
 
-The work is done by `phantom.lua` next to this file; a matcher keeps every other request out of Lua.
+The work is done by `phantom.lua` next to this file. It is off but on routes whose API takes reference tokens,
+so that JWTs elsewhere do not pay for it; a reference token elsewhere is refused by `jwt` as no token at all.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from kronborg.gateway.envoy.resource import typed
 
 NAME = "phantom"
 CLUSTER = "exchange"
-_MARK = "[Bb]earer kro_at_.*"
+_TYPE = "envoy.extensions.filters.http.lua.v3."
 
 
 def script(proxy: Proxy) -> str:
@@ -23,38 +24,14 @@ def script(proxy: Proxy) -> str:
 
 
 def listener_filter(proxy: Proxy) -> JsonObject:
-    """Lua for requests that bear a reference token, nothing for others."""
-    is_reference: JsonObject = {
-        "single_predicate": {
-            "input": {
-                "name": "authorization",
-                "typed_config": typed("envoy.type.matcher.v3.HttpRequestHeaderMatchInput", header_name="authorization"),
-            },
-            "value_match": {"safe_regex": {"google_re2": {}, "regex": _MARK}},
-        }
-    }
-    skip: JsonObject = {
-        "action": {
-            "name": "skip",
-            "typed_config": typed("envoy.extensions.filters.common.matcher.action.v3.SkipFilter"),
-        }
-    }
-    return {
-        "name": NAME,
-        "typed_config": typed(
-            "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
-            extension_config={
-                "name": NAME,
-                "typed_config": typed(
-                    "envoy.extensions.filters.http.lua.v3.Lua",
-                    default_source_code={"inline_string": script(proxy)},
-                ),
-            },
-            xds_matcher={
-                "matcher_list": {"matchers": [{"predicate": {"not_matcher": is_reference}, "on_match": skip}]}
-            },
-        ),
-    }
+    """Off unless a route turns it on."""
+    lua = typed(_TYPE + "Lua", default_source_code={"inline_string": script(proxy)})
+    return {"name": NAME, "disabled": True, "typed_config": lua}
+
+
+def route_config() -> JsonObject:
+    """On, with the listener's script: its memory is shared by all routes."""
+    return typed("envoy.config.route.v3.FilterConfig", config={})
 
 
 def _quoted(text: str) -> str:
