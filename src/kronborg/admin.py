@@ -1,0 +1,246 @@
+"""The admin API, mounted at `/api`: the slices' routers, behind a guard that no route can be added without.
+
+The guard asks for a token of Kronborg itself: audience `<issuer>/api`, `admin:read` to look and `admin:write` to
+change. A person's token needs the role `kronborg:admin` besides: an application that may ask for these scopes must not
+make an administrator of everyone who signs in to it.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from pydantic import JsonValue
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kronborg.accounts import api as accounts
+from kronborg.clients import api as clients
+from kronborg.core import clock, events
+from kronborg.core.api import Caller, Limit, Page, ProblemDetails, Shown, Stale
+from kronborg.core.errors import Refusal
+from kronborg.core.http import problem, refusal_problem
+from kronborg.core.parts import Parts, parts_of
+from kronborg.gateway import api as gateway
+from kronborg.gateway import config_api
+from kronborg.gateway.config_api import ConfigRequest
+from kronborg.signin import api as signin
+from kronborg.signin.passwords import Passwords
+from kronborg.tokens import api as tokens
+from kronborg.tokens.engine import Engine
+from kronborg.tokens.reference import resolve
+
+READ, WRITE = "admin:read", "admin:write"
+ADMIN_ROLE = "kronborg:admin"
+
+_OPEN = frozenset({"/openapi.json"})
+_READING = frozenset({"/config/plan"})
+"""POST requests that change nothing."""
+_BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/=-]{1,8192}) *", re.IGNORECASE)
+"""RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1)."""
+
+
+class Guard:
+    """Lets through who has a token for this API, and tells the routes who it is."""
+
+    def __init__(self, app: ASGIApp, engine: Engine) -> None:
+        self._app, self._engine = app, engine
+        self._audience = f"{engine.issuer}/api"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if not _plain(scope):
+            await problem(400, "Bad request", "The path or query holds a control character.")(scope, receive, send)
+            return
+        if scope["method"] not in ("GET", "HEAD") or path not in _OPEN:
+            reading = scope["method"] in ("GET", "HEAD", "OPTIONS") or path in _READING
+            answer = await self._check(scope, READ if reading else WRITE)
+            if isinstance(answer, Response):
+                await answer(scope, receive, send)
+                return
+            scope["state"] = {**scope.get("state", {}), "caller": answer}
+        await self._app(scope, receive, send)
+
+    async def _check(self, scope: Scope, needed: str) -> Caller | Response:
+        headers = [value for name, value in scope["headers"] if name == b"authorization"]
+        if not headers:
+            # RFC 6750 §3.1: without credentials the challenge carries no error.
+            return self._challenge(401, "Unauthorized", "This API needs an access token.")
+        bearer = _BEARER.fullmatch(headers[0])
+        if len(headers) > 1 or bearer is None:
+            detail = "The Authorization header is not one bearer token."
+            return self._challenge(400, "Bad request", detail, error="invalid_request")
+        access = await resolve(self._engine, bearer[1].decode("ascii"), now=clock.now())
+        if access is None or access.audience != self._audience:
+            detail = "The access token is not valid here."
+            return self._challenge(401, "Unauthorized", detail, error="invalid_token")
+        if needed not in access.scopes:
+            detail = "The access token lacks a scope."
+            return self._challenge(403, "Forbidden", detail, error="insufficient_scope", scope=needed)
+        if access.grant_id is not None and ADMIN_ROLE not in access.roles:
+            return problem(403, "Forbidden", f"Only people with the role {ADMIN_ROLE} may do this.")
+        kind = "client" if access.grant_id is None else "user"
+        return Caller(f"{kind}:{access.subject}", access.client_id, access.scopes)
+
+    def _challenge(self, status: int, title: str, detail: str, *, error: str = "", scope: str = "") -> Response:
+        parts = [f'Bearer realm="{self._audience}"']
+        parts += [f'error="{error}", error_description="{detail}"'] if error else []
+        parts += [f'scope="{scope}"'] if scope else []
+        return problem(status, title, detail, headers={"www-authenticate": ", ".join(parts)})
+
+
+class ShownEvent(Shown):
+    """One thing that happened."""
+
+    seq: int
+    id: str
+    name: str
+    actor: str
+    subject: str
+    at: str
+    detail: dict[str, JsonValue]
+    request_id: str
+
+
+audit = APIRouter()
+
+
+@audit.get("/events", tags=["events"])
+async def read_events(
+    request: Request,
+    after: Annotated[int | None, Query(ge=1, le=1 << 53, description="The `next` of the page before.")] = None,
+    limit: Limit = 50,
+) -> Page[ShownEvent]:
+    """What happened, newest first: the audit log."""
+    async with parts_of(request).database.read() as session:
+        found = await events.latest(session, before=after, limit=limit)
+    items = [
+        ShownEvent(
+            seq=one.seq,
+            id=one.id,
+            name=one.name,
+            actor=one.actor,
+            subject=one.subject,
+            at=one.at.isoformat().replace("+00:00", "Z"),
+            detail=dict(one.detail),  # type: ignore[arg-type]  # a JSON object by its type
+            request_id=one.request_id,
+        )
+        for one in found
+    ]
+    return Page(items=items, next=str(found[-1].seq) if len(found) == limit else None)
+
+
+def admin_app(parts: Parts, engine: Engine) -> ASGIApp:
+    """The admin API of an installation, to be mounted at `/api`."""
+    app = FastAPI(
+        title="Kronborg admin API",
+        version=version("kronborg"),
+        summary="Everything that `kronborg.yaml` and the command line can do.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=_common_problems(),
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.parts, app.state.engine, app.state.passwords = parts, engine, Passwords()
+    for router in (
+        accounts.router,
+        signin.router,
+        clients.router,
+        gateway.router,
+        tokens.router,
+        config_api.router,
+        audit,
+    ):
+        app.include_router(router)
+    app.add_exception_handler(RequestValidationError, _wrong_input)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Stale, _stale)
+    app.add_exception_handler(Refusal, refusal_problem)
+    app.openapi = lambda: _openapi(app, parts.issuer)  # type: ignore[method-assign]  # FastAPI's documented way
+    return Guard(app, engine)
+
+
+def _plain(scope: Scope) -> bool:
+    """Whether path and query hold no control character, encoded or not: no database takes NUL in a text."""
+    query = scope.get("query_string", b"").lower()
+    return all(c >= " " and c != "\x7f" for c in scope["path"]) and re.search(rb"%0|%1|%7f", query) is None
+
+
+def _wrong_input(_request: Request, error: Exception) -> Response:
+    """Every member that is wrong, by name; never what was sent."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    wrong: list[JsonValue] = [
+        {
+            "where": ".".join(str(part)[:100] for part in one["loc"]).encode("ascii", "replace").decode(),
+            "detail": str(one["msg"])[:300].encode("ascii", "replace").decode(),
+            "mend": "",
+        }
+        for one in error.errors()[:100]
+    ]
+    return problem(422, "Invalid input", "Nothing was changed; see problems.", extra={"problems": wrong})
+
+
+def _http_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    titles = {
+        400: ("Bad request", "The request cannot be read."),
+        404: ("Not found", "There is nothing at this path."),
+        405: ("Method not allowed", "This path does not know this method."),
+        413: ("Content too large", "The request body is larger than this endpoint accepts."),
+    }
+    title, detail = titles.get(error.status_code, ("Refused", "The request was refused."))
+    return problem(error.status_code, title, detail, headers=error.headers)
+
+
+def _stale(_request: Request, _error: Exception) -> Response:
+    return problem(412, "Precondition failed", "The object has changed since it was read: read it again.")
+
+
+def _common_problems() -> dict[int | str, dict[str, Any]]:
+    """What every operation can answer."""
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
+    told = {
+        400: "The request cannot be read",
+        401: "No valid token of this API",
+        403: "The token lacks the scope, or the person the role",
+        413: "The body is too large",
+    }
+    return {
+        code: {"description": text, "content": {"application/problem+json": {"schema": schema}}}
+        for code, text in told.items()
+    }
+
+
+def _openapi(app: FastAPI, issuer: str) -> dict[str, Any]:
+    """The OpenAPI 3.1 document: FastAPI's, with the problems' schema, the server and how to get a token."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, openapi_version="3.1.0", routes=app.routes
+        )
+        _, extra = models_json_schema(
+            [(ProblemDetails, "validation"), (ConfigRequest, "validation")],
+            ref_template="#/components/schemas/{model}",
+        )
+        components = document.setdefault("components", {})
+        components.setdefault("schemas", {}).update(extra["$defs"])
+        scopes = {READ: "Read every setting", WRITE: "Change every setting"}
+        flows = {"clientCredentials": {"tokenUrl": f"{issuer}/oauth/token", "scopes": scopes}}
+        components["securitySchemes"] = {"kronborg": {"type": "oauth2", "flows": flows}}
+        document["servers"] = [{"url": f"{issuer}/api"}]
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                needed = READ if method in ("get", "head") or path in _READING else WRITE
+                operation["security"] = [{"kronborg": [needed]}]
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,312 @@
+"""Services, routes, snapshots and deliveries in the admin API. Each change is published, or refused as a whole."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import Field, model_validator
+
+from kronborg.core import clock
+from kronborg.core.api import (
+    Body,
+    Page,
+    Shown,
+    Text,
+    Uri,
+    Word,
+    caller_of,
+    check_match,
+    refusals,
+    with_etag,
+)
+from kronborg.core.db import Session
+from kronborg.core.errors import Conflict, NotFound
+from kronborg.core.parts import parts_of
+from kronborg.core.quantities import Duration, Size
+from kronborg.core.whole import whole
+from kronborg.gateway.model import Path as RoutePath
+from kronborg.gateway.model import Route, Service, Snapshot, SpikeArrest
+from kronborg.gateway.publish import publish_declared
+from kronborg.gateway.routing import remove_route, remove_service, save_route, save_service
+from kronborg.gateway.store import (
+    find_route,
+    find_service,
+    latest_published,
+    list_deliveries,
+    list_routes,
+    list_services,
+)
+
+router = APIRouter()
+
+Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Words = Annotated[tuple[Word, ...], Field(max_length=200)]
+Uris = Annotated[tuple[Uri, ...], Field(max_length=100)]
+Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class ServiceToSave(Body):
+    """A microservice behind the gateway."""
+
+    urls: Annotated[tuple[Uri, ...], Field(min_length=1, max_length=100)]
+    http2: bool = False
+    connect_timeout: Duration = timedelta(seconds=1)
+
+
+class ShownService(Shown):
+    """A microservice behind the gateway."""
+
+    name: str
+    urls: tuple[str, ...]
+    http2: bool
+    connect_timeout: Duration
+
+
+class RateLimit(Body):
+    """A smoothed rate: `5ps` or `12pm`, so many at once, counted per client, address or route."""
+
+    rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}(ps|pm)$")]
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    per: Literal["client", "address", "route"] = "client"
+
+
+class RouteToSave(Body):
+    """A way through the gateway: either `path` or `prefix`, and either `public` or an `audience`."""
+
+    service: Word
+    host: Text | None = None
+    path: Text | None = None
+    prefix: Text | None = None
+    methods: Annotated[tuple[Method, ...], Field(max_length=7)] = ()
+    public: bool = False
+    audience: Uri | None = None
+    scopes: Words = ()
+    roles: Words = ()
+    spike_arrest: RateLimit | None = None
+    timeout: Duration = timedelta(seconds=15)
+    max_body: Size = 1 << 20
+    cookies: bool = False
+    cors_origins: Uris = ()
+
+    @model_validator(mode="after")
+    def _one_path(self) -> RouteToSave:
+        if (self.path is None) == (self.prefix is None):
+            raise ValueError("needs either path or prefix")
+        return self
+
+
+class ShownRoute(RouteToSave):
+    """A way through the gateway."""
+
+    name: str
+
+
+class ShownSnapshot(Shown):
+    """What was published last."""
+
+    version: int
+    digest: str
+    author: str
+    created_at: datetime
+    services: int
+    routes: int
+
+
+class ShownDelivery(Shown):
+    """What a proxy said to a version; `reason` is the proxy's own."""
+
+    proxy: str
+    version: int
+    status: Literal["acked", "rejected"]
+    reason: str
+    at: datetime
+
+
+class Published(Shown):
+    """The version that the gateway has been given."""
+
+    version: int
+
+
+def _service(service: Service) -> ShownService:
+    return ShownService.model_validate(service)
+
+
+def _route(route: Route) -> ShownRoute:
+    arrest = route.spike_arrest
+    return ShownRoute(
+        name=route.name,
+        service=route.service,
+        host=route.host,
+        path=route.path.value if route.path.kind == "exact" else None,
+        prefix=route.path.value if route.path.kind == "prefix" else None,
+        methods=route.methods,  # type: ignore[arg-type]  # checked when it was published
+        public=route.public,
+        audience=route.audience,
+        scopes=route.scopes,
+        roles=route.roles,
+        spike_arrest=None if arrest is None else RateLimit(rate=arrest.rate, burst=arrest.burst, per=arrest.per),
+        timeout=route.timeout,
+        max_body=route.max_body,
+        cookies=route.cookies,
+        cors_origins=route.cors_origins,
+    )
+
+
+def _wanted(name: str, body: RouteToSave) -> Route:
+    arrest = body.spike_arrest
+    return Route(
+        name=name,
+        path=RoutePath("exact", body.path) if body.path is not None else RoutePath("prefix", body.prefix or ""),
+        service=body.service,
+        host=body.host,
+        methods=body.methods,
+        public=body.public,
+        audience=body.audience,
+        scopes=body.scopes,
+        roles=body.roles,
+        spike_arrest=None if arrest is None else SpikeArrest(arrest.rate, arrest.burst, arrest.per),
+        timeout=body.timeout,
+        max_body=body.max_body,
+        cookies=body.cookies,
+        cors_origins=body.cors_origins,
+    )
+
+
+async def _publish(request: Request, session: Session) -> Snapshot:
+    """Publish what is declared now, in the transaction of the change. Raises `Invalid`."""
+    parts = parts_of(request)
+    return await publish_declared(
+        session,
+        issuer=parts.issuer,
+        gateway_url=parts.gateway_url,
+        author=caller_of(request).actor,
+        now=clock.now(),
+    )
+
+
+@router.get("/services", tags=["services"])
+async def read_services(request: Request) -> Page[ShownService]:
+    """Every service, by name."""
+    async with parts_of(request).database.read() as session:
+        return Page(items=[_service(one) for one in await list_services(session)], next=None)
+
+
+@router.get("/services/{name}", tags=["services"], responses=refusals(404, 422))
+async def read_service(request: Request, response: Response, name: Name) -> ShownService:
+    """One service."""
+    async with parts_of(request).database.read() as session:
+        service = await find_service(session, name)
+    if service is None:
+        raise NotFound("there is no service with this name")
+    shown = _service(service)
+    with_etag(response, shown)
+    return shown
+
+
+@router.put("/services/{name}", tags=["services"], responses=refusals(412, 422))
+async def put_service(request: Request, response: Response, name: Name, body: ServiceToSave) -> ShownService:
+    """Make or replace a service, and publish it. `If-Match` guards against changes made meanwhile."""
+    service = Service(name, body.urls, http2=body.http2, connect_timeout=body.connect_timeout)
+    async with whole(parts_of(request).database) as session:
+        before = await find_service(session, name)
+        check_match(request, None if before is None else _service(before))
+        await save_service(session, service, actor=caller_of(request).actor, now=clock.now())
+        await _publish(request, session)
+    shown = _service(service)
+    with_etag(response, shown)
+    return shown
+
+
+@router.delete("/services/{name}", status_code=204, tags=["services"], responses=refusals(404, 409, 412, 422))
+async def drop_service(request: Request, name: Name) -> None:
+    """Remove a service that no route needs."""
+    async with whole(parts_of(request).database) as session:
+        before = await find_service(session, name)
+        check_match(request, None if before is None else _service(before))
+        if any(route.service == name for route in await list_routes(session)):
+            raise Conflict("a route needs this service: remove the route first")
+        await remove_service(session, name, actor=caller_of(request).actor, now=clock.now())
+        await _publish(request, session)
+
+
+@router.get("/routes", tags=["routes"])
+async def read_routes(request: Request) -> Page[ShownRoute]:
+    """Every route, by name."""
+    async with parts_of(request).database.read() as session:
+        return Page(items=[_route(one) for one in await list_routes(session)], next=None)
+
+
+@router.get("/routes/{name}", tags=["routes"], responses=refusals(404, 422))
+async def read_route(request: Request, response: Response, name: Name) -> ShownRoute:
+    """One route."""
+    async with parts_of(request).database.read() as session:
+        route = await find_route(session, name)
+    if route is None:
+        raise NotFound("there is no route with this name")
+    shown = _route(route)
+    with_etag(response, shown)
+    return shown
+
+
+@router.put("/routes/{name}", tags=["routes"], responses=refusals(412, 422))
+async def put_route(request: Request, response: Response, name: Name, body: RouteToSave) -> ShownRoute:
+    """Make or replace a route, and publish it; one that is neither public nor names an audience is refused."""
+    route = _wanted(name, body)
+    async with whole(parts_of(request).database) as session:
+        before = await find_route(session, name)
+        check_match(request, None if before is None else _route(before))
+        await save_route(session, route, actor=caller_of(request).actor, now=clock.now())
+        await _publish(request, session)
+    shown = _route(route)
+    with_etag(response, shown)
+    return shown
+
+
+@router.delete("/routes/{name}", status_code=204, tags=["routes"], responses=refusals(404, 412, 422))
+async def drop_route(request: Request, name: Name) -> None:
+    """Close a way through the gateway."""
+    async with whole(parts_of(request).database) as session:
+        before = await find_route(session, name)
+        check_match(request, None if before is None else _route(before))
+        await remove_route(session, name, actor=caller_of(request).actor, now=clock.now())
+        await _publish(request, session)
+
+
+@router.get("/snapshots/latest", tags=["snapshots"], responses=refusals(404))
+async def read_snapshot(request: Request) -> ShownSnapshot:
+    """What was published last."""
+    async with parts_of(request).database.read() as session:
+        latest = await latest_published(session)
+    if latest is None:
+        raise NotFound("nothing has been published yet")
+    return ShownSnapshot(
+        version=latest.snapshot.version,
+        digest=latest.digest,
+        author=latest.author,
+        created_at=latest.created_at,
+        services=len(latest.snapshot.services),
+        routes=len(latest.snapshot.routes),
+    )
+
+
+@router.post("/snapshots", tags=["snapshots"], responses=refusals(422))
+async def publish_snapshot(request: Request) -> Published:
+    """Publish what is declared; nothing happens when it is published already."""
+    async with whole(parts_of(request).database) as session:
+        return Published(version=(await _publish(request, session)).version)
+
+
+@router.get("/deliveries", tags=["snapshots"])
+async def read_deliveries(request: Request) -> Page[ShownDelivery]:
+    """What the proxies said to the newest versions."""
+    async with parts_of(request).database.read() as session:
+        said = await list_deliveries(session, limit=200)
+    items = [
+        ShownDelivery(proxy=one.proxy, version=one.version, status=one.status, reason=one.reason, at=at)
+        for one, at in said
+    ]
+    return Page(items=items, next=None)
