@@ -54,6 +54,7 @@ class Edge:
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self.app = app
         self._extra = (*_HEADERS, _HSTS) if secure else _HEADERS
+        self._names = frozenset(name for name, _ in self._extra)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,10 +69,15 @@ class Edge:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+                headers: list[tuple[bytes, bytes]] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                ]
                 present = {name for name, _ in headers}
-                headers.extend(pair for pair in self._extra if pair[0] not in present)
-                headers.append((b"x-request-id", request_id.encode()))
+                if present.isdisjoint(self._names):
+                    headers += self._extra
+                else:
+                    headers += [pair for pair in self._extra if pair[0] not in present]
                 message["headers"] = headers
                 _count(scope["method"], message["status"])
             await send(message)
@@ -96,11 +102,15 @@ class LimitBody:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not declared.isdigit() or int(declared[:20]) > self._limit:
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+        if declared is not None and (not declared.isdigit() or int(declared[:20]) > self._limit):
             await problem(413, "Content too large", "The request body is larger than this endpoint accepts.")(
                 scope, receive, send
             )
+            return
+        if declared is not None:
+            # The server sees to it that a body is as long as was declared (RFC 9112 §6.3).
+            await self.app(scope, receive, send)
             return
         seen = 0
 

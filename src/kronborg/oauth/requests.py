@@ -11,7 +11,7 @@ import binascii
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import unquote_to_bytes
+from itertools import product
 
 from kronborg.oauth.errors import InvalidRequest
 
@@ -20,8 +20,14 @@ MAX_PARAMETERS = 50
 MAX_CREDENTIALS = 2048
 FORM_TYPE = b"application/x-www-form-urlencoded"
 
-_BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_PRINTABLE = bytes(range(0x20, 0x7F))
+_HEX = b"0123456789ABCDEFabcdef"
+# What each percent encoding stands for; control characters do not stand in any parameter.
+_OCTETS = {
+    bytes(pair): bytes([octet])
+    for pair in product(_HEX, repeat=2)
+    if (octet := int(bytes(pair), 16)) >= 0x20 and octet != 0x7F
+}
 _CHARSET = re.compile(rb"\s*(?:;\s*charset\s*=\s*\"?utf-8\"?\s*)?", re.IGNORECASE)
 _BASIC = re.compile(rb"(?i:basic) +([A-Za-z0-9+/]+={0,2}) *")
 
@@ -51,6 +57,8 @@ def parse_form(body: bytes, *, repeatable: Iterable[str] = ()) -> Form:
     """The parameters of a form body, or of a query string. Raises `InvalidRequest`."""
     if len(body) > MAX_FORM:
         raise InvalidRequest("the request is too large")
+    if body.translate(None, _PRINTABLE):
+        raise InvalidRequest("the request is not form-encoded")
     values: dict[str, str] = {}
     several: dict[str, tuple[str, ...]] = {}
     seen: set[str] = set()
@@ -59,9 +67,9 @@ def parse_form(body: bytes, *, repeatable: Iterable[str] = ()) -> Form:
         raise InvalidRequest("there are too many parameters")
     for pair in pairs:
         raw_name, _, raw_value = pair.partition(b"=")
-        name, value = decode(raw_name), decode(raw_value)
-        if not name and not value:
+        if not raw_name and not raw_value:
             continue
+        name, value = _text(raw_name), _text(raw_value)
         if name in seen:
             # RFC 6749 §3.2: request parameters must not be included more than once.
             if name not in repeatable:
@@ -76,19 +84,22 @@ def parse_form(body: bytes, *, repeatable: Iterable[str] = ()) -> Form:
 
 def decode(raw: bytes) -> str:
     """A form-encoded name or value as text. Raises `InvalidRequest`."""
+    if raw.translate(None, _PRINTABLE):
+        raise InvalidRequest("the request is not form-encoded")
+    return _text(raw)
+
+
+def _text(raw: bytes) -> str:
+    """What stands behind the encoding; `raw` is printable ASCII."""
+    if b"+" in raw:
+        raw = raw.replace(b"+", b" ")
+    if b"%" not in raw:
+        return raw.decode()
+    first, *rest = raw.split(b"%")
     try:
-        if b"%" in raw:
-            if _BAD_PERCENT.search(raw):
-                raise InvalidRequest("the request is not form-encoded")
-            raw = unquote_to_bytes(raw.replace(b"+", b" "))
-        elif b"+" in raw:
-            raw = raw.replace(b"+", b" ")
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidRequest("the request is not UTF-8") from error
-    if _UNSAFE.search(text):
-        raise InvalidRequest("the request contains control characters")
-    return text
+        return (first + b"".join([_OCTETS[part[:2]] + part[2:] for part in rest])).decode()
+    except (KeyError, UnicodeDecodeError) as error:
+        raise InvalidRequest("a parameter is not form-encoded UTF-8, or contains control characters") from error
 
 
 def is_form(content_type: bytes) -> bool:

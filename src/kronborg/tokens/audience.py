@@ -84,10 +84,9 @@ def choose(granted: Grantable, apis: Apis, *, userinfo: str, scope: str | None, 
     if not set(asked) <= set(granted.scopes):
         raise InvalidScope("the scope is wider than what was granted")
     audience = _only_audience(granted, apis, asked, userinfo) if resource is None else resource
-    if resource is not None:
+    if resource is not None and resource not in granted.audiences:
         check_resource(resource)
-        if resource not in granted.audiences:
-            raise InvalidTarget("the resource is not among those granted")
+        raise InvalidTarget("the resource is not among those granted")
     if audience == userinfo:
         return Target(userinfo, tuple(s for s in asked if s in BUILT_IN_NAMES), "jwt", USERINFO_TOKEN_LIFETIME)
     api = apis.by_audience.get(audience)
