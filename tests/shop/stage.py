@@ -154,6 +154,8 @@ class Identity:
     async def userinfo(self, request: Request) -> Response:
         verifier = self.issuer.verifier(f"{self.url}/oauth/userinfo")
         caller = await verifier.verify(request.headers["authorization"].removeprefix("Bearer "))
+        if not self.refresh:
+            return Response(status_code=401)  # everything was withdrawn
         return JSONResponse({"sub": caller.subject, "name": "Astrid Holm"})
 
     async def revoke(self, request: Request) -> Response:

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from secrets import compare_digest, token_urlsafe
 from urllib.parse import quote_plus, urlencode
@@ -107,30 +108,49 @@ class Connector:
             subject=str(claims["sub"]), name="you", refresh_token=str(tokens.get("refresh_token", ""))
         )
         _keep(connection, "catalogue", tokens)
-        await self._learn_name(connection)
+        with suppress(Disconnected, Unreachable):
+            await self.confirm(connection)
         return connection
+
+    async def confirm(self, connection: Connection) -> None:
+        """Ask the issuer who this is (OIDC Core 5.3), which also tells whether the connection still stands.
+
+        Tokens for a service may be good a little longer than the consent behind them; the issuer knows at once.
+        Raises `Disconnected`, `Unreachable`.
+        """
+        answer = await self._request(connection, "GET", f"{self._settings.issuer}/oauth/userinfo", USERINFO)
+        if answer.status_code != 200:
+            raise Unreachable
+        claims = answer.json()
+        # OIDC Core 5.3.2: claims about somebody else must not be used.
+        if claims.get("sub") != connection.subject:
+            raise Disconnected
+        connection.name = str(claims.get("name") or claims.get("preferred_username") or "you")[:80]
 
     async def call(
         self, connection: Connection, method: str, path: str, body: dict[str, object] | None = None
     ) -> httpx.Response:
         """Call a service through the gateway on the person's behalf. Raises `Disconnected`, `Unreachable`."""
-        service = path.split("/")[1]
-        for attempt in (1, 2):
+        return await self._request(connection, method, self._settings.gateway_url + path, path.split("/")[1], body)
+
+    async def _request(
+        self,
+        connection: Connection,
+        method: str,
+        url: str,
+        service: str,
+        body: dict[str, object] | None = None,
+    ) -> httpx.Response:
+        """One call with a token for `service`; a refused token is replaced once."""
+        for _ in range(2):
             token = await self._token(connection, service)
             try:
-                answer = await self._http.request(
-                    method,
-                    self._settings.gateway_url + path,
-                    json=body,
-                    headers={"Authorization": f"Bearer {token}"},
-                )
+                answer = await self._http.request(method, url, json=body, headers={"Authorization": f"Bearer {token}"})
             except httpx.HTTPError:
                 raise Unreachable from None
             if answer.status_code != 401:
                 return answer
             connection.access.pop(service, None)
-            if attempt == 2:
-                break
         raise Disconnected
 
     async def disconnect(self, connection: Connection) -> None:
@@ -140,20 +160,6 @@ class Connector:
             await self._http.post(f"{self._settings.issuer}/oauth/revoke", data=form, headers=self._basic())
         except httpx.HTTPError:
             return
-
-    async def _learn_name(self, connection: Connection) -> None:
-        """Ask the issuer for the person's name (OIDC Core 5.3); without an answer it stays "you"."""
-        try:
-            token = await self._token(connection, USERINFO)
-            answer = await self._http.get(
-                f"{self._settings.issuer}/oauth/userinfo", headers={"Authorization": f"Bearer {token}"}
-            )
-            claims = answer.json()
-        except (httpx.HTTPError, ValueError, Disconnected, Unreachable):
-            return
-        # OIDC Core 5.3.2: claims about somebody else must not be used.
-        if answer.status_code == 200 and claims.get("sub") == connection.subject:
-            connection.name = str(claims.get("name") or claims.get("preferred_username") or "you")[:80]
 
     def _resource(self, service: str) -> str:
         return f"{self._settings.issuer}/oauth/userinfo" if service == USERINFO else audience_of(service)

@@ -82,7 +82,8 @@ class WishList:
         words = request.query_params.get("q", "")[:100]
         if visit.connection is not None:
             try:
-                products = await self._products(visit.connection, "")
+                await self._connector.confirm(visit.connection)
+                products = await self._products(visit.connection)
                 wished = await run_in_threadpool(self._wishes.of, visit.connection.subject)
             except Disconnected:
                 visit.connection, visit.note = None, ENDED
@@ -174,7 +175,7 @@ class WishList:
             raise Disconnected
         return visit.connection
 
-    async def _products(self, connection: Connection, words: str) -> list[Product]:
+    async def _products(self, connection: Connection) -> list[Product]:
         answer = await self._connector.call(connection, "GET", "/catalogue/products?limit=100")
         if answer.status_code != 200:
             raise Unreachable
@@ -215,7 +216,9 @@ def build(settings: Settings, public_url: str, http: httpx.AsyncClient | None = 
     app = FastAPI(title="Wish list", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.database = database
     pages = WishList(settings, public_url, client, database)
-    css = (FOLDER / "static" / "wish-list.css").read_text()
+    static = FOLDER / "static"
+    files = {"wish-list.css": "text/css", "icon.svg": "image/svg+xml"}
+    contents = {name: (static / name).read_bytes() for name in files}
     app.add_route("/", pages.home)
     app.add_route("/connect", pages.connect, methods=["POST"])
     app.add_route("/callback", pages.callback)
@@ -228,9 +231,12 @@ def build(settings: Settings, public_url: str, http: httpx.AsyncClient | None = 
     async def healthz() -> PlainTextResponse:
         return PlainTextResponse("ok")
 
-    @app.get("/static/wish-list.css")
-    async def style() -> Response:
-        return Response(css, media_type="text/css", headers={"X-Content-Type-Options": "nosniff"})
+    @app.get("/static/{name}")
+    async def file(name: str) -> Response:
+        if name not in files:
+            return Response(status_code=404)
+        headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+        return Response(contents[name], media_type=files[name], headers=headers)
 
     return app
 
