@@ -148,6 +148,10 @@ class Flow:
         """A browser that was never here."""
         return Browser(self.site.visitor().http)
 
+    def driver(self) -> Browser:
+        """A browser that shares the cookies of `http`."""
+        return Browser(self.http)
+
     def url(self, client: ClientDraft = WEB, **changes: Value) -> str:
         """The address of an authorization request; a parameter that is None is left out, a list is repeated."""
         values: dict[str, Value] = {

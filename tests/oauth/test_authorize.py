@@ -69,14 +69,14 @@ async def test_a_person_signs_in_and_the_client_gets_a_code(flow: Flow) -> None:
         {"redirect_uri": "https://web.example/callback#fragment"},
         {"redirect_uri": "javascript:alert(1)"},
         {"redirect_uri": None},
-        {"state": "x" * 8000},
+        {"state": "x" * 20_000},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:60],
 )
 async def test_while_the_address_is_in_doubt_the_answer_is_a_page(flow: Flow, change: dict[str, Value]) -> None:
     browser = flow.browser()
 
-    page = await flow.authorize(browser, **change)
+    page = await flow.authorize(browser, WEB, **change)
 
     assert page.status_code == 400
     assert "location" not in page.headers
@@ -133,7 +133,7 @@ async def test_a_disabled_client_is_told_nothing(flow: Flow) -> None:
     ids=str,
 )
 async def test_what_is_wrong_after_that_the_client_learns(flow: Flow, change: dict[str, Value], error: str) -> None:
-    answer = await flow.authorize(flow.browser(), **change)
+    answer = await flow.authorize(flow.browser(), WEB, **change)
 
     told = answer_of(answer)
     assert answer.headers["location"].startswith("https://web.example/callback?")
@@ -143,8 +143,9 @@ async def test_what_is_wrong_after_that_the_client_learns(flow: Flow, change: di
 
 
 @pytest.mark.spec("RFC 6749 §4.1.2.1")
-async def test_a_state_that_is_repeated_is_not_echoed(flow: Flow) -> None:
-    told = answer_of(await flow.authorize(flow.browser(), state=["one", "two"]))
+@pytest.mark.parametrize("state", [["one", "two"], "x" * 8000, "a\nb"], ids=["repeated", "long", "control"])
+async def test_a_state_that_is_in_doubt_is_not_echoed(flow: Flow, state: Value) -> None:
+    told = answer_of(await flow.authorize(flow.browser(), state=state))
 
     assert told["error"] == "invalid_request"
     assert "state" not in told

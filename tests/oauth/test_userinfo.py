@@ -10,8 +10,8 @@ from oauth.flow import CATALOGUE, USERINFO, WEB, Flow
 pytestmark = pytest.mark.anyio
 
 
-async def token(flow: Flow, scope: str = "openid profile email", **changes: str) -> str:
-    return (await flow.tokens(flow.browser(), scope=scope, **changes))["access_token"]
+async def token(flow: Flow, scope: str = "openid profile email") -> str:
+    return (await flow.tokens(flow.browser(), WEB, scope=scope))["access_token"]
 
 
 @pytest.mark.spec("OIDC Core §5.3.2")

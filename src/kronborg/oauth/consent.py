@@ -30,18 +30,13 @@ async def remember(database: Database, given: Consent) -> Consent:
 
     def unit(execute: Execute) -> Consent:
         whole = keep_consent(execute, given)
-        detail = {
-            "client_id": given.client_id,
-            "scopes": sorted(given.scopes),
-            "audiences": sorted(given.audiences),
-        }
         record_in(
             execute,
             "consent.granted",
             actor=given.user_id,
             subject=given.user_id,
             now=given.granted_at,
-            detail=detail,
+            detail={"client_id": given.client_id, "scopes": sorted(given.scopes), "audiences": sorted(given.audiences)},
         )
         return whole
 
@@ -60,10 +55,17 @@ async def withdraw(database: Database, user_id: str, client_id: str, *, now: dat
         if not forgotten and not grants:
             return False
         for grant_id in grants:
-            reason = {"reason": "consent_withdrawn", "client_id": client_id}
-            record_in(execute, "grant.revoked", actor=user_id, subject=grant_id, now=now, detail=reason)
-        detail = {"client_id": client_id}
-        record_in(execute, "consent.withdrawn", actor=user_id, subject=user_id, now=now, detail=detail)
+            record_in(
+                execute,
+                "grant.revoked",
+                actor=user_id,
+                subject=grant_id,
+                now=now,
+                detail={"reason": "consent_withdrawn", "client_id": client_id},
+            )
+        record_in(
+            execute, "consent.withdrawn", actor=user_id, subject=user_id, now=now, detail={"client_id": client_id}
+        )
         return True
 
     return await database.writer.run(unit)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -96,8 +97,9 @@ def origin_of_request(request: Request) -> Origin:
 def sign_in_url(request: Request, *, next_path: str | None = None, ticket: Ticket | None = None) -> str:
     """The address that asks for sign-in and comes back to `next_path` (default: the address of this request)."""
     if next_path is None:
-        query = request.url.query
-        next_path = request.url.path + (f"?{query}" if query else "")
+        # Not `request.url`: it cannot be made of a query that is not ASCII.
+        query = request.scope["query_string"].decode("ascii", errors="ignore")
+        next_path = quote(request.scope["path"]) + (f"?{query}" if query else "")
     return sign_in_path(parts_of(request).vault, next_path, ticket)
 
 

@@ -24,10 +24,16 @@ AUTHORIZE = "/oauth/authorize"
 MEND = "Start again from the app. Its makers find what the request has to look like in our documentation."
 
 
+def query_string(request: Request) -> str:
+    """The query as it was sent; bytes that are no UTF-8 become U+FFFD, which no parameter may hold."""
+    raw: bytes = request.scope["query_string"]
+    return raw.decode("utf-8", errors="replace")
+
+
 async def query_of(request: Request) -> str:
     """The parameters of a request by GET or POST, still encoded. Raises `Unreadable`."""
     if request.method != "POST":
-        return request.url.query
+        return query_string(request)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/x-www-form-urlencoded":
         raise Unreadable("the request is not a form")

@@ -17,7 +17,7 @@ from kronborg.core import clock
 from kronborg.core.json import JsonObject
 from kronborg.oauth.cors import cors_headers
 from kronborg.oauth.errors import InvalidRequest
-from kronborg.oauth.parameters import MAX_SENT
+from kronborg.oauth.pages.answers import query_string
 from kronborg.oauth.userinfo import claims_of
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.reference import resolve
@@ -71,7 +71,7 @@ async def _token(request: Request) -> str | None:
     if len(headers) > 1:
         raise InvalidRequest("there is more than one Authorization header")
     in_form = await _form_token(request) if request.method == "POST" else None
-    if "access_token" in request.url.query[:MAX_SENT] and "access_token" in request.query_params:
+    if "access_token=" in query_string(request):
         raise InvalidRequest("an access token does not belong into the query")
     if not headers or headers[0].partition(" ")[0].lower() != "bearer":
         return in_form
