@@ -11,14 +11,6 @@ from oauth.flow import Flow
 pytestmark = pytest.mark.anyio
 
 PATHS = ("/oauth/authorize", "/oauth/logout", "/oauth/userinfo", "/oauth/consent", "/account/apps", "/account", "/")
-    "/oauth/authorize",
-    "/oauth/logout",
-    "/oauth/userinfo",
-    "/oauth/consent",
-    "/account/apps",
-    "/account",
-    "/signin",
-)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
