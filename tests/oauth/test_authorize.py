@@ -164,7 +164,8 @@ async def test_a_client_without_the_grant_is_unauthorized(flow: Flow) -> None:
 async def test_the_unknown_is_ignored_and_the_empty_is_absent(flow: Flow) -> None:
     browser = flow.browser()
 
-    page = await flow.authorize(browser, unknown=["1", "2"], prompt="", max_age="", resource="")
+    words = {"display": "popup", "ui_locales": "da en", "acr_values": "phr"}
+    page = await flow.authorize(browser, WEB, unknown=["1", "2"], prompt="", max_age="", resource="", **words)
     answer = await browser.sign_in(page)
 
     assert "code" in answer_of(answer)

@@ -209,6 +209,20 @@ async def test_withdrawing_touches_nobody_elses_and_no_other_app(flow: Flow) -> 
     assert "code" in answer_of(await flow.authorize(bob, WISH_LIST, scope="catalogue:read"))
 
 
+async def test_an_app_of_ours_is_listed_once_it_outlives_the_session(flow: Flow) -> None:
+    browser = await signed_in(flow)
+    before = await browser.get("/account/apps")
+    tokens = await flow.tokens(browser, scope="openid offline_access catalogue:read")
+
+    page = await browser.get("/account/apps")
+    [form] = [form for form in forms_of(page) if form.fields.get("client_id") == "web"]
+    done = await browser.submit(page, form, {})
+
+    assert "Web shop" not in before.text
+    assert "Web shop" not in done.text
+    assert (await flow.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+
+
 async def test_the_list_of_apps_is_for_people_who_are_signed_in(flow: Flow) -> None:
     browser = flow.browser()
 

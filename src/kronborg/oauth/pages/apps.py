@@ -54,9 +54,9 @@ async def submit_withdrawal(engine: Engine, request: Request) -> Response:
 
 
 async def _shown(engine: Engine, access: Access, *, now: datetime) -> ShownApp | None:
-    """How an app is shown; None when it was removed, and its grants with it."""
+    """How an app is shown; None for one that was removed, and for our own unless they stay connected after sign-out."""
     client = await engine.directory.client(access.client_id, now=now)
-    if client is None:
+    if client is None or (client.first_party and "offline_access" not in access.scopes):
         return None
     apis = await engine.directory.apis(now=now)
     host = host_of(client.redirect_uris[0]) if client.redirect_uris else ""
