@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import cast
 
 import typer
-from pydantic import BaseModel, JsonValue
+from pydantic import JsonValue
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from spec_coverage import render  # noqa: E402 (the path is set up above)
 
-DOCUMENT = "kronborg.gateway.declare.document"
+DOCUMENT = "kronborg.gateway.declare.schema"
 COMMANDS = "kronborg.cli"
 EVENT = re.compile(r"[a-z_]+\.[a-z_]+")
 
@@ -40,13 +40,8 @@ def spec_coverage() -> str:
 
 def schema() -> str:
     """The JSON Schema of kronborg.yaml, for editors."""
-    model = importlib.import_module(DOCUMENT).Document
-    if not issubclass(model, BaseModel):
-        raise TypeError(f"{DOCUMENT}.Document is not a pydantic model")
-    described = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "kronborg.yaml"}
-    text = json.dumps({**model.model_json_schema(by_alias=True), **described}, indent=2, ensure_ascii=False)
-    # Durations are written 12h in the file; pydantic writes their defaults in ISO 8601.
-    return re.sub(r'"default": "PT?(\d+)([DHMS])"', lambda m: f'"default": "{m[1]}{m[2].lower()}"', text) + "\n"
+    text: str = importlib.import_module(DOCUMENT).json_schema()
+    return text
 
 
 def declaration() -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from kronborg.core.quantities import Duration, Size, parse_duration
 from kronborg.gateway.declare.parts import (
     Host,
     JwksSource,
@@ -24,7 +25,6 @@ from kronborg.gateway.declare.parts import (
     Uris,
     Words,
 )
-from kronborg.core.quantities import Duration, Size, parse_duration
 from kronborg.gateway.declare.server_section import ServerSection
 
 AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from kronborg.gateway.declare.parts import Host, Port, Section, Uri
 from kronborg.core.quantities import Duration, parse_duration
+from kronborg.gateway.declare.parts import Host, Port, Section, Uri
 
 
 def _without_password(url: str) -> str:
@@ -86,8 +86,6 @@ class ServerSection(Section):
     """The URL by which clients know the identity process; it is in every token and cannot change later."""
     gateway_url: Uri = "http://localhost:8080"
     """The URL by which clients know the gateway."""
-    data: Uri | None = None
-    """The folder that holds the master key, the SQLite file and logs; `./.kronborg` when absent."""
     database: Annotated[str, AfterValidator(_without_password)] | None = None
     """`sqlite:///path` or `postgresql://user@host:port/name`; an SQLite file in the data folder when absent."""
     gateway: GatewayListener = GatewayListener()
