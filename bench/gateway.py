@@ -76,7 +76,7 @@ async def _rounds(everything: World, plan: Plan) -> list[dict[str, Round]]:
     variants = {
         RAW: ("envoy", jwts),
         "kronborg, JWT": ("kronborg", jwts),
-        "kronborg, reference token": ("kronborg", references),
+        "kronborg, reference token": ("kronborg with reference tokens", references),
     }
     if "nginx" in everything.ports:
         variants["raw nginx"] = ("nginx", jwts)

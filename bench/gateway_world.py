@@ -131,7 +131,8 @@ class World:
         raw = free_port()
         cluster = [plain_cluster(self.upstream)]
         self._envoy("envoy", raw, envoy_file(raw, {"route": {"cluster": "service"}}, cluster))
-        self._gateway()
+        self._gateway("kronborg")
+        self._gateway("kronborg with reference tokens")
         if nginx := shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"):
             port = free_port()
             config = self.folder / "nginx.conf"
@@ -146,8 +147,9 @@ class World:
         argv = [str(binary()), "-c", str(path), "--concurrency", "1", "--disable-hot-restart", "-l", "error"]
         self._start(name, port, argv)
 
-    def _gateway(self) -> None:
-        proxy = Proxy(folder=self.folder / "gateway", port=free_port(), exchange_port=free_port())
+    def _gateway(self, name: str) -> None:
+        """One proxy each for the two kinds of token, so that neither lives in the other's caches."""
+        proxy = Proxy(folder=self.folder / name.replace(" ", "-"), port=free_port(), exchange_port=free_port())
         secret = make_folder(proxy)
         self._exchange(proxy.exchange_port, secret)
         others = tuple(
@@ -173,7 +175,7 @@ class World:
         )
         keys = json.dumps({"keys": [self.key.as_dict(private=False)]})
         asyncio.run(prepare(snapshot, keys, proxy))
-        self._start("kronborg", proxy.port, envoy_argv(proxy.folder, concurrency=1, log_level="error"))
+        self._start(name, proxy.port, envoy_argv(proxy.folder, concurrency=1, log_level="error"))
 
     def _exchange(self, port: int, secret: str) -> None:
         """Trades the reference tokens of this benchmark; asked once per token, so its cost is not measured."""

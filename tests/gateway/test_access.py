@@ -97,9 +97,11 @@ def test_a_role_from_one_request_does_not_stick_to_the_next(protected: Live) -> 
     "changed",
     [
         pytest.param({"aud": OTHER_API}, id="another audience"),
-        pytest.param({"aud": [API, OTHER_API]}, id="several audiences"),
         pytest.param({"aud": None}, id="no audience"),
-        pytest.param({"aud": API + "/"}, id="audience with a slash"),
+        pytest.param({"aud": API + "/x"}, id="a longer audience"),
+        pytest.param({"aud": API[:-1]}, id="a shorter audience"),
+        pytest.param({"aud": API.upper()}, id="an audience in capitals"),
+        pytest.param({"aud": [OTHER_API, "shop-web"]}, id="other audiences"),
         pytest.param({"iss": "http://localhost:8081/"}, id="issuer with a slash"),
         pytest.param({"iss": "https://evil.example"}, id="another issuer"),
         pytest.param({"iss": None}, id="no issuer"),

@@ -111,7 +111,7 @@ def test_equal_input_gives_equal_bytes_whatever_the_order() -> None:
 
 def test_new_routes_leave_the_listener_alone() -> None:
     before = translate(SNAPSHOT, KEYS, PROXY)
-    more = Route("more", Path("prefix", "/more"), "far", audience="https://shop.example/more", scopes=("more:read",))
+    more = Route("more", Path("prefix", "/more"), "far", audience=CART, scopes=("cart:read",))
 
     after = translate(replace(SNAPSHOT, routes=(*SNAPSHOT.routes, more), version=4), KEYS, PROXY)
 

@@ -148,3 +148,10 @@ def test_a_path_that_is_taken_is_in_normal_form(text: str) -> None:
 )
 def test_odd_paths_are_not_taken(path: str) -> None:
     assert not path_is_valid(Path("prefix", path))
+
+
+@pytest.mark.parametrize("twin", [API + "/", API.replace("https", "http")])
+def test_audiences_that_the_proxy_cannot_tell_apart_are_refused(twin: str) -> None:
+    problems = problems_of(replace(GOOD, audiences=(*GOOD.audiences, Audience(twin))))
+
+    assert [problem.detail.split(" only ")[1] for problem in problems] == ["by the scheme or a last slash"]

@@ -1,7 +1,8 @@
 """Delivery: the latest snapshot reaches the proxy whole, or not at all.
 
 A configuration is first shown to `envoy --mode validate`; then its files are renamed into place, services
-before routes before the listener, and the proxy is asked after each whether it took it. If it refuses one,
+before the listener before routes, so that nothing names what is not there yet, and the proxy is asked after
+each whether it took it. If it refuses one,
 the last good files come back and the refusal is recorded with Envoy's own reason. Envoy reads files and asks
 nobody, so it starts and serves without the control process.
 """
@@ -59,7 +60,7 @@ async def put(snapshot: Snapshot, keys: str, proxy: Proxy) -> Delivery:
 
 async def place(files: Files, proxy: Proxy) -> str | None:
     """Put `files` into the proxy's folder and into the proxy; its reason when it refuses."""
-    wanted: dict[Kind, bytes] = {"cds": files.cds, "rds": files.rds, "lds": files.lds}
+    wanted: dict[Kind, bytes] = {"cds": files.cds, "lds": files.lds, "rds": files.rds}
     before = {kind: _read(proxy, kind) for kind in wanted}
     if before != wanted:
         reason = await objection(files.trial, _scratch(proxy))
@@ -162,7 +163,7 @@ class Deliverer:
 
 def _steps(before: bytes | None, wanted: dict[Kind, bytes]) -> list[tuple[Kind, bytes]]:
     """Files in the order Envoy should see them: a service goes only after the last route to it went."""
-    steps: list[tuple[Kind, bytes]] = [("cds", wanted["cds"]), ("rds", wanted["rds"]), ("lds", wanted["lds"])]
+    steps: list[tuple[Kind, bytes]] = [("cds", wanted["cds"]), ("lds", wanted["lds"]), ("rds", wanted["rds"])]
     kept = {cluster["name"] for cluster in orjson.loads(wanted["cds"])["resources"]}
     old = orjson.loads(before)["resources"] if before is not None else []
     leaving = [cluster for cluster in old if cluster["name"] not in kept]

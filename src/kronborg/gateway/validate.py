@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from difflib import get_close_matches
 from urllib.parse import urlsplit
@@ -41,6 +41,7 @@ def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
     found += _repeated("routes", [route.name for route in snapshot.routes])
     if len(snapshot.routes) > _MOST:
         found.append(Problem("routes", "there are too many routes", f"publish at most {_MOST}"))
+    found += _confusable(audience.uri for audience in snapshot.audiences)
     known = {audience.uri: audience.scopes for audience in snapshot.audiences}
     services = {service.name for service in snapshot.services}
     for route in snapshot.routes:
@@ -78,6 +79,19 @@ def _absolute(url: str) -> bool:
     plain = not (parts.query or parts.fragment or "@" in parts.netloc or "?" in url or "#" in url)
     host = parts.hostname or ""
     return parts.scheme in ("http", "https") and host_is_valid(host) and plain and port != 0
+
+
+def _confusable(uris: Iterable[str]) -> Iterator[Problem]:
+    """Envoy compares audiences without the scheme http(s) and a last slash."""
+    seen: dict[str, str] = {}
+    for uri in sorted(uris):
+        bare = re.sub(r"^https?://", "", uri).removesuffix("/")
+        if seen.setdefault(bare, uri) != uri:
+            yield Problem(
+                f"audiences.{uri}",
+                f"differs from {seen[bare]} only by the scheme or a last slash",
+                "give one of the two another name",
+            )
 
 
 def _repeated(where: str, names: list[str]) -> Iterator[Problem]:

@@ -56,7 +56,7 @@ def _cluster(service: Service) -> JsonObject:
         "name": name,
         "type": "STATIC" if numeric else "STRICT_DNS",
         "connect_timeout": seconds(service.connect_timeout),
-        "lb_policy": "LEAST_REQUEST",
+        "lb_policy": "LEAST_REQUEST" if len(places) > 1 else "ROUND_ROBIN",
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [

@@ -1,7 +1,7 @@
 """The listener: connection limits, normalisation, and the filters in their one visible order.
 
-It changes only when the signing keys, the issuer, the limits or the proxy's own settings change; routes and
-services come by RDS and CDS. A new listener would forget cached tokens and drain connections.
+It changes only when the signing keys, the issuer, the APIs, the limits or the proxy's own settings change; routes
+and services come by RDS and CDS. A new listener would forget cached tokens and drain connections.
 """
 
 from __future__ import annotations

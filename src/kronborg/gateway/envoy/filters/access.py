@@ -1,4 +1,4 @@
-"""Who may pass a route: the token's type and audience, every scope, one of the roles. Closed by default.
+"""Who may pass a route: the token's type, every scope, one of the roles. Closed by default.
 
 The filter refuses when a named policy matches; the name tells the answer which challenge to send. In the
 listener it has no policy that allows anything, so a route that says nothing is closed.
@@ -33,7 +33,6 @@ def route_config(route: Route) -> JsonObject:
         INVALID_TOKEN: _unless(
             # Exactly one credential, of the type at+jwt (RFC 9068 section 4, RFC 8725 section 3.11).
             _header("authorization", {"safe_regex": {"regex": bearer_at_jwt()}}),
-            _header(jwt.AUDIENCE, {"exact": route.audience or ""}),
             # An ID token names no client_id; an access token always does (RFC 9068 section 2.2).
             {"header": {"name": jwt.CLIENT, "present_match": True}},
         )

@@ -1,8 +1,9 @@
 """Verification of access tokens (RFC 9068) inside Envoy: signature, issuer, expiry; claims become headers.
 
-A request needs a token unless its route says otherwise. The audience, the type and the scopes are checked
-per route by the `access` filter, so that a new API does not change the listener. Verified tokens are cached;
-their expiry is checked again on each hit.
+A request needs a token unless its route says otherwise, and a protected route names the audience the token
+must be for. The type and the scopes are checked per route by the `access` filter. Verified tokens are cached;
+their expiry and audience are checked again on each hit. Each claim that becomes a header costs about as much
+as the signature's cache, so there are only those that something reads.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.model import Route, Snapshot
 
 NAME = "jwt"
-AUDIENCE = "x-kronborg-audience"
 CLIENT = "x-kronborg-client"
 SCOPE = "x-kronborg-scope"
 SUBJECT = "x-kronborg-subject"
@@ -21,9 +21,10 @@ SUBJECT = "x-kronborg-subject"
 PAYLOAD = "payload"
 METADATA = "envoy.filters.http.jwt_authn"
 _TYPE = "envoy.extensions.filters.http.jwt_authn.v3."
-_CLAIMS = ((AUDIENCE, "aud"), (CLIENT, "client_id"), (SCOPE, "scope"), (SUBJECT, "sub"))
+_CLAIMS = ((CLIENT, "client_id"), (SCOPE, "scope"), (SUBJECT, "sub"))
 _PLAIN = "token"
 _WITH_ROLES = "token_with_roles"
+_ROLES_MARK = " roles"
 _SKEW_SECONDS = 5
 
 
@@ -40,15 +41,25 @@ def listener_filter(snapshot: Snapshot, keys: str) -> JsonObject:
                 _WITH_ROLES: {**plain, "payload_in_metadata": PAYLOAD},
             },
             rules=[{"match": {"prefix": "/"}, "requires": {"provider_name": _PLAIN}}],
-            requirement_map={name: {"provider_name": name} for name in (_PLAIN, _WITH_ROLES)},
+            requirement_map=_requirements(snapshot),
             strip_failure_response=True,
         ),
     }
 
 
 def route_config(route: Route) -> JsonObject:
-    """Which of the two providers a protected route uses."""
-    return typed(_TYPE + "PerRouteConfig", requirement_name=_WITH_ROLES if route.roles else _PLAIN)
+    """The requirement of a protected route: its audience, and the payload when roles are asked for."""
+    audience = route.audience or ""
+    return typed(_TYPE + "PerRouteConfig", requirement_name=audience + _ROLES_MARK if route.roles else audience)
+
+
+def _requirements(snapshot: Snapshot) -> JsonObject:
+    """One requirement for each API, so that the listener changes with the APIs and not with the routes."""
+    requirements: dict[str, JsonValue] = {}
+    for audience in sorted(audience.uri for audience in snapshot.audiences):
+        for name, provider in ((audience, _PLAIN), (audience + _ROLES_MARK, _WITH_ROLES)):
+            requirements[name] = {"provider_and_audiences": {"provider_name": provider, "audiences": [audience]}}
+    return requirements
 
 
 def _provider(snapshot: Snapshot, keys: str) -> dict[str, JsonValue]:
