@@ -49,6 +49,12 @@ class Browser:
         self.issuer = issuer
         self.http = httpx.Client(follow_redirects=False, timeout=20, trust_env=False)
 
+    def __enter__(self) -> Browser:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
     def get(self, url: str) -> httpx.Response:
         """The page at `url`, or the redirect that leaves the issuer."""
         return self._follow(self.http.get(url))

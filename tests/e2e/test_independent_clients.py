@@ -47,10 +47,10 @@ def said(process: subprocess.Popen[str]) -> dict[str, Any]:
 def code_flow(stack: Stack, library: str, wanted: dict[str, object]) -> dict[str, Any]:
     with node(library, {"flow": "code", "issuer": stack.identity, **wanted}) as process:
         assert process.stdin is not None
-        browser = Browser(stack.identity)
-        answer = browser.sign_in(said(process)["authorize"], "freja", stack.passwords["freja"])
-        if not answer.is_redirect:
-            answer = browser.decide(answer, "allow")
+        with Browser(stack.identity) as browser:
+            answer = browser.sign_in(said(process)["authorize"], "freja", stack.passwords["freja"])
+            if not answer.is_redirect:
+                answer = browser.decide(answer, "allow")
         process.stdin.write(answer.headers["location"] + "\n")
         process.stdin.flush()
         result: dict[str, Any] = said(process)["result"]

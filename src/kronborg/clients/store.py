@@ -25,8 +25,8 @@ from sqlalchemy import (
 )
 
 from kronborg.clients.model import Api, AuthMethod, Client, ClientSecret, GrantName, Kind, Scope, TokenFormat
-from kronborg.core.db import Json, Lookup, ReadSession, Session, UtcDateTime, from_micros, metadata, to_micros
-from kronborg.core.group_writer import Execute
+from kronborg.core.db import Json, ReadSession, Session, UtcDateTime, from_micros, metadata, to_micros
+from kronborg.core.group_writer import Execute, Lookup
 from kronborg.core.json import JsonObject
 
 MAX_PAGE = 200

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import orjson
 from sqlalchemy import BigInteger, Dialect, MetaData, Text, TypeDecorator
@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kronborg.core.errors import Refusal
-from kronborg.core.group_writer import GroupWriter, Row, Value
+from kronborg.core.group_writer import GroupWriter, Lookup
 from kronborg.core.json import JsonValue
 from kronborg.core.sqlite import SqliteLookup, SqliteWriter, sqlite_engine
 
@@ -120,19 +120,6 @@ class Session(ReadSession):
         """Run one statement for each of `rows`."""
         if rows:
             await self._connection.execute(statement, list(rows))
-
-
-class Lookup(Protocol):
-    """Single-statement reads of committed rows, cheap enough for the hot path."""
-
-    async def first(self, sql: str, parameters: Sequence[Value] = ()) -> Row | None:
-        """The first row, or None."""
-
-    async def all(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
-        """All rows."""
-
-    async def close(self) -> None:
-        """Give back what it holds."""
 
 
 class Database:

@@ -86,3 +86,19 @@ class GroupWriter:
     def _take(self) -> list[Pending]:
         batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
         return batch
+
+
+class Lookup:
+    """Single-statement reads of committed rows, cheap enough for the hot path."""
+
+    async def first(self, sql: str, parameters: Sequence[Value] = ()) -> Row | None:
+        """The first row, or None."""
+        raise NotImplementedError
+
+    async def all(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
+        """All rows."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+        raise NotImplementedError

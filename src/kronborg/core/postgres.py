@@ -10,7 +10,7 @@ import psycopg
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from kronborg.core.group_writer import Execute, GroupWriter, Pending, Row, Value
+from kronborg.core.group_writer import Execute, GroupWriter, Lookup, Pending, Row, Value
 
 _postgres_sql: dict[str, bytes] = {}
 
@@ -116,7 +116,7 @@ class PostgresWriter(GroupWriter):
             connection.close()
 
 
-class PostgresLookup:
+class PostgresLookup(Lookup):
     """Single-statement reads of committed rows over the engine's pool of connections."""
 
     def __init__(self, engine: AsyncEngine) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from kronborg.core.errors import Overloaded
-from kronborg.core.group_writer import GroupWriter, Pending, Row, Value
+from kronborg.core.group_writer import GroupWriter, Lookup, Pending, Row, Value
 
 BUSY_PATIENCE = 5.0
 """Seconds a batch waits for another process to release SQLite's write lock."""
@@ -120,7 +120,7 @@ class SqliteWriter(GroupWriter):
         self._connection.close()
 
 
-class SqliteLookup:
+class SqliteLookup(Lookup):
     """Single-statement reads of committed rows, answered in the event loop: an indexed read takes microseconds."""
 
     def __init__(self, path: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import orjson
 from sqlalchemy import Column, ForeignKey, Index, Table, Text
 
-from kronborg.core.db import Json, Lookup, UtcDateTime, from_micros, metadata, to_micros
-from kronborg.core.group_writer import Execute, Row
+from kronborg.core.db import Json, UtcDateTime, from_micros, metadata, to_micros
+from kronborg.core.group_writer import Execute, Lookup, Row
 from kronborg.oauth.model import Consent
 
 consents_table = Table(

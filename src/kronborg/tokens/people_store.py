@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from kronborg.core.db import Lookup, to_micros
-from kronborg.core.group_writer import Row, Value
+from kronborg.core.db import to_micros
+from kronborg.core.group_writer import Lookup, Row, Value
 from kronborg.tokens.model import Subject
 
 _PERSON = """

@@ -12,8 +12,8 @@ from typing import Literal
 
 import orjson
 
-from kronborg.core.db import Lookup, from_micros, to_micros
-from kronborg.core.group_writer import Execute, Row
+from kronborg.core.db import from_micros, to_micros
+from kronborg.core.group_writer import Execute, Lookup, Row
 from kronborg.tokens.model import Access, Code, Grant, RefreshToken, StoredKey
 from kronborg.tokens.tables import keys_table
 

@@ -1,0 +1,99 @@
+"""News goes up: what other slices do when a user, a session or a client ends."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from kronborg.core import events
+from kronborg.core.crypto import Vault
+from kronborg.core.db import Database
+from kronborg.core.events import Event
+from kronborg.tokens import store
+from kronborg.tokens.engine import Engine, open_engine
+from kronborg.tokens.model import Grant
+from kronborg.worker import ATTEMPTS, JOBS, Outbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def engine(database: Database, vault: Vault, now: datetime) -> Engine:
+    opened = await open_engine(
+        database, vault, issuer="http://localhost:8081", session_idle=timedelta(hours=1), now=now
+    )
+    outbox = Outbox(opened)
+    while await outbox.turn(now=now):
+        pass
+    return opened
+
+
+async def give(engine: Engine, grant_id: str, now: datetime, *, scopes: tuple[str, ...] = ("openid",)) -> None:
+    grant = Grant(grant_id, "client", "user", "session", scopes, (), now, ("pwd",), now, now + timedelta(days=1), None)
+    await engine.database.writer.run(lambda execute: store.add_grant(execute, grant))
+
+
+async def tell(engine: Engine, name: str, subject: str, now: datetime, **detail: str) -> None:
+    async with engine.database.write() as session:
+        await events.record(session, name, actor="test", subject=subject, now=now, detail=detail)
+
+
+async def revoked(engine: Engine, grant_id: str) -> bool:
+    grant = await store.find_grant(engine.database.lookup, grant_id)
+    assert grant is not None
+    return grant.revoked_at is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "subject"),
+    [
+        ("user.disabled", "user"),
+        ("user.deleted", "user"),
+        ("client.disabled", "client"),
+        ("client.deleted", "client"),
+        ("session.ended", "user"),
+    ],
+)
+async def test_grants_end_with_what_they_hang_on(engine: Engine, now: datetime, name: str, subject: str) -> None:
+    await give(engine, "g1", now)
+    await tell(engine, name, subject, now, sid="session")
+
+    settled = await Outbox(engine).turn(now=now)
+
+    assert settled == 1
+    assert await revoked(engine, "g1")
+
+
+@pytest.mark.spec("OIDC Core §11")
+async def test_offline_access_outlives_the_session(engine: Engine, now: datetime) -> None:
+    await give(engine, "g1", now, scopes=("openid", "offline_access"))
+    await tell(engine, "session.ended", "user", now, sid="session")
+
+    await Outbox(engine).turn(now=now)
+
+    assert not await revoked(engine, "g1")
+
+
+async def test_a_failing_handler_is_tried_again_and_does_not_stop_the_others(engine: Engine, now: datetime) -> None:
+    seen: list[str] = []
+
+    async def fail(_engine: Engine, _event: Event, _now: datetime) -> None:
+        raise RuntimeError("bug")
+
+    async def note(_engine: Engine, event: Event, _now: datetime) -> None:
+        seen.append(event.name)
+
+    outbox = Outbox(engine, {"bad": (fail,), "good": (note,)})
+    await tell(engine, "bad", "s", now)
+    await tell(engine, "good", "s", now)
+
+    settled = [await outbox.turn(now=now) for _ in range(ATTEMPTS)]
+
+    assert seen == ["good"]
+    assert settled == [1, 0, 0, 0, 1]
+
+
+async def test_every_job_runs_on_an_empty_store(engine: Engine, now: datetime) -> None:
+    for job in JOBS:
+        await job.run(engine, now)
