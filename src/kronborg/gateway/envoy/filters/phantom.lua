@@ -15,22 +15,14 @@ local FORM = "^[Bb]earer (kro_at_[%w_-]+)$"
 local young, old, count = {}, {}, 0
 local window, misses = 0, 0
 
-local function recall(token, now)
-  local entry = young[token] or old[token]
-  if entry ~= nil and entry.until_ > now then
-    return entry
-  end
-  return nil
-end
-
-local function remember(token, entry)
+local function remember(value, entry)
   if count >= PER_GENERATION then
     old, young, count = young, {}, 0
   end
-  if young[token] == nil then
+  if young[value] == nil then
     count = count + 1
   end
-  young[token] = entry
+  young[value] = entry
 end
 
 local function secret()
@@ -76,29 +68,45 @@ local function ask(handle, token, now)
   return { jwt = "Bearer " .. body, until_ = now + math.min(lifetime, LONGEST_SECONDS) }
 end
 
-local function exchange(handle)
-  local value = handle:headers():get("authorization")
-  if value == nil or value:find(MARK) == nil then
-    return nil -- a JWT, or nothing: the next filter decides
+-- What was not remembered: nil when the next filter shall decide, else an entry, or false when nobody can say.
+local function learn(handle, value, now)
+  if value:find(MARK) == nil then
+    return nil
   end
   local token = #value <= LONGEST_TOKEN and value:match(FORM) or nil
   if token == nil then
-    return "401"
+    return { until_ = 0 }
+  end
+  local entry = ask(handle, token, now)
+  if entry == nil then
+    return false
+  end
+  remember(value, entry)
+  return entry
+end
+
+-- Remembered by the whole header value, never a part of it. Returns the status of a refusal, or nil.
+local function exchange(handle)
+  local headers = handle:headers()
+  local value = headers:get("authorization")
+  if value == nil then
+    return nil
   end
   local now = os.time()
-  local entry = recall(token, now)
-  if entry == nil then
-    entry = ask(handle, token, now)
+  local entry = young[value] or old[value]
+  if entry == nil or entry.until_ <= now then
+    entry = learn(handle, value, now)
     if entry == nil then
+      return nil -- a JWT or something else
+    elseif entry == false then
       return "503"
     end
-    remember(token, entry)
+    headers = handle:headers() -- the handle from before a call is dead
   end
   if entry.jwt == nil then
     return "401"
   end
-  -- Fetched anew: the handle from before the call is dead.
-  handle:headers():replace("authorization", entry.jwt)
+  headers:replace("authorization", entry.jwt)
   return nil
 end
 
