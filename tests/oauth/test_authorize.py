@@ -188,7 +188,16 @@ async def test_the_request_may_come_by_post_from_another_site(flow: Flow) -> Non
     assert stranger.headers["location"].startswith("/oauth/authorize?")
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"client_id=web" * 2000, b"a=1&" * 200])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\xff\xfe", id="no-text"),
+        pytest.param(b"client_id=web" * 2000, id="large"),
+        pytest.param(b"client_id=web" * 20_000, id="endless"),
+        pytest.param(b"a=1&" * 200, id="many"),
+    ],
+)
 async def test_a_post_that_is_no_request_is_refused(flow: Flow, body: bytes) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
 
