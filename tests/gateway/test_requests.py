@@ -181,6 +181,14 @@ def test_cookies_reach_only_the_service_whose_route_says_so(edge: Live) -> None:
     assert with_cookies.seen("cookie") == ["a=b"]
 
 
+def test_where_no_service_wants_cookies_none_gets_past_the_door(gateway: Live) -> None:
+    gateway.publish(PUBLIC)
+
+    answer = gateway.get("/public", headers={"Cookie": "a=b"})
+
+    assert (answer.status, answer.seen("cookie")) == (200, [])
+
+
 def test_a_body_beyond_the_routes_bound_is_413_however_it_is_sent(edge: Live) -> None:
     chunk = b"200\r\n" + b"x" * 512 + b"\r\n"
     head = b"POST /small HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"

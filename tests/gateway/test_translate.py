@@ -192,4 +192,5 @@ def test_of_the_x_headers_only_the_listed_pass(name: str) -> None:
     ["host", "accept", "user-agent", "authorization", "cookie", "content-type", "idempotency-key", "traceparent"],
 )
 def test_ordinary_headers_are_wanted(name: str) -> None:
-    assert re.fullmatch(unwanted(), name) is None
+    assert re.fullmatch(unwanted(cookies=True), name) is None
+    assert (re.fullmatch(unwanted(cookies=False), name) is None) == (name != "cookie")

@@ -147,7 +147,7 @@ class Limits:
     connections: int = 10_000
     heap_megabytes: int = 1024
     idle: timedelta = timedelta(seconds=60)
-    header_time: timedelta = timedelta(seconds=10)
+    request_time: timedelta = timedelta(seconds=30)
     cached_tokens: int = 4096
     limiters: int = 10_000
 
@@ -163,6 +163,11 @@ class Snapshot:
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1")
     limits: Limits = field(default_factory=Limits)
     version: int = 0
+
+    @property
+    def wants_cookies(self) -> bool:
+        """Whether any service is sent the Cookie header; where none is, it is taken away at the door."""
+        return any(route.cookies for route in self.routes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ def _limits(found: JsonObject) -> Limits:
         connections=_get(found, "connections", int),
         heap_megabytes=_get(found, "heap_megabytes", int),
         idle=_span(found, "idle"),
-        header_time=_span(found, "header_time"),
+        request_time=_span(found, "request_time"),
         cached_tokens=_get(found, "cached_tokens", int),
         limiters=_get(found, "limiters", int),
     )

@@ -40,16 +40,17 @@ def _literal(character: str) -> str:
     return character if character.isalnum() or character == "-" else "\\" + character
 
 
-def unwanted() -> str:
-    """The regular expression of the header names that are taken away."""
+def unwanted(*, cookies: bool = False) -> str:
+    """The regular expression of the header names that are taken away; without `cookies` the Cookie header too."""
     rest = all_but(tuple(name.removeprefix("x-") for name in PASSED))
-    return rf"x-(?:{rest})?|x|.*\..*|{_FAMILIES}|{_USERS}|{_OTHERS}"
+    cookie = "" if cookies else "|cookie"
+    return rf"x-(?:{rest})?|x|.*\..*|{_FAMILIES}|{_USERS}|{_OTHERS}{cookie}"
 
 
-def stripping() -> JsonObject:
+def stripping(*, cookies: bool) -> JsonObject:
     """The extension that strips a request before routing, filters and Envoy's own headers."""
     removal: JsonObject = {
-        "remove_on_match": {"key_matcher": {"safe_regex": {"regex": unwanted()}}},
+        "remove_on_match": {"key_matcher": {"safe_regex": {"regex": unwanted(cookies=cookies)}}},
     }
     return {
         "name": "hygiene",

@@ -11,7 +11,7 @@ from kronborg.gateway.envoy import hygiene, replies
 from kronborg.gateway.envoy.filters import access, body, cors, jwt, phantom, router, spike_arrest
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import seconds, typed
-from kronborg.gateway.model import Limits, Snapshot
+from kronborg.gateway.model import Snapshot
 
 ROUTES = "routes"
 """The name under which the listener asks for its routes."""
@@ -29,7 +29,6 @@ FILTERS = (
 """What a request goes through, first to last."""
 
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-_REQUEST_SECONDS = "60s"
 _BUFFER_BYTES = 65_536
 _STREAMS = 100
 _WINDOW_BYTES = 262_144
@@ -48,7 +47,7 @@ def listener(snapshot: Snapshot, keys: str, proxy: Proxy, routes: JsonObject) ->
                         "name": "http",
                         "typed_config": typed(
                             _HCM,
-                            **_connection(snapshot.limits),
+                            **_connection(snapshot),
                             **routes,
                             http_filters=_filters(snapshot, keys, proxy),
                             local_reply_config=replies.reply_config(),
@@ -97,7 +96,8 @@ def _filters(snapshot: Snapshot, keys: str, proxy: Proxy) -> list[JsonObject]:
     return [made[name] for name in FILTERS]
 
 
-def _connection(limits: Limits) -> JsonObject:
+def _connection(snapshot: Snapshot) -> JsonObject:
+    limits = snapshot.limits
     return {
         "stat_prefix": "gateway",
         "codec_type": "AUTO",
@@ -108,8 +108,8 @@ def _connection(limits: Limits) -> JsonObject:
         "merge_slashes": True,
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "max_request_headers_kb": limits.header_kilobytes,
-        "request_headers_timeout": seconds(limits.header_time),
-        "request_timeout": _REQUEST_SECONDS,
+        # From the first byte of the head to the last of the body: one timer bounds slow heads and slow bodies.
+        "request_timeout": seconds(limits.request_time),
         "stream_idle_timeout": seconds(limits.idle),
         "common_http_protocol_options": {
             "idle_timeout": seconds(limits.idle),
@@ -121,5 +121,5 @@ def _connection(limits: Limits) -> JsonObject:
             "initial_stream_window_size": _WINDOW_BYTES,
             "initial_connection_window_size": _WINDOW_BYTES * 4,
         },
-        "early_header_mutation_extensions": [hygiene.stripping()],
+        "early_header_mutation_extensions": [hygiene.stripping(cookies=snapshot.wants_cookies)],
     }

@@ -112,7 +112,7 @@ def _methods(route: Route) -> list[JsonObject]:
 
 
 def _entry(path: JsonObject, route: Route, snapshot: Snapshot) -> JsonObject:
-    removed = [] if route.cookies else ["cookie"]
+    removed = ["cookie"] if snapshot.wants_cookies and not route.cookies else []
     if route.public:
         # Nobody verified it here, so nobody behind should take it for verified.
         removed.append("authorization")
