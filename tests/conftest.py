@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -24,12 +25,17 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of one PostgreSQL server for all workers of this run, from the wheel."""
+def postgres_server() -> Iterator[str]:
+    """The URL of this worker's PostgreSQL server, from the wheel.
+
+    Not below pytest's own folder: another run takes that away from the user who runs the server.
+    """
     from postgres_server import running_postgres
 
-    with running_postgres(tmp_path_factory.getbasetemp()) as url:
-        yield url
+    with tempfile.TemporaryDirectory(prefix="kronborg-postgres-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with running_postgres(Path(folder)) as url:
+            yield url
 
 
 @pytest.fixture(scope="session")

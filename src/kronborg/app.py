@@ -32,10 +32,11 @@ class AdminApi:
         self._building = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._app
-        if app is None:
+        if self._app is None:
             async with self._building:
-                app = self._app = self._app or await asyncio.to_thread(self._build)
+                if self._app is None:
+                    self._app = await asyncio.to_thread(self._build)
+        app: ASGIApp = self._app
         await app(scope, receive, send)
 
     def _build(self) -> ASGIApp:
