@@ -13,6 +13,7 @@ from kronborg.cli import app
 from kronborg.cli.output import JsonOption, plan_json, print_json, print_plan, summary
 from kronborg.cli.store_access import PENDING, actor, find_settings, with_store
 from kronborg.cli.up import DataOption, FileOption, prepare
+from kronborg.clients.register import ensure_admin_api
 from kronborg.config import Settings, inherited_environment
 from kronborg.core import clock
 from kronborg.core.errors import Invalid, Problem
@@ -39,6 +40,7 @@ def plan(
     prepare(settings)
 
     async def work(installation: Installation) -> Plan:
+        await _with_own_api(installation)
         return (await make_plan(installation, loaded, secrets)).plan
 
     made = with_store(settings, work)
@@ -115,9 +117,15 @@ def apply_file(settings: Settings, file: Path) -> Applied:
 
 def _apply(settings: Settings, loaded: Loaded, secrets: Secrets, digest: str | None) -> Applied:
     async def work(installation: Installation) -> Applied:
+        await _with_own_api(installation)
         return await apply_document(installation, loaded, secrets, actor=actor(), now=clock.now(), digest=digest)
 
     return with_store(settings, work)
+
+
+async def _with_own_api(installation: Installation) -> None:
+    """See that a file can name the scopes of the admin API before anything was ever started."""
+    await ensure_admin_api(installation.database, issuer=installation.issuer, now=clock.now())
 
 
 def _read(file: Path | None, data: Path | None) -> tuple[Settings, Loaded, Secrets]:

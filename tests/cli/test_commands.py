@@ -1,0 +1,207 @@
+"""The command line as a person or a script runs it, on a store of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kronborg.cli import main
+
+PROGRAM = "from kronborg.cli import main; main()"
+
+
+@dataclass
+class Done:
+    """What came of a command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@dataclass
+class Shell:
+    """Runs `kronborg` in one folder: in this process, because a start of Python for each command takes seconds."""
+
+    folder: Path
+
+    def run(self, *arguments: str, code: int = 0, stdin: str = "", **environ: str) -> str:
+        """What a command prints on standard output; its exit code must be `code`."""
+        done = self.attempt(*arguments, stdin=stdin, **environ)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def attempt(self, *arguments: str, stdin: str = "", **environ: str) -> Done:
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err), chdir(self.folder):
+            patch.setattr(sys, "argv", ["kronborg", *arguments])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            try:
+                main()
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else 1
+        return Done(code, out.getvalue(), err.getvalue())
+
+    def json(self, *arguments: str, **environ: str) -> Any:
+        return json.loads(self.run(*arguments, "--json", **environ))
+
+
+def in_a_process_of_its_own(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-c", PROGRAM, *arguments]
+    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=100)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, sqlite_template: Path) -> Shell:
+    """A folder with a data folder that holds a migrated, empty store."""
+    data = tmp_path / ".kronborg"
+    data.mkdir(mode=0o700)
+    (data / "kronborg.db").write_bytes(sqlite_template.read_bytes())
+    return Shell(tmp_path)
+
+
+def test_a_command_works_in_a_process_of_its_own(shell: Shell) -> None:
+    shell.run("init")
+
+    applied = in_a_process_of_its_own(shell.folder, "apply", "--json")
+    clean = in_a_process_of_its_own(shell.folder, "plan", "--exit-code", "--json")
+
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert json.loads(applied.stdout)["snapshot"] == 1
+    assert (clean.returncode, json.loads(clean.stdout)["changes"]) == (0, [])
+
+
+def test_from_init_to_an_empty_plan(shell: Shell) -> None:
+    shell.run("init")
+    refused = shell.attempt("init")
+
+    pending = shell.run("plan", "--exit-code", code=3)
+    applied = shell.run("apply")
+    clean = shell.run("plan", "--exit-code")
+    exported = shell.run("export")
+    (shell.folder / "kronborg.yaml").write_text(exported)
+    again = shell.json("plan")
+
+    assert refused.returncode == 1
+    assert "6 to create" in pending
+    assert "snapshot 1" in applied
+    assert "Nothing to change." in clean
+    assert again["changes"] == []
+
+
+def test_a_mistake_in_the_file_is_exit_code_1_with_its_place(shell: Shell) -> None:
+    (shell.folder / "kronborg.yaml").write_text("version: 1\nclientz: {}\nusers:\n  anna: {password: hunter2}\n")
+
+    done = shell.attempt("plan")
+
+    assert done.returncode == 1
+    assert "kronborg.yaml:2:1 clientz: is not a known key" in done.stderr
+    assert "did you mean clients?" in done.stderr
+    assert "kronborg.yaml:4:20 users.anna.password: stands in the clear" in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
+
+
+def test_an_apply_with_the_digest_of_another_plan_is_refused(shell: Shell) -> None:
+    shell.run("init")
+    digest = shell.json("plan")["digest"]
+    shell.run("user", "create", "somebody")
+
+    stale = shell.attempt("apply", "--digest", digest)
+    shell.run("apply", "--digest", shell.json("plan")["digest"])
+
+    assert stale.returncode == 1
+    assert "has changed since this plan" in stale.stderr
+
+
+def test_a_person_is_made_given_a_password_disabled_and_removed(shell: Shell) -> None:
+    shell.run("group", "create", "staff", "--role", "cook")
+    made = shell.json("user", "create", "anna", "--email", "anna@example.com", "--group", "staff")
+    shell.run("user", "password", "anna", "--stdin", stdin="four words are enough\n")
+    shell.run("user", "password", "anna", "--from-env", "SECRET_WORDS", SECRET_WORDS="four other words here")
+    weak = shell.attempt("user", "password", "anna", "--stdin", stdin="short\n")
+    disabled = shell.json("user", "disable", made["id"])
+    listed = shell.json("user", "list")
+    unasked = shell.attempt("user", "delete", "anna")
+    shell.run("user", "delete", "anna", "--yes")
+    gone = shell.attempt("user", "show", "anna")
+
+    assert weak.returncode == 1
+    assert "too short" in weak.stderr
+    assert (disabled["disabled"], [one["username"] for one in listed]) == (True, ["anna"])
+    assert listed[0]["groups"] == ["staff"]
+    assert unasked.returncode == 2
+    assert (gone.returncode, gone.stderr) == (1, "there is no such user\n")
+    names = [event["name"] for event in shell.json("events")]
+    assert names.count("password.set") == 2
+    assert "user.deleted" in names
+
+
+def test_a_client_gets_its_secret_once(shell: Shell) -> None:
+    shell.run("api", "create", "https://shop.example/cart", "--name", "Cart", "--scope", "cart:read=See your cart")
+    made = shell.json("client", "create", "batch", "--grant", "client_credentials", "--scope", "cart:read")
+    added = shell.json("client", "secret", "add", "batch", "--lifetime", "90d")
+    shown = shell.json("client", "show", "batch")
+    shell.run("client", "secret", "remove", "batch", added["id"])
+    wrong = shell.attempt("client", "create", "web", "--public", "--scope", "nope")
+    table = shell.run("client", "list")
+
+    assert made["secret"].startswith("kro_cs_")
+    assert made["secret"] not in json.dumps(shown)
+    assert len(shown["secrets"]) == 2
+    assert wrong.returncode == 1
+    assert "there is no such scope" in wrong.stderr
+    assert "redirect_uris" in wrong.stderr
+    assert "batch" in table
+    assert "web" not in table
+
+
+def test_a_route_is_published_or_refused(shell: Shell) -> None:
+    shell.run("service", "create", "cart", "--url", "http://127.0.0.1:8094")
+    refused = shell.attempt("route", "create", "cart", "--service", "cart", "--prefix", "/cart/")
+    opened = shell.json("route", "create", "cart", "--service", "cart", "--prefix", "/cart/", "--public")
+    listed = shell.json("route", "list")
+    needed = shell.attempt("service", "delete", "cart", "--yes")
+    closed = shell.run("route", "delete", "cart", "--yes")
+
+    assert refused.returncode == 1
+    assert "names neither" in refused.stderr
+    assert opened["snapshot"] == 2
+    assert [(one["name"], one["public"]) for one in listed] == [("cart", True)]
+    assert needed.returncode == 1
+    assert "snapshot 3" in closed
+
+
+def test_keys_are_listed_and_rotated(shell: Shell) -> None:
+    shell.run("key", "rotate")
+    before = {one["state"]: one["id"] for one in shell.json("key", "list")}
+
+    after = {one["state"]: one["id"] for one in shell.json("key", "rotate")}
+
+    assert after["active"] == before["next"]
+    assert after["retiring"] == before["active"]
+
+
+def test_a_store_that_is_not_there_is_exit_code_4(shell: Shell) -> None:
+    nowhere = shell.attempt("user", "list", "--data", "elsewhere")
+    refused = shell.attempt("user", "list", KRONBORG_DATABASE="postgresql://nobody@127.0.0.1:1/none")
+
+    assert (nowhere.returncode, refused.returncode) == (4, 4)
+    assert "There is no installation" in nowhere.stderr
+    assert "does not answer" in refused.stderr
+    assert "Traceback" not in nowhere.stderr + refused.stderr
+
+
+def test_wrong_usage_is_exit_code_2(shell: Shell) -> None:
+    assert shell.attempt("user", "create").returncode == 2
+    assert shell.attempt("nothing").returncode == 2
+    assert shell.attempt("route", "create", "r", "--service", "s").returncode == 2
