@@ -29,8 +29,9 @@ def main() -> int:
         met &= _show(figures, bars)
         out["tokens"] = {"figures": [asdict(f) for f in figures], "bars": [asdict(b) | {"met": b.met} for b in bars]}
     if chosen.only != "tokens":
-        gateway = importlib.import_module("bench.gateway")
-        out["gateway"] = gateway.run(quick=chosen.quick)
+        gateway = importlib.import_module("bench.gateway").run(quick=chosen.quick)
+        out["gateway"] = gateway
+        met &= bool(gateway["met"])
     if chosen.json:
         chosen.json.parent.mkdir(parents=True, exist_ok=True)
         chosen.json.write_text(json.dumps(out, indent=2) + "\n", encoding="utf-8")
