@@ -115,7 +115,7 @@ def with_uvicorn(folder: Path, port: int) -> None:
     async def run() -> None:
         settings = settings_of(folder, port)
         app = await identity_app(settings, await Database.open(settings.database_url))
-        config = uvicorn.Config(app, port=port, http="httptools", log_level="warning", access_log=False, lifespan="off")
+        config = uvicorn.Config(app, port=port, log_level="warning", access_log=False, lifespan="off")
         await uvicorn.Server(config).serve()
 
     import uvloop

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import quote_plus
 
 import httpx
@@ -20,7 +21,7 @@ from kronborg.clients.register import add_secret, save_api, save_client
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.http import Edge, LimitBody
-from kronborg.core.json import JsonObject
+from kronborg.core.jose import parse
 from kronborg.oauth.api import protocol_routes
 from kronborg.signin.model import Origin
 from kronborg.signin.sessions import begin_session
@@ -68,7 +69,7 @@ class Site:
     clock: Clock
     secrets: dict[str, str] = field(default_factory=dict)
 
-    async def client(self, client_id: str, **draft: object) -> Client:
+    async def client(self, client_id: str, **draft: Any) -> Client:
         """A registered client with one secret if its method needs one; by default one for client credentials."""
         wanted = ClientDraft(client_id, client_id, grants=("client_credentials",), scopes=ALL_SCOPES)
         wanted = replace(wanted, **draft)
@@ -79,7 +80,7 @@ class Site:
                 self.secrets[client.id] = made.secret
         return client
 
-    async def web_client(self, client_id: str = "web", **draft: object) -> Client:
+    async def web_client(self, client_id: str = "web", **draft: Any) -> Client:
         """A public client that uses codes and refresh tokens."""
         grants = ("authorization_code", "refresh_token")
         public = {"kind": "public", "auth_method": "none", "grants": grants, "redirect_uris": (REDIRECT,)}
@@ -100,7 +101,7 @@ class Site:
             )
         return Person(user, begun.session.id)
 
-    async def code(self, person: Person, client_id: str = "web", **parts: object) -> str:
+    async def code(self, person: Person, client_id: str = "web", **parts: Any) -> str:
         """A code as the authorization endpoint would make it."""
         authorization = Authorization(
             client_id=client_id,
@@ -123,24 +124,29 @@ class Site:
     async def refresh(self, token: str, client_id: str = "web", **form: str) -> httpx.Response:
         return await self.token(grant_type="refresh_token", refresh_token=token, client_id=client_id, **form)
 
-    async def tokens(self, person: Person, client_id: str = "web", **parts: object) -> dict[str, str]:
+    async def tokens(self, person: Person, client_id: str = "web", **parts: Any) -> dict[str, Any]:
         """What the client gets for a fresh code of this person."""
         answer = await self.redeem(await self.code(person, client_id, **parts), client_id)
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        return dict(answer.json())
 
     async def token(self, auth: str | None = None, **form: str) -> httpx.Response:
         return await self.post("/oauth/token", auth, **form)
 
-    async def introspect(self, token: str, auth: str = "catalogue-api") -> JsonObject:
+    async def introspect(self, token: str, auth: str = "catalogue-api") -> dict[str, Any]:
         answer = await self.post("/oauth/introspect", auth, token=token)
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        return dict(answer.json())
 
     async def post(self, path: str, auth: str | None = None, **form: str) -> httpx.Response:
         """POST a form; `auth` is the id of a client of this site that authenticates by Basic."""
         headers = {} if auth is None else {"authorization": basic(auth, self.secrets[auth])}
         return await self.http.post(path, data={k: v for k, v in form.items() if v}, headers=headers)
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """What a JWT says; nothing is verified."""
+    return dict(parse(token).claims)
 
 
 def basic(client_id: str, secret: str) -> str:

@@ -1,7 +1,9 @@
 """What may be registered, and what a change does to those who look things up."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,6 +24,8 @@ from kronborg.clients.register import (
     set_disabled,
 )
 from kronborg.core import events
+from kronborg.core.crypto import Vault
+from kronborg.core.db import Database, Session
 from kronborg.core.errors import Conflict, Invalid, NotFound
 from kronborg.core.jose import new_key
 
@@ -39,7 +43,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def session(database, now):
+async def session(database: Database, now: datetime) -> AsyncIterator[Session]:
     async with database.write() as opened:
         await save_api(opened, SHOP, actor="test", now=now)
         yield opened
@@ -122,7 +126,7 @@ def places(error: pytest.ExceptionInfo[Invalid]) -> list[str]:
     return [problem.where for problem in error.value.problems]
 
 
-async def test_every_problem_of_a_client_is_named_at_once(session, now) -> None:
+async def test_every_problem_of_a_client_is_named_at_once(session: Session, now: datetime) -> None:
     draft = ClientDraft(
         "a",
         "",
@@ -168,7 +172,7 @@ async def test_every_problem_of_a_client_is_named_at_once(session, now) -> None:
         ({"scopes": ("openid", "openid")}, "scopes[1]"),
     ],
 )
-async def test_one_mistake_is_one_problem(session, now, change: dict[str, object], where: str) -> None:
+async def test_one_mistake_is_one_problem(session: Session, now: datetime, change: dict[str, Any], where: str) -> None:
     with pytest.raises(Invalid) as error:
         await save_client(session, replace(WEB, **change), actor="test", now=now)
 
@@ -186,7 +190,7 @@ async def test_one_mistake_is_one_problem(session, now, change: dict[str, object
         "text",
     ],
 )
-async def test_only_good_public_keys_are_registered(session, now, jwk: object) -> None:
+async def test_only_good_public_keys_are_registered(session: Session, now: datetime, jwk: Any) -> None:
     draft = ClientDraft("signer", "Signer", auth_method="private_key_jwt", jwks={"keys": [jwk]})
     good = new_key()
     leaked = replace(draft, jwks={"keys": [good.as_dict(private=True)]})
@@ -202,7 +206,7 @@ async def test_only_good_public_keys_are_registered(session, now, jwk: object) -
     assert saved.jwks is not None
 
 
-async def test_scopes_are_unique_over_all_apis(session, now) -> None:
+async def test_scopes_are_unique_over_all_apis(session: Session, now: datetime) -> None:
     taken = ApiDraft("https://other.example/", "Other", (Scope("cart:read", ""), Scope("openid", ""), Scope("X", "")))
 
     with pytest.raises(Invalid) as error:
@@ -211,7 +215,7 @@ async def test_scopes_are_unique_over_all_apis(session, now) -> None:
     assert places(error) == ["scopes[0]", "scopes[1]", "scopes[2]"]
 
 
-async def test_saving_the_same_again_changes_nothing_and_says_nothing(session, now) -> None:
+async def test_saving_the_same_again_changes_nothing_and_says_nothing(session: Session, now: datetime) -> None:
     client = await save_client(session, WEB, actor="test", now=now)
     later = now + timedelta(days=1)
 
@@ -226,7 +230,7 @@ async def test_saving_the_same_again_changes_nothing_and_says_nothing(session, n
     assert names == ["client.changed", "client.created", "api.created"]
 
 
-async def test_secrets_are_kept_by_digest_and_are_five_at_most(session, vault, now) -> None:
+async def test_secrets_are_kept_by_digest_and_are_five_at_most(session: Session, vault: Vault, now: datetime) -> None:
     await save_client(session, ClientDraft("batch", "Batch"), actor="test", now=now)
     made = [await add_secret(session, vault, "batch", actor="test", now=now) for _ in range(5)]
 
@@ -239,13 +243,14 @@ async def test_secrets_are_kept_by_digest_and_are_five_at_most(session, vault, n
         await add_secret(session, vault, "batch", actor="test", now=now, secret="short")
 
     client = await store.find_client(session, "batch")
+    assert client is not None
     assert len({new.secret for new in made}) == 5
     assert all(new.secret.startswith("kro_cs_") for new in made)
     assert len(client.secrets) == 4
     assert not any(new.secret.encode() in secret.digest for new in made for secret in client.secrets)
 
 
-async def test_a_given_secret_is_added_once(session, vault, now) -> None:
+async def test_a_given_secret_is_added_once(session: Session, vault: Vault, now: datetime) -> None:
     await save_client(session, ClientDraft("batch", "Batch"), actor="test", now=now)
     given = "a secret from somewhere else, long enough"
 
@@ -255,18 +260,20 @@ async def test_a_given_secret_is_added_once(session, vault, now) -> None:
     assert first.id == second.id
 
 
-async def test_a_client_that_stops_using_secrets_loses_them(session, vault, now) -> None:
+async def test_a_client_that_stops_using_secrets_loses_them(session: Session, vault: Vault, now: datetime) -> None:
     await save_client(session, ClientDraft("web", "Web"), actor="test", now=now)
     await add_secret(session, vault, "web", actor="test", now=now)
 
     await save_client(session, WEB, actor="test", now=now)
 
-    assert (await store.find_client(session, "web")).secrets == ()
+    client = await store.find_client(session, "web")
+    assert client is not None
+    assert client.secrets == ()
     with pytest.raises(Conflict):
         await add_secret(session, vault, "web", actor="test", now=now)
 
 
-async def test_clients_are_listed_in_pages_and_found_by_part_of_a_name(session, now) -> None:
+async def test_clients_are_listed_in_pages_and_found_by_part_of_a_name(session: Session, now: datetime) -> None:
     for name in ("alpha", "beta", "be_ta", "gamma"):
         await save_client(session, ClientDraft(name, f"The {name.title()} app"), actor="test", now=now)
 
@@ -280,7 +287,7 @@ async def test_clients_are_listed_in_pages_and_found_by_part_of_a_name(session, 
     assert [client.id for client in by_name] == ["gamma"]
 
 
-async def test_removing_what_is_not_there_is_not_found(session, now) -> None:
+async def test_removing_what_is_not_there_is_not_found(session: Session, now: datetime) -> None:
     with pytest.raises(NotFound):
         await remove_client(session, "nobody", actor="test", now=now)
     with pytest.raises(NotFound):
@@ -289,7 +296,7 @@ async def test_removing_what_is_not_there_is_not_found(session, now) -> None:
         await remove_api(session, "https://nowhere.example/", actor="test", now=now)
 
 
-async def test_a_directory_sees_a_change_of_its_own_process_at_once(database, now) -> None:
+async def test_a_directory_sees_a_change_of_its_own_process_at_once(database: Database, now: datetime) -> None:
     directory = Directory(database)
     async with database.write() as session:
         await save_api(session, SHOP, actor="test", now=now)
@@ -304,12 +311,12 @@ async def test_a_directory_sees_a_change_of_its_own_process_at_once(database, no
         await remove_client(session, "web", actor="test", now=now)
         await remove_api(session, SHOP.audience, actor="test", now=now)
 
-    assert [client.disabled for client in (before, during, after)] == [False, False, True]
+    assert [client and client.disabled for client in (before, during, after)] == [False, False, True]
     assert await directory.client("web", now=now) is None
     assert (await directory.apis(now=now)).by_scope == {}
 
 
-async def test_a_directory_sees_a_change_of_another_process_within_a_second(database, now) -> None:
+async def test_a_directory_sees_a_change_of_another_process_within_a_second(database: Database, now: datetime) -> None:
     directory = Directory(database)
     async with database.write() as session:
         await save_api(session, SHOP, actor="test", now=now)
@@ -321,12 +328,12 @@ async def test_a_directory_sees_a_change_of_another_process_within_a_second(data
     stale = await directory.client("web", now=now)
     fresh = await directory.client("web", now=now + FRESH)
 
-    assert (stale.disabled, fresh.disabled) == (False, True)
+    assert [client and client.disabled for client in (stale, fresh)] == [False, True]
     assert timedelta(seconds=1) > FRESH
     changed()
 
 
-async def test_the_admin_api_is_made_once(database, now) -> None:
+async def test_the_admin_api_is_made_once(database: Database, now: datetime) -> None:
     await ensure_admin_api(database, issuer="http://localhost:8081", now=now)
     await ensure_admin_api(database, issuer="http://localhost:8081", now=now)
 

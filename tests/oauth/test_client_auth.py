@@ -1,14 +1,20 @@
 """Client authentication over HTTP: one method, the registered one; and the gate in front of guessing."""
 
 import base64
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
 
+import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from kronborg.clients.model import ClientDraft
 from kronborg.clients.register import add_secret, remove_secret, save_client, set_disabled
+from kronborg.clients.store import find_client
+from kronborg.core.crypto import Vault
+from kronborg.core.db import Database
 from token_site import CATALOGUE, ISSUER, Site, basic, token_site
 
 pytestmark = pytest.mark.anyio
@@ -18,13 +24,13 @@ ASK = {"grant_type": "client_credentials", "scope": "catalogue:read"}
 
 
 @pytest.fixture
-async def site(database, vault, now):
+async def site(database: Database, vault: Vault, now: datetime) -> AsyncIterator[Site]:
     async with token_site(database, vault, now) as opened:
         await opened.client("batch")
         yield opened
 
 
-async def ask(site: Site, headers: dict[str, str] | None = None, **form: str):
+async def ask(site: Site, headers: dict[str, str] | None = None, **form: Any) -> httpx.Response:
     return await site.http.post("/oauth/token", data={**ASK, **form}, headers=headers or {})
 
 
@@ -139,9 +145,8 @@ async def test_several_secrets_work_until_they_expire_or_are_removed(site: Site)
     site.clock.pass_by(hours=1)
     later = [(await ask(site, {"authorization": basic("batch", secret)})).status_code for secret in (first, second)]
     async with site.engine.database.read() as reading:
-        from kronborg.clients.store import find_client
-
         client = await find_client(reading, "batch")
+    assert client is not None
     used = [secret.last_used_at for secret in client.secrets]
     async with site.engine.database.write() as session:
         await remove_secret(session, "batch", client.secrets[0].id, actor="test", now=site.clock.now)
@@ -182,7 +187,7 @@ async def test_guessing_has_to_wait_everywhere_and_locks_nobody_else_out(site: S
     assert after.status_code == 200
 
 
-KEYS = {
+KEYS: dict[str, ECKey | OKPKey | RSAKey] = {
     "ES256": ECKey.generate_key("P-256"),
     "Ed25519": OKPKey.generate_key("Ed25519"),
     "PS256": RSAKey.generate_key(2048),
@@ -203,7 +208,7 @@ async def jwt_client(site: Site, algorithm: str = "ES256") -> None:
         await save_client(session, draft, actor="test", now=site.clock.now)
 
 
-def assertion(site: Site, algorithm: str = "ES256", header: dict[str, str] | None = None, **claims: object) -> str:
+def assertion(site: Site, algorithm: str = "ES256", header: dict[str, str] | None = None, **claims: Any) -> str:
     seconds = int(site.clock.now.timestamp())
     usual = {"iss": "signer", "sub": "signer", "aud": ISSUER, "jti": "unique-jti-1", "exp": seconds + 60}
     wanted = {key: value for key, value in {**usual, **claims}.items() if value is not None}
@@ -211,7 +216,7 @@ def assertion(site: Site, algorithm: str = "ES256", header: dict[str, str] | Non
     return jwt.encode(head, wanted, KEYS[algorithm], algorithms=[algorithm])
 
 
-async def prove(site: Site, text: str, **form: str):
+async def prove(site: Site, text: str, **form: Any) -> httpx.Response:
     return await ask(site, client_assertion_type=ASSERTION_TYPE, client_assertion=text, **form)
 
 
@@ -250,7 +255,7 @@ async def test_a_signed_assertion_proves_the_client_once(site: Site, algorithm: 
         {"header": {"kid": "other"}},
     ],
 )
-async def test_an_assertion_that_is_not_exactly_right_proves_nothing(site: Site, wrong: dict[str, object]) -> None:
+async def test_an_assertion_that_is_not_exactly_right_proves_nothing(site: Site, wrong: dict[str, Any]) -> None:
     await jwt_client(site)
 
     answer = await prove(site, assertion(site, **wrong))
@@ -280,8 +285,8 @@ async def test_the_algorithm_belongs_to_the_key(site: Site) -> None:
 async def test_the_audience_of_a_client_follows_from_scope_or_resource(site: Site) -> None:
     header = {"authorization": basic("batch", site.secrets["batch"])}
 
-    def shown(answer) -> str:
-        return answer.json().get("error") or answer.json()["scope"]
+    def shown(answer: httpx.Response) -> str:
+        return str(answer.json().get("error") or answer.json()["scope"])
 
     both = await site.http.post("/oauth/token", data={"grant_type": "client_credentials"}, headers=header)
     by_resource = await site.http.post(

@@ -1,10 +1,13 @@
 """Metadata, JWKS and CORS over HTTP, and the rotation of signing keys behind them."""
 
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 
 import anyio
 import pytest
 
+from kronborg.core.crypto import Vault
+from kronborg.core.db import Database
 from kronborg.core.jose import parse
 from kronborg.tokens.keys import FRESH, KeyRing
 from kronborg.tokens.model import KEY_AGE, KEY_RETIREMENT
@@ -15,7 +18,7 @@ ORIGIN = "https://app.example"
 
 
 @pytest.fixture
-async def site(database, vault, now):
+async def site(database: Database, vault: Vault, now: datetime) -> AsyncIterator[Site]:
     async with token_site(database, vault, now) as opened:
         await opened.web_client(web_origins=(ORIGIN,))
         await opened.client("batch")

@@ -1,18 +1,22 @@
 """The authorization code grant over HTTP: bound, short, once; a replay takes back what the code gave."""
 
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
 import anyio
 import pytest
 
+from kronborg.core.crypto import Vault
+from kronborg.core.db import Database
 from kronborg.core.jose import parse
-from token_site import CART, CATALOGUE, USERINFO, Site
+from token_site import CART, CATALOGUE, USERINFO, Site, token_site
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def site(database, vault, now):
-    from token_site import token_site
-
+async def site(database: Database, vault: Vault, now: datetime) -> AsyncIterator[Site]:
     async with token_site(database, vault, now) as opened:
         await opened.web_client()
         yield opened
@@ -183,7 +187,7 @@ async def test_a_public_client_needs_pkce(site: Site) -> None:
 async def test_resource_picks_one_of_the_audiences_granted(site: Site) -> None:
     person = await site.person()
     scopes = ("openid", "catalogue:read", "cart:read")
-    wide = {"scopes": scopes, "audiences": (CATALOGUE, CART, USERINFO)}
+    wide: dict[str, Any] = {"scopes": scopes, "audiences": (CATALOGUE, CART, USERINFO)}
 
     unnamed = await site.redeem(await site.code(person, **wide))
     cart = await site.redeem(await site.code(person, **wide), resource=CART)

@@ -1,27 +1,32 @@
 """The refresh token grant over HTTP: rotation, the grace for parallel tabs, reuse, and who is still allowed."""
 
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
 import anyio
 import pytest
 
 from kronborg.accounts.users import disable_user
 from kronborg.clients.register import remove_client, set_disabled
 from kronborg.core import events
-from kronborg.core.jose import parse
+from kronborg.core.crypto import Vault
+from kronborg.core.db import Database
 from kronborg.signin.sessions import end_session
 from kronborg.tokens.exchange import exchange
 from kronborg.tokens.revoke import revoke_client, revoke_grants
-from token_site import CART, CATALOGUE, USERINFO, Site, token_site
+from token_site import CART, CATALOGUE, USERINFO, Person, Site, claims_of, token_site
 
 pytestmark = pytest.mark.anyio
 
-WIDE = {
+WIDE: dict[str, Any] = {
     "scopes": ("openid", "catalogue:read", "catalogue:write", "cart:read"),
     "audiences": (CATALOGUE, CART, USERINFO),
 }
 
 
 @pytest.fixture
-async def site(database, vault, now):
+async def site(database: Database, vault: Vault, now: datetime) -> AsyncIterator[Site]:
     async with token_site(database, vault, now) as opened:
         await opened.web_client()
         yield opened
@@ -127,7 +132,7 @@ async def test_a_refreshed_id_token_keeps_sub_and_auth_time_and_has_no_nonce(sit
 
     second = (await site.refresh(first["refresh_token"])).json()
 
-    before, after = parse(first["id_token"]).claims, parse(second["id_token"]).claims
+    before, after = claims_of(first["id_token"]), claims_of(second["id_token"])
     assert (before["sub"], before["auth_time"], before["aud"]) == (after["sub"], after["auth_time"], after["aud"])
     assert after["iat"] == before["iat"] + 1200
     assert "nonce" not in after
@@ -149,45 +154,45 @@ async def test_an_idle_refresh_token_expires(site: Site) -> None:
     assert answer.json()["error"] == "invalid_grant"
 
 
-async def _disable_user(site: Site, person) -> None:
+async def _disable_user(site: Site, person: Person) -> None:
     async with site.engine.database.write() as session:
         await disable_user(session, person.user.id, actor="test", now=site.clock.now)
 
 
-async def _sign_out(site: Site, person) -> None:
+async def _sign_out(site: Site, person: Person) -> None:
     async with site.engine.database.write() as session:
         await end_session(session, person.session_id, user_id=person.user.id, actor="test", now=site.clock.now)
 
 
-async def _disable_client(site: Site, _person) -> None:
+async def _disable_client(site: Site, _person: Person) -> None:
     async with site.engine.database.write() as session:
         await set_disabled(session, "web", disabled=True, actor="test", now=site.clock.now)
 
 
-async def _remove_client(site: Site, _person) -> None:
+async def _remove_client(site: Site, _person: Person) -> None:
     async with site.engine.database.write() as session:
         await remove_client(session, "web", actor="test", now=site.clock.now)
 
 
-async def _revoke_user(site: Site, person) -> None:
+async def _revoke_user(site: Site, person: Person) -> None:
     await revoke_grants(site.engine, user_id=person.user.id, actor="test", reason="test", now=site.clock.now)
 
 
-async def _withdraw(site: Site, person) -> None:
+async def _withdraw(site: Site, person: Person) -> None:
     await revoke_grants(
         site.engine, user_id=person.user.id, client_id="web", actor="test", reason="test", now=site.clock.now
     )
 
 
-async def _revoke_session(site: Site, person) -> None:
+async def _revoke_session(site: Site, person: Person) -> None:
     await revoke_grants(site.engine, session_id=person.session_id, actor="test", reason="test", now=site.clock.now)
 
 
-async def _revoke_client(site: Site, _person) -> None:
+async def _revoke_client(site: Site, _person: Person) -> None:
     await revoke_client(site.engine, "web", actor="test", now=site.clock.now)
 
 
-async def _idle_session(site: Site, _person) -> None:
+async def _idle_session(site: Site, _person: Person) -> None:
     site.clock.pass_by(hours=12, minutes=1)
 
 

@@ -1,6 +1,8 @@
 """What machines may send: forms, credentials, PKCE; and that nothing malformed is ever a 500."""
 
 import base64
+from collections.abc import AsyncIterator
+from datetime import datetime
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
@@ -8,17 +10,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kronborg.core import opaque
+from kronborg.core.crypto import Vault
+from kronborg.core.db import Database
 from kronborg.oauth import pkce
 from kronborg.oauth.errors import InvalidGrant, InvalidRequest
 from kronborg.oauth.requests import MAX_FORM, basic_credentials, is_form, parse_form
 from token_site import Site, token_site
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-text = st.text(st.characters(min_codepoint=0x20, exclude_characters="\x7f", exclude_categories=("Cs",)), max_size=30)
+text = st.text(st.characters(min_codepoint=0x20, exclude_characters="\x7f", exclude_categories=["Cs"]), max_size=30)
 
 
 @pytest.fixture
-async def site(database, vault, now):
+async def site(database: Database, vault: Vault, now: datetime) -> AsyncIterator[Site]:
     async with token_site(database, vault, now) as opened:
         await opened.client("poster", auth_method="client_secret_post")
         yield opened
@@ -119,15 +123,17 @@ def test_an_opaque_credential_with_another_character_is_not_well_formed(at: int,
 @pytest.mark.spec("RFC 6749 §5.2")
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/introspect", "/oauth/revoke"])
 async def test_each_malformed_request_gets_its_error(site: Site, path: str) -> None:
-    async def error(method: str = "POST", url: str = path, content: bytes = b"a=1", **headers: str):
-        answer = await site.http.request(method, url, content=content, headers={**FORM, **headers})
-        return answer.status_code, answer.json()["error"]
+    async def error(
+        method: str = "POST", url: str = path, content: bytes = b"a=1", headers: dict[str, str] | None = None
+    ) -> tuple[int, str]:
+        answer = await site.http.request(method, url, content=content, headers={**FORM, **(headers or {})})
+        return answer.status_code, str(answer.json()["error"])
 
     assert await error("GET") == (405, "invalid_request")
     assert await error("PUT") == (405, "invalid_request")
     assert await error(url=f"{path}?client_id=poster") == (400, "invalid_request")
-    assert await error(**{"content-type": "application/json"}) == (400, "invalid_request")
-    assert await error(**{"content-encoding": "gzip"}) == (400, "invalid_request")
+    assert await error(headers={"content-type": "application/json"}) == (400, "invalid_request")
+    assert await error(headers={"content-encoding": "gzip"}) == (400, "invalid_request")
     assert await error(content=b"x=" + b"a" * MAX_FORM) == (400, "invalid_request")
     assert await error(content=b"&".join(b"p%d=1" % n for n in range(60))) == (400, "invalid_request")
     assert await error(content=b"a=1&a=2") == (400, "invalid_request")

@@ -4,8 +4,7 @@ OAuthError (tokens.errors)
 ├─ InvalidRequest         RFC 6749 §5.2
 ├─ InvalidClient          RFC 6749 §5.2; 401 with a challenge when it came by the Authorization header
 ├─ UnauthorizedClient     RFC 6749 §5.2
-├─ UnsupportedGrantType   RFC 6749 §5.2
-└─ UnsupportedTokenType   RFC 7009 §2.2.1
+└─ UnsupportedGrantType   RFC 6749 §5.2
 """
 
 from __future__ import annotations
