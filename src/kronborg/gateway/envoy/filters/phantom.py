@@ -25,7 +25,8 @@ def script(proxy: Proxy) -> str:
 
 def listener_filter(proxy: Proxy) -> JsonObject:
     """Off unless a route turns it on."""
-    lua = typed(_TYPE + "Lua", default_source_code={"inline_string": script(proxy)})
+    # The route was found without the token and stays: another token leads nowhere else.
+    lua = typed(_TYPE + "Lua", default_source_code={"inline_string": script(proxy)}, clear_route_cache=False)
     return {"name": NAME, "disabled": True, "typed_config": lua}
 
 
