@@ -61,24 +61,23 @@ def parse_form(body: bytes, *, repeatable: Iterable[str] = ()) -> Form:
         raise InvalidRequest("the request is not form-encoded")
     values: dict[str, str] = {}
     several: dict[str, tuple[str, ...]] = {}
-    seen: set[str] = set()
-    pairs = body.split(b"&") if body else []
+    pairs = body.decode("ascii").split("&") if body else []
     if len(pairs) > MAX_PARAMETERS:
         raise InvalidRequest("there are too many parameters")
     for pair in pairs:
-        raw_name, _, raw_value = pair.partition(b"=")
-        if not raw_name and not raw_value:
-            continue
-        name, value = _text(raw_name), _text(raw_value)
-        if name in seen:
-            # RFC 6749 §3.2: request parameters must not be included more than once.
-            if name not in repeatable:
-                raise InvalidRequest("a parameter stands twice")
-            several[name] = (*several.get(name, (values[name],) if name in values else ()), value)
-            continue
-        seen.add(name)
-        if value:
+        name, _, value = pair.partition("=")
+        if "%" in pair or "+" in pair:
+            name, value = _text(name), _text(value)
+        if name not in values:
             values[name] = value
+        elif name in repeatable:
+            several[name] = (*several.get(name, (values[name],)), value)
+        elif pair:
+            # RFC 6749 §3.2: request parameters must not be included more than once.
+            raise InvalidRequest("a parameter stands twice")
+    if "" in values.values():
+        # RFC 6749 §3.1: parameters sent without a value are treated as if they were omitted.
+        values = {name: value for name, value in values.items() if value}
     return Form(values, several)
 
 
@@ -86,16 +85,12 @@ def decode(raw: bytes) -> str:
     """A form-encoded name or value as text. Raises `InvalidRequest`."""
     if raw.translate(None, _PRINTABLE):
         raise InvalidRequest("the request is not form-encoded")
-    return _text(raw)
+    return _text(raw.decode("ascii"))
 
 
-def _text(raw: bytes) -> str:
-    """What stands behind the encoding; `raw` is printable ASCII."""
-    if b"+" in raw:
-        raw = raw.replace(b"+", b" ")
-    if b"%" not in raw:
-        return raw.decode()
-    first, *rest = raw.split(b"%")
+def _text(encoded: str) -> str:
+    """What stands behind the encoding of printable ASCII."""
+    first, *rest = encoded.replace("+", " ").encode().split(b"%")
     try:
         return (first + b"".join([_OCTETS[part[:2]] + part[2:] for part in rest])).decode()
     except (KeyError, UnicodeDecodeError) as error:
