@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from kronborg.supervise import die_with_parent
 from ports import free_ports
 
 START_WITHIN = 60
@@ -66,6 +67,7 @@ def running_demo(data: Path, *, port_base: int | None = None, more: tuple[str, .
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=die_with_parent,
     )
     try:
         facts = _first_line(process)
