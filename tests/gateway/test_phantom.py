@@ -8,6 +8,7 @@ import os
 import pytest
 
 from gateway.live import API, OTHER_API, Live
+from kronborg.gateway.envoy.filters import phantom
 from kronborg.gateway.model import Path, Route, SpikeArrest
 
 ROUTE = Route("read", Path("prefix", "/catalogue"), "echo", audience=API, scopes=("catalogue:read",))
@@ -61,6 +62,21 @@ def test_an_unknown_token_is_invalid_and_asked_for_once(guarded: Live) -> None:
     assert [answer.status for answer in answers] == [401] * 3
     assert answers[0].headers["www-authenticate"] == 'Bearer realm="kronborg", error="invalid_token"'
     assert guarded.exchange.asked == [token]
+
+
+def test_invented_tokens_do_not_push_real_ones_out_of_memory(guarded: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = phantom.script
+    monkeypatch.setattr(phantom, "script", lambda proxy: whole(proxy).replace("8192", "4"))
+    guarded.publish(ROUTE)
+    real, invented = reference(), [reference() for _ in range(12)]
+    guarded.exchange.answers[real] = (200, guarded.token(), 60)
+
+    before = guarded.get("/catalogue", token=real)
+    refused = {guarded.get("/catalogue", token=token).status for token in invented}
+    after = guarded.get("/catalogue", token=real)
+
+    assert (before.status, refused, after.status) == (200, {401}, 200)
+    assert guarded.exchange.asked.count(real) == 1
 
 
 def test_a_token_is_known_by_the_whole_of_it(guarded: Live) -> None:

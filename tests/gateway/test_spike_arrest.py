@@ -90,6 +90,17 @@ def test_each_client_has_a_bucket_and_its_tokens_share_it(gateway: Live) -> None
     assert (first.status, again.status, other.status) == (200, 429, 200)
 
 
+def test_each_user_has_a_bucket_whatever_the_client_and_a_machine_its_own(gateway: Live) -> None:
+    gateway.publish(replace(ROUTE, spike_arrest=SpikeArrest("1pm", per="user")))
+
+    first = gateway.get("/limited", token=gateway.token(client_id="spa", sub="ada"))
+    elsewhere = gateway.get("/limited", token=gateway.token(client_id="app", sub="ada"))
+    other = gateway.get("/limited", token=gateway.token(client_id="spa", sub="bob"))
+    machine = gateway.get("/limited", token=gateway.token(client_id="batch", sub="batch"))
+
+    assert (first.status, elsewhere.status, other.status, machine.status) == (200, 429, 200, 200)
+
+
 def test_who_is_refused_for_its_token_consumes_nothing(gateway: Live) -> None:
     gateway.publish(replace(ROUTE, spike_arrest=SpikeArrest("1pm")))
 

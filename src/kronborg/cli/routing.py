@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, cast
 
 import typer
 
@@ -19,7 +19,7 @@ from kronborg.core.whole import whole
 from kronborg.gateway.declare.installation import Installation
 from kronborg.gateway.declare.objects import fields_of
 from kronborg.gateway.model import Path as RoutePath
-from kronborg.gateway.model import Route, Service, SpikeArrest
+from kronborg.gateway.model import Per, Route, Service, SpikeArrest
 from kronborg.gateway.publish import publish_declared
 from kronborg.gateway.routing import remove_route, remove_service, save_route, save_service
 from kronborg.gateway.store import find_route, find_service, list_routes, list_services
@@ -161,7 +161,7 @@ def route_create(
     role: Annotated[Many, typer.Option(help="One is needed; may be repeated.")] = None,
     rate: Annotated[str | None, typer.Option(help="Spike arrest: 5ps or 12pm.")] = None,
     burst: Annotated[int, typer.Option(min=1)] = 1,
-    per: Annotated[str, typer.Option(help="client, address or route.")] = "client",
+    per: Annotated[str, typer.Option(help="client, user, address or route.")] = "client",
     timeout: Annotated[str, typer.Option()] = "15s",
     cookies: Annotated[bool, typer.Option("--cookies", help="Pass cookies on.")] = False,
     file: FileOption = None,
@@ -171,7 +171,7 @@ def route_create(
     """Open a way through the gateway; it names an audience or is public, nothing is open by omission."""
     if (path is None) == (prefix is None):
         raise typer.BadParameter("name either --path or --prefix")
-    counted = cast("Literal['client', 'address', 'route']", per)
+    counted = cast("Per", per)
     route = Route(
         name=name,
         path=RoutePath("exact", path) if path is not None else RoutePath("prefix", prefix or ""),

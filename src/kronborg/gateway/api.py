@@ -27,7 +27,7 @@ from kronborg.core.parts import parts_of
 from kronborg.core.quantities import Duration, Size
 from kronborg.core.whole import whole
 from kronborg.gateway.model import Path as RoutePath
-from kronborg.gateway.model import Route, Service, Snapshot, SpikeArrest
+from kronborg.gateway.model import Per, Route, Service, Snapshot, SpikeArrest
 from kronborg.gateway.publish import publish_declared
 from kronborg.gateway.routing import remove_route, remove_service, save_route, save_service
 from kronborg.gateway.store import (
@@ -66,11 +66,11 @@ class ShownService(Shown):
 
 
 class RateLimit(Body):
-    """A smoothed rate: `5ps` or `12pm`, so many at once, counted per client, address or route."""
+    """A smoothed rate: `5ps` or `12pm`, so many at once, counted per client, user, address or route."""
 
     rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}(ps|pm)$")]
     burst: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    per: Literal["client", "address", "route"] = "client"
+    per: Per = "client"
 
 
 class RouteToSave(Body):

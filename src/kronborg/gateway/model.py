@@ -15,7 +15,7 @@ HEALTH = "/healthz"
 """The gateway answers this itself; no route may claim it."""
 
 PathKind = Literal["exact", "prefix"]
-Per = Literal["client", "address", "route"]
+Per = Literal["client", "user", "address", "route"]
 
 _RATE = re.compile(r"([1-9][0-9]{0,6})(ps|pm)")
 _SHORTEST_FILL_MS = 50
@@ -60,7 +60,10 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class SpikeArrest:
-    """A smoothed rate with room for `burst` calls at once, one limiter per client, address or route."""
+    """A smoothed rate with room for `burst` calls at once, one limiter per client, user, address or route.
+
+    `user` is the verified subject: the person behind the token, or the client where there is none.
+    """
 
     rate: str
     burst: int = 1

@@ -114,7 +114,7 @@ def _audience(found: JsonObject) -> Audience:
 def _arrest(found: JsonObject) -> SpikeArrest:
     rate, burst = _get(found, "rate", str), _get(found, "burst", int)
     match found["per"]:
-        case "client" | "address" | "route" as per:
+        case "client" | "user" | "address" | "route" as per:
             return SpikeArrest(rate, burst, per)
         case _:
             raise Unreadable("per")

@@ -192,12 +192,12 @@ def _limits(route: Route) -> Iterator[Problem]:
             yield Problem(f"{where}.spike_arrest.rate", "is not a rate", "write 5ps or 12pm")
         if not 1 <= arrest.burst <= 1_000_000:
             yield Problem(f"{where}.spike_arrest.burst", "is out of range", "use 1 to 1000000")
-        if arrest.per not in ("client", "address", "route"):
-            yield Problem(f"{where}.spike_arrest.per", "is unknown", "use client, address or route")
-        if route.public and arrest.per == "client":
+        if arrest.per not in ("client", "user", "address", "route"):
+            yield Problem(f"{where}.spike_arrest.per", "is unknown", "use client, user, address or route")
+        if route.public and arrest.per in ("client", "user"):
             yield Problem(
                 f"{where}.spike_arrest.per",
-                "a public route knows no client",
+                f"a public route knows no {arrest.per}",
                 "use address or route",
             )
     if not timedelta(0) < route.timeout <= _LONGEST:

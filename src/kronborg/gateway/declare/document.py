@@ -140,8 +140,9 @@ class SpikeArrestSection(Section):
     """Calls per second (`5ps`) or per minute (`12pm`)."""
     burst: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """Calls that may come at once."""
-    per: Literal["client", "address", "route"] = "client"
-    """What is counted on its own: each client, each address, or the route as a whole."""
+    per: Literal["client", "user", "address", "route"] = "client"
+    """What is counted on its own: each client (all people of a browser app share one), each user (a client where
+    there is no person), each address, or the route as a whole."""
 
 
 class CorsSection(Section):

@@ -17,8 +17,12 @@ from kronborg.gateway.envoy.resource import seconds, typed
 from kronborg.gateway.model import HEALTH, METHODS, Path, Route, Snapshot
 
 # ";" and "\\", plain or encoded, encoded control characters, and what a second decoding would turn into
-# a dot, slash, backslash or semicolon. Encoded slashes are refused before routing.
-_TWISTED = r"(?i).*(?:[;\\]|%(?:3b|5c|7f|[01][0-9a-f]|25(?:2e|2f|3b|5c))).*"
+# a dot, slash, backslash or semicolon. Encoded slashes are refused before routing; letters, digits and "-._~"
+# Envoy decodes itself (RFC 3986 section 6.2.2.2).
+_ENCODED = "3b|5c|7f|[01][0-9a-f]|25(?:2e|2f|3b|5c)"
+# The other characters of a route's path Envoy compares as they stand, while a service reads "%3A" as ":". Encoded
+# they are ordinary (`a%40b.example`), so each is refused only where the path of some route has it.
+_SPECIAL = "!$&'()*+,=:@"
 _RETRY = "connect-failure,refused-stream,reset-before-request"
 _OFF = typed("envoy.config.route.v3.FilterConfig", disabled=True)
 _OPEN: dict[str, JsonObject] = {jwt.NAME: _OFF, access.NAME: _OFF}
@@ -35,7 +39,7 @@ def route_table(snapshot: Snapshot) -> JsonObject:
         {
             "name": hosts[0],
             "domains": [f"[{host}]" if ":" in host else host for host in hosts],
-            "routes": [*_refusals(), *_ordered(served, snapshot), _answer({"prefix": "/"}, 404)],
+            "routes": [*_refusals(served), *_ordered(served, snapshot), _answer({"prefix": "/"}, 404)],
         }
         for served, hosts in by_routes.items()
     ]
@@ -58,7 +62,14 @@ def _health() -> JsonObject:
     }
 
 
-def _refusals() -> list[JsonObject]:
+def _twisted(routes: Iterable[Route]) -> str:
+    """The regular expression of the paths that a service could read as another path than the one decided on."""
+    special = sorted({letter for route in routes for letter in route.path.value if letter in _SPECIAL})
+    encoded = "|".join((_ENCODED, *(f"{ord(letter):02x}" for letter in special)))
+    return rf"(?i).*(?:[;\\]|%(?:{encoded})).*"
+
+
+def _refusals(routes: Iterable[Route]) -> list[JsonObject]:
     odd_method: JsonObject = {
         "name": ":method",
         "string_match": {"safe_regex": {"regex": "|".join(METHODS)}},
@@ -67,7 +78,7 @@ def _refusals() -> list[JsonObject]:
     return [
         _health(),
         _answer({"prefix": "/", "headers": [odd_method]}, 405, allow=METHODS),
-        _answer({"safe_regex": {"regex": _TWISTED}}, 400),
+        _answer({"safe_regex": {"regex": _twisted(routes)}}, 400),
     ]
 
 

@@ -4,6 +4,7 @@
 local CLUSTER = @CLUSTER@
 local SECRET_FILE = @SECRET_FILE@
 local PER_GENERATION = 8192      -- remembered tokens: two generations of this many
+local MOST_REFUSED = 8192        -- remembered refusals, apart: invented tokens must not push out real ones
 local REFUSED_SECONDS = 5        -- how long a "no" is remembered
 local LONGEST_SECONDS = 60       -- no JWT is used longer, whatever the exchange says
 local LONGEST_TOKEN = 128
@@ -13,6 +14,7 @@ local MARK = "^[Bb]earer kro_at_"
 local FORM = "^[Bb]earer (kro_at_[%w_-]+)$"
 
 local young, old, count = {}, {}, 0
+local refused, refusals = {}, 0
 local window, misses = 0, 0
 
 local function remember(value, entry)
@@ -23,6 +25,16 @@ local function remember(value, entry)
     count = count + 1
   end
   young[value] = entry
+end
+
+local function remember_refusal(value, until_)
+  if refusals >= MOST_REFUSED then
+    refused, refusals = {}, 0
+  end
+  if refused[value] == nil then
+    refusals = refusals + 1
+  end
+  refused[value] = until_
 end
 
 local function secret()
@@ -59,7 +71,7 @@ local function ask(handle, token, now)
   }, token, TIMEOUT_MS)
   local status = headers[":status"]
   if status == "404" then
-    return { until_ = now + REFUSED_SECONDS }
+    return { refused = true }
   end
   local lifetime = tonumber(headers["x-kronborg-lifetime"])
   if status ~= "200" or lifetime == nil or body == nil or #body < 20 then
@@ -74,14 +86,17 @@ local function learn(handle, value, now)
     return nil
   end
   local token = #value <= LONGEST_TOKEN and value:match(FORM) or nil
-  if token == nil then
-    return { until_ = 0 }
+  if token == nil or (refused[value] or 0) > now then
+    return { refused = true }
   end
   local entry = ask(handle, token, now)
   if entry == nil then
     return false
+  elseif entry.refused then
+    remember_refusal(value, now + REFUSED_SECONDS)
+  else
+    remember(value, entry)
   end
-  remember(value, entry)
   return entry
 end
 
@@ -103,7 +118,7 @@ local function exchange(handle)
     end
     headers = handle:headers() -- the handle from before a call is dead
   end
-  if entry.jwt == nil then
+  if entry.refused then
     return "401"
   end
   headers:replace("authorization", entry.jwt)

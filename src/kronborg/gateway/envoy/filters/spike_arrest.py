@@ -1,7 +1,7 @@
-"""Spike arrest by Envoy's local rate limit: one bucket per client, address or route.
+"""Spike arrest by Envoy's local rate limit: one bucket per client, user, address or route.
 
-There are two instances. Per address and per route runs before any token is looked at; per client runs after,
-for who the client is must be verified first. Both are off unless a route turns one on.
+There are two instances. Per address and per route runs before any token is looked at; per client and per user
+runs after, for who they are must be verified first. Both are off unless a route turns one on.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from kronborg.gateway.model import Limits, Route, SpikeArrest, bucket_of
 BEFORE = "spike_arrest_before"
 AFTER = "spike_arrest"
 _TYPE = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
+# The subject of a token without a person is its client (RFC 9068 section 2.2), so `user` has a value on each.
+_HEADERS = {"client": jwt.CLIENT, "user": jwt.SUBJECT}
 
 
 def listener_filter(name: str) -> JsonObject:
@@ -25,7 +27,7 @@ def listener_filter(name: str) -> JsonObject:
 
 def name_for(arrest: SpikeArrest) -> str:
     """Which of the two instances enforces `arrest`."""
-    return AFTER if arrest.per == "client" else BEFORE
+    return AFTER if arrest.per in _HEADERS else BEFORE
 
 
 def route_config(route: Route, limits: Limits) -> JsonObject | None:
@@ -63,6 +65,6 @@ def route_config(route: Route, limits: Limits) -> JsonObject | None:
 
 
 def _identifier(arrest: SpikeArrest) -> JsonObject:
-    if arrest.per == "client":
-        return {"request_headers": {"header_name": jwt.CLIENT, "descriptor_key": arrest.per}}
+    if arrest.per in _HEADERS:
+        return {"request_headers": {"header_name": _HEADERS[arrest.per], "descriptor_key": arrest.per}}
     return {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}
