@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,9 +11,11 @@ import pytest
 from kronborg.core import events
 from kronborg.core.db import Database
 from kronborg.core.errors import Invalid
+from kronborg.core.whole import whole
 from kronborg.gateway import store
 from kronborg.gateway.model import Delivery, Path, Route, Service, Snapshot, SpikeArrest
 from kronborg.gateway.publish import draft, hosts_of, publish, publish_declared
+from kronborg.gateway.routing import save_service
 
 pytestmark = pytest.mark.anyio
 
@@ -60,6 +63,27 @@ async def test_an_equal_snapshot_makes_no_new_version(database: Database, now: d
     assert latest is not None
     assert (latest.snapshot, latest.author, latest.created_at) == (replace(SNAPSHOT, version=3), "ada", now)
     assert told == ["3", "2", "1"]
+
+
+async def test_racing_publishers_each_get_a_version_and_the_last_holds_all(database_url: str, now: datetime) -> None:
+    async def add(database: Database, number: int) -> int:
+        async with whole(database) as session:
+            service = Service(f"service-{number}", ("http://127.0.0.1:8091",))
+            await save_service(session, service, actor="ada", now=now)
+            url = "http://localhost:8080"
+            published = await publish_declared(session, issuer=SNAPSHOT.issuer, gateway_url=url, author="ada", now=now)
+            return published.version
+
+    processes = [await Database.open(database_url) for _ in range(3)]
+    versions = await asyncio.gather(*(add(processes[number % 3], number) for number in range(9)))
+    async with processes[0].read() as session:
+        latest = await store.latest_published(session)
+    for process in processes:
+        await process.close()
+
+    assert sorted(versions) == list(range(1, 10))
+    assert latest is not None
+    assert len(latest.snapshot.services) == 9
 
 
 async def test_a_snapshot_with_a_problem_publishes_nothing(database: Database, now: datetime) -> None:

@@ -33,6 +33,7 @@ from kronborg.core.crypto import Vault
 from kronborg.core.db import Database, Session
 from kronborg.core.errors import Conflict, Invalid, NotFound, Problem
 from kronborg.core.ids import new_id
+from kronborg.core.whole import whole
 
 SECRET_DIGEST = "client-secret"  # noqa: S105  # the context of a digest
 MAX_APIS = 500
@@ -171,8 +172,9 @@ async def ensure_admin_api(database: Database, *, issuer: str, now: datetime) ->
         if await store.find_api(session, audience) is not None:
             return
     scopes = (Scope("admin:read", "Read every setting"), Scope("admin:write", "Change every setting"))
-    async with database.write() as writing:
-        await save_api(writing, ApiDraft(audience, "Kronborg admin API", scopes), actor="system", now=now)
+    async with whole(database) as writing:
+        if await store.find_api(writing, audience) is None:  # another process may have been faster
+            await save_api(writing, ApiDraft(audience, "Kronborg admin API", scopes), actor="system", now=now)
 
 
 async def _existing(session: Session, client_id: str) -> Client:

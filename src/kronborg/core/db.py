@@ -7,6 +7,7 @@ hot protocol reads through `lookup`, both with plain SQL text kept in the slices
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,7 @@ metadata = MetaData(
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_ALONE_LOCK = 0x6B726F6E  # "kron": any number nobody else asks an advisory lock for
 
 
 def to_micros(moment: datetime) -> int:
@@ -116,6 +118,11 @@ class Session(ReadSession):
         for action in self._after:
             action()
 
+    async def wait_to_be_alone(self) -> None:
+        """Wait until no other transaction that asked for this is under way; on SQLite a writer always is alone."""
+        if self._connection.dialect.name == "postgresql":
+            await self._connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ALONE_LOCK})")
+
     async def execute_many(self, statement: Executable, rows: Sequence[dict[str, object]]) -> None:
         """Run one statement for each of `rows`."""
         if rows:
@@ -128,6 +135,8 @@ class Database:
     def __init__(self, reader: AsyncEngine, engine: AsyncEngine, writer: GroupWriter, lookup: Lookup) -> None:
         self._reader, self._engine = reader, engine
         self.writer, self.lookup = writer, lookup
+        self.alone = asyncio.Lock()
+        """Held by the one task of this process that waits to be alone, so that the others hold no connection."""
 
     @classmethod
     async def open(cls, url: str) -> Database:
