@@ -18,15 +18,18 @@ from kronborg.config import Settings
 from kronborg.core import clock
 from kronborg.core.db import Database
 from kronborg.core.health import health_routes
-from kronborg.gateway.deliver import Deliverer, Keys, make_folder, prepare
+from kronborg.core.log import get_logger
+from kronborg.gateway.deliver import Deliverer, Keys, Refused, make_folder, prepare
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.exchange import ExchangeApp, Phantom
 from kronborg.gateway.model import Snapshot
 from kronborg.gateway.publish import hosts_of
-from kronborg.gateway.store import latest_published
+from kronborg.gateway.store import last_acked, latest_published
 from kronborg.server import serve
 from kronborg.tokens.engine import Engine, open_engine
 from kronborg.tokens.exchange import exchange
+
+log = get_logger("kronborg.control")
 
 delivered_version = Gauge("kronborg_gateway_version", "Snapshot version last delivered", ("proxy", "status"))
 
@@ -43,14 +46,23 @@ def proxy_of(settings: Settings) -> Proxy:
 
 
 async def prepare_files(settings: Settings) -> None:
-    """Write what Envoy starts from: the last published snapshot and the current keys, or a closed gateway."""
+    """Write what Envoy starts from: the current keys, and the last published snapshot, or if it would not take that
+    one the last it took, or a closed gateway. Raises `Refused` when it takes none of them.
+    """
     database = await Database.open(settings.database_url)
     try:
         engine = await _engine(database, settings)
+        proxy, keys = proxy_of(settings), await _keys(engine)()
         async with database.read() as session:
-            published = await latest_published(session)
-        snapshot = _empty(settings) if published is None else published.snapshot
-        await prepare(snapshot, await _keys(engine)(), proxy_of(settings))
+            known = (await latest_published(session), await last_acked(session, proxy.name))
+        for published in known:
+            if published is None:
+                continue
+            try:
+                return await prepare(published.snapshot, keys, proxy)
+            except Refused as refused:
+                log.warning("refused_at_start", version=published.snapshot.version, reason=str(refused))
+        await prepare(_empty(settings), keys, proxy)
     finally:
         await database.close()
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path as FilePath
 
@@ -25,8 +25,8 @@ from kronborg.core.migrate import migrate
 from kronborg.gateway import store
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.process import envoy_argv
-from kronborg.gateway.model import Path, Route, Service
-from kronborg.gateway.publish import publish_declared
+from kronborg.gateway.model import Limits, Path, Route, Service
+from kronborg.gateway.publish import publish, publish_declared
 from kronborg.tokens.audience import Target
 from kronborg.tokens.engine import open_engine
 from kronborg.tokens.issue import issue_for_client
@@ -151,6 +151,19 @@ async def furnish(house: House) -> tuple[str, str]:
         await database.close()
 
 
+async def publish_what_envoy_refuses(house: House) -> None:
+    """A next version with a limit beyond Envoy's."""
+    database = await Database.open(house.settings.database_url)
+    try:
+        async with database.write() as session:
+            latest = await store.latest_published(session)
+            assert latest is not None
+            bad = replace(latest.snapshot, limits=Limits(header_kilobytes=100_000))
+            await publish(session, bad, author="t", now=clock.now())
+    finally:
+        await database.close()
+
+
 async def cut_off(house: House) -> None:
     """Revoke what the client holds."""
     settings = house.settings
@@ -209,3 +222,18 @@ def test_a_revoked_reference_token_that_nobody_cached_is_refused(house: House) -
 
     wait_until(lambda: house.get("/cart", opaque).status in (200, 401))
     assert house.get("/cart", opaque).status == 401
+
+
+def test_a_version_that_the_proxy_refuses_does_not_keep_the_house_from_starting(house: House) -> None:
+    jwt, _ = asyncio.run(furnish(house))
+    wait_until(lambda: house.get("/catalogue", jwt).status == 200)
+    asyncio.run(publish_what_envoy_refuses(house))
+    for child in (house.control, house.envoy):
+        assert child is not None
+        child.kill()
+        child.wait()
+
+    asyncio.run(prepare_files(house.settings))
+    house.start_envoy()
+
+    assert house.get("/catalogue", jwt).status == 200

@@ -20,10 +20,12 @@ from kronborg.core.db import Database
 from kronborg.gateway import store
 from kronborg.gateway.deliver import Deliverer, put
 from kronborg.gateway.envoy import admin
-from kronborg.gateway.model import Path, Route, Service, Snapshot
+from kronborg.gateway.model import Limits, Path, Route, Service, Snapshot
 from kronborg.gateway.publish import publish
 
 ROUTE = Route("read", Path("prefix", "/catalogue"), "echo", audience=API)
+UNHEARD_OF = Limits(header_kilobytes=100_000)
+"""More than Envoy takes."""
 MORE = Route("more", Path("prefix", "/more"), "echo", audience=API)
 
 
@@ -189,6 +191,35 @@ async def test_the_deliverer_brings_what_is_published_and_records_what_the_proxy
         recorded = await store.list_deliveries(session)
     assert [(said.version, said.status) for said, _ in recorded] == [(version, "acked")]
     assert (await asyncio.to_thread(gateway.get, routes[0].path.value, token=gateway.token())).status == 200
+
+
+@pytest.mark.anyio
+async def test_new_keys_reach_a_proxy_that_refused_the_newest_version(
+    gateway: Live, database: Database, now: datetime
+) -> None:
+    keys = [gateway.keys]
+
+    async def current() -> str:
+        return keys[0]
+
+    deliverer = Deliverer(database, gateway.proxy, current, Snapshot("http://localhost:8081"), lambda: now)
+    good = replace(gateway.snapshot(ROUTE), version=0)
+    async with database.write() as session:
+        await publish(session, good, author="test", now=now)
+    await deliverer.turn()
+    async with database.write() as session:
+        await publish(session, replace(good, limits=UNHEARD_OF), author="test", now=now)
+    refused = await deliverer.turn()
+    fresh = ECKey.generate_key("P-256", {"kid": "key-9", "alg": "ES256", "use": "sig"})
+
+    keys[0] = json.dumps({"keys": [fresh.as_dict(private=False)]})
+    still = await deliverer.turn()
+
+    assert refused is not None
+    assert still is not None
+    assert (refused.status, still.status) == ("rejected", "rejected")
+    token = gateway.token(key=fresh, kid="key-9")
+    await asyncio.to_thread(wait_until, lambda: gateway.get("/catalogue", token=token).status == 200)
 
 
 @pytest.mark.anyio

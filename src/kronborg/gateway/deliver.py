@@ -28,7 +28,7 @@ from kronborg.gateway.envoy.resource import discovery
 from kronborg.gateway.envoy.translate import Files, translate
 from kronborg.gateway.exchange import keep_secret
 from kronborg.gateway.model import Delivery, Snapshot
-from kronborg.gateway.store import latest_published, latest_version, record_delivery
+from kronborg.gateway.store import last_acked, latest_published, latest_version, record_delivery
 
 log = get_logger("kronborg.gateway.deliver")
 
@@ -146,6 +146,8 @@ class Deliverer:
             published = await latest_published(session)
         snapshot = self.empty if published is None else published.snapshot
         said = await put(snapshot, keys, self.proxy)
+        if said.status == "rejected":
+            await self._renew_the_last_good(snapshot, keys)
         if snapshot.version > 0:
             async with self.database.write() as session:
                 await record_delivery(session, said, now=self.clock())
@@ -154,6 +156,16 @@ class Deliverer:
         self._tried_at = asyncio.get_running_loop().time()
         log.info("delivered", proxy=said.proxy, version=said.version, status=said.status, reason=said.reason)
         return said
+
+    async def _renew_the_last_good(self, refused: Snapshot, keys: str) -> None:
+        """Bring today's keys to the version that the proxy holds: a refused one must not keep it on old keys."""
+        async with self.database.read() as session:
+            good = await last_acked(session, self.proxy.name)
+        if good is None or good.snapshot.version == refused.version:
+            return
+        said = await put(good.snapshot, keys, self.proxy)
+        if said.status == "rejected":
+            log.error("last_good_refused", proxy=said.proxy, version=said.version, reason=said.reason)
 
     def _is_time_again(self) -> bool:
         """A refusal may have had a passing cause, such as a port in use: it is tried again now and then."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Column, Integer, Table, Text, delete, desc, insert, select, update
+from sqlalchemy.engine import Row
 
 from kronborg.core.db import Database, ReadSession, Session, UtcDateTime, metadata
 from kronborg.gateway.model import Delivery, Route, Service, Snapshot
@@ -117,8 +118,23 @@ async def latest_published(session: ReadSession) -> Published | None:
     """The newest snapshot, or None before the first."""
     table = snapshots_table
     row = await session.first(select(table).order_by(desc(table.c.version)).limit(1))
-    if row is None:
-        return None
+    return None if row is None else _published(row)
+
+
+async def last_acked(session: ReadSession, proxy: str) -> Published | None:
+    """The newest snapshot that this proxy took, or None when it took none."""
+    table, said = snapshots_table, deliveries_table
+    row = await session.first(
+        select(table)
+        .join(said, said.c.version == table.c.version)
+        .where(said.c.proxy == proxy, said.c.status == "acked")
+        .order_by(desc(table.c.version))
+        .limit(1)
+    )
+    return None if row is None else _published(row)
+
+
+def _published(row: Row[tuple[object, ...]]) -> Published:
     version, content, digest, author, created_at = tuple[object, ...](row)
     if not isinstance(version, int) or not isinstance(created_at, datetime):
         raise TypeError("a row of gateway_snapshots is not as written")
