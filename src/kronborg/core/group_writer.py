@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -39,18 +40,27 @@ class Pending:
     future: asyncio.Future[object]
     value: object = None
     error: BaseException | None = field(default=None)
+    alone: bool = False
+    """Whether it gets a transaction of its own: its batch held a bug."""
+    context: Context = field(default_factory=copy_context)
+    """That of its own request: what a unit records carries the request id of its caller, not of its batch."""
 
     def run(self, execute: Execute) -> None:
         """Run the unit and keep its value or its refusal; a bug is raised on."""
         try:
-            self.value, self.error = self.unit(execute), None
+            self.value, self.error = self.context.run(self.unit, execute), None
         except Refusal as refusal:
             self.error = refusal
 
     def settle(self) -> None:
         if self.future.done():
             return
-        if self.error is not None:
+        if isinstance(self.error, StopIteration):
+            # A future does not take this one, and the others of the batch would never be answered.
+            bug = RuntimeError("a unit raised StopIteration")
+            bug.__cause__ = self.error
+            self.future.set_exception(bug)
+        elif self.error is not None:
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.value)
@@ -84,8 +94,16 @@ class GroupWriter:
         raise NotImplementedError
 
     def _take(self) -> list[Pending]:
-        batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
+        size = 1 if self._pending and self._pending[0].alone else MAX_BATCH
+        batch, self._pending = self._pending[:size], self._pending[size:]
         return batch
+
+    def _shed(self, reason: str) -> None:
+        """Refuse everything that waits; nothing of it has run."""
+        waiting, self._pending = self._pending, []
+        for each in waiting:
+            each.error = Overloaded(reason)
+            each.settle()
 
 
 class Lookup:

@@ -12,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from kronborg.core.group_writer import Execute, GroupWriter, Lookup, Pending, Row, Value
 
+CONNECT_TIMEOUT = 5
+"""Seconds until a server that does not answer counts as gone."""
+
 _postgres_sql: dict[str, bytes] = {}
 
 
@@ -56,19 +59,18 @@ class PostgresWriter(GroupWriter):
         await asyncio.sleep(0)  # let this turn of the loop gather
         try:
             while batch := self._take():
-                await loop.run_in_executor(self._threads, self._commit_batch, batch)
+                try:
+                    await loop.run_in_executor(self._threads, self._commit_batch, batch)
+                except Exception as bug:  # noqa: BLE001  # nobody may wait for ever, whatever went wrong
+                    for waiting in batch:
+                        waiting.error = bug
                 for waiting in batch:
                     waiting.settle()
         finally:
             self._free += 1
 
     def _commit_batch(self, batch: list[Pending]) -> None:
-        try:
-            connection = self._idle.pop() if self._idle else psycopg.connect(self._url, autocommit=False)
-        except psycopg.Error as error:
-            for waiting in batch:
-                waiting.error = error
-            return
+        connection = self._take_connection()
         try:
             self._run_batch(connection, batch)
         finally:
@@ -76,6 +78,13 @@ class PostgresWriter(GroupWriter):
                 connection.close()
             else:
                 self._idle.append(connection)
+
+    def _take_connection(self) -> psycopg.Connection[Row]:
+        # One step, not "if any, then pop": the threads share the list.
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return psycopg.connect(self._url, autocommit=False, connect_timeout=CONNECT_TIMEOUT)
 
     def _run_batch(self, connection: psycopg.Connection[Row], batch: list[Pending]) -> None:
         cursor = connection.cursor()

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from kronborg.core.errors import Overloaded
-from kronborg.core.group_writer import GroupWriter, Lookup, Pending, Row, Value
+from kronborg.core.group_writer import GroupWriter, Lookup, Row, Value
 
 BUSY_PATIENCE = 5.0
 """Seconds a batch waits for another process to release SQLite's write lock."""
@@ -41,10 +40,15 @@ class SqliteWriter(GroupWriter):
 
     def __init__(self, path: str) -> None:
         super().__init__()
-        self._connection = connect_sqlite(path)
-        self._connection.execute("PRAGMA busy_timeout=0")
+        self._path = path
+        self._connection = self._connect()
         self._task: asyncio.Task[None] | None = None
         self._scheduled = False
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = connect_sqlite(self._path)
+        connection.execute("PRAGMA busy_timeout=0")
+        return connection
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -70,9 +74,8 @@ class SqliteWriter(GroupWriter):
                 break
             except sqlite3.OperationalError:
                 if asyncio.get_running_loop().time() > deadline:
-                    for waiting in self._take():
-                        waiting.error = Overloaded("the database is busy")
-                        waiting.settle()
+                    # All of them: a second batch would wait as long once more, behind the same lock.
+                    self._shed("the database is busy")
                     self._again()
                     return
         self._commit_batch()
@@ -92,25 +95,26 @@ class SqliteWriter(GroupWriter):
             for waiting in batch:
                 waiting.run(self._execute)
             self._connection.execute("COMMIT")
-        except Exception:  # noqa: BLE001  # some unit is a bug: find it by running each alone
+        except Exception as bug:  # noqa: BLE001  # handed to the caller that sent the unit
             self._rollback()
-            for waiting in batch:
-                self._run_alone(waiting)
+            if len(batch) > 1:
+                # Some unit is a bug: each runs again alone, and waits for the lock again like any other.
+                for waiting in batch:
+                    waiting.alone = True
+                self._pending[:0] = batch
+                return
+            batch[0].error = bug
         for waiting in batch:
             waiting.settle()
 
-    def _run_alone(self, waiting: Pending) -> None:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            waiting.run(self._execute)
-            self._connection.execute("COMMIT")
-        except Exception as bug:  # noqa: BLE001  # handed to the caller that sent the unit
-            self._rollback()
-            waiting.error = bug
-
     def _rollback(self) -> None:
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                # Whatever is wrong with this connection, the next batch must not inherit its transaction.
+                self._connection.close()
+                self._connection = self._connect()
 
     async def close(self) -> None:
         """Finish what is waiting, then close."""
