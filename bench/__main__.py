@@ -19,13 +19,12 @@ def main() -> int:
     options.add_argument("--quick", action="store_true", help="short rounds: a look, not a proof")
     options.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     options.add_argument("--only", choices=("tokens", "gateway"), help="one part only")
-    options.add_argument("--server", choices=("granian", "uvicorn"), default="granian", help="what serves identity")
     chosen = options.parse_args()
 
     out: dict[str, object] = {"python": platform.python_version(), "machine": platform.machine()}
     met = True
     if chosen.only != "gateway":
-        figures, bars = tokens.run(quick=chosen.quick, server=chosen.server)
+        figures, bars = tokens.run(quick=chosen.quick)
         met &= _show(figures, bars)
         out["tokens"] = {"figures": [asdict(f) for f in figures], "bars": [asdict(b) | {"met": b.met} for b in bars]}
     if chosen.only != "tokens":

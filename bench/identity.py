@@ -1,6 +1,6 @@
 """Kronborg's identity process for measurements: the product's own app and server on a database of the bench.
 
-    python -m bench.identity FOLDER PORT [uvicorn]
+    python -m bench.identity FOLDER PORT
 
 `prepare` makes the database: one confidential client, an API with JWTs and one with reference tokens, and refresh
 tokens for a public client.
@@ -108,25 +108,6 @@ async def main(folder: Path, port: int, stop: asyncio.Event) -> None:
     await database.close()
 
 
-def with_uvicorn(folder: Path, port: int) -> None:
-    """The same app on Uvicorn with uvloop and httptools."""
-    import uvicorn
-
-    async def run() -> None:
-        settings = settings_of(folder, port)
-        app = await identity_app(settings, await Database.open(settings.database_url))
-        config = uvicorn.Config(app, port=port, log_level="warning", access_log=False, lifespan="off")
-        await uvicorn.Server(config).serve()
-
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
-
-
 if __name__ == "__main__":
     where, number = Path(sys.argv[1]), int(sys.argv[2])
-    if len(sys.argv) > 3:
-        with_uvicorn(where, number)
-    else:
-        run_until_signalled(lambda stop: main(where, number, stop))
+    run_until_signalled(lambda stop: main(where, number, stop))

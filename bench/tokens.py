@@ -65,11 +65,11 @@ class Bar:
         return self.value <= self.limit if self.at_most else self.value >= self.limit
 
 
-def run(*, quick: bool = False, server: str = "granian", peer: bool = True) -> tuple[list[Figure], list[Bar]]:
+def run(*, quick: bool = False, peer: bool = True) -> tuple[list[Figure], list[Bar]]:
     """Start everything, measure, stop everything."""
     rounds, seconds = (3, 1.5) if quick else (7, 3.0)
     with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="kronborg-bench-") as folder:
-        cases = _start(stack, Path(folder), server=server, peer=peer)
+        cases = _start(stack, Path(folder), peer=peer)
         figures = asyncio.run(_measure(cases, rounds=rounds, seconds=seconds))
     return figures, bars(figures)
 
@@ -118,13 +118,13 @@ async def _measure(cases: Sequence[Case], *, rounds: int, seconds: float) -> lis
     ]
 
 
-def _start(stack: ExitStack, folder: Path, *, server: str, peer: bool) -> list[Case]:
+def _start(stack: ExitStack, folder: Path, *, peer: bool) -> list[Case]:
     port = _free_port()
     settings = settings_of(folder, port)
     migrate(settings.database_url)
     prepared = asyncio.run(prepare(settings, refresh_tokens=CONNECTIONS))
     command = [sys.executable, "-m", "bench.identity", str(folder), str(port)]
-    pid = stack.enter_context(_running([*command, *(["uvicorn"] if server == "uvicorn" else [])], port))
+    pid = stack.enter_context(_running(command, port))
     floor_port = _free_port()
     granian = [sys.executable, "-m", "granian", "--interface", "asgi", "--workers", "1", "--loop", "uvloop"]
     quiet = ["--no-ws", "--log-level", "error", "--host", "127.0.0.1", "--port", str(floor_port), "bench.floor:app"]

@@ -13,9 +13,9 @@ from kronborg.core import clock, error_pages
 from kronborg.core.db import Database
 from kronborg.core.health import health_routes
 from kronborg.core.html import Pages
-from kronborg.core.http import Edge, LimitBody
+from kronborg.core.http import Edge, LimitBody, Shortcut
 from kronborg.core.parts import Parts
-from kronborg.oauth.api import protocol_routes
+from kronborg.oauth.api import protocol_endpoints
 from kronborg.oauth.authorize_api import browser_routes
 from kronborg.server import serve
 from kronborg.signin import account_pages, pages
@@ -75,9 +75,7 @@ def compose(parts: Parts, engine: Engine) -> ASGIApp:
     """Routes, state and the outer layers."""
     html = Pages()
     app = Starlette(
-        # The protocol endpoints stand first: they are asked the most.
         routes=[
-            *protocol_routes(engine),
             *browser_routes(engine),
             *health_routes(parts.database),
             *pages.routes(),
@@ -92,4 +90,4 @@ def compose(parts: Parts, engine: Engine) -> ASGIApp:
     app.state.engine = engine
     app.state.pages = html
     app.state.signin = SignInParts.make()
-    return Edge(LimitBody(app), secure=parts.secure)
+    return Edge(Shortcut(LimitBody(app), protocol_endpoints(engine)), secure=parts.secure)

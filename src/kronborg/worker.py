@@ -62,7 +62,7 @@ HANDLERS: Mapping[str, tuple[Handler, ...]] = {
     "user.deleted": (revoke_of_user,),
     "session.ended": (revoke_of_session,),
     "client.disabled": (revoke_of_client,),
-    "client.deleted": (revoke_of_client,),
+    "client.removed": (revoke_of_client,),
 }
 
 

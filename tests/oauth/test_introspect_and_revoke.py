@@ -84,7 +84,7 @@ async def test_an_expired_token_is_inactive(site: Site, scope: str) -> None:
 async def test_what_is_not_an_access_token_of_ours_is_inactive(site: Site) -> None:
     tokens = await site.tokens(await site.person())
     good = parse(tokens["access_token"])
-    forged = sign_es256(new_key(), good.claims, typ="at+jwt")
+    forged = sign_es256(new_key(), str(good.header["kid"]), good.claims, typ="at+jwt")
     cut = tokens["access_token"][:-4]
     reference = await own(site, "cart:read")
     swapped = reference[:20] + ("A" if reference[20] != "A" else "B") + reference[21:]

@@ -51,7 +51,7 @@ async def revoked(engine: Engine, grant_id: str) -> bool:
         ("user.disabled", "user"),
         ("user.deleted", "user"),
         ("client.disabled", "client"),
-        ("client.deleted", "client"),
+        ("client.removed", "client"),
         ("session.ended", "user"),
     ],
 )

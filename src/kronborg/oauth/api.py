@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from kronborg.core import clock
 from kronborg.core.json import JsonObject
@@ -28,8 +29,8 @@ def engine_of(request: Request) -> Engine:
     return engine
 
 
-def protocol_routes(engine: Engine, *, time: Clock = clock.now) -> list[Route]:
-    """Token, introspection, revocation, JWKS and metadata, hottest first. One list for each process."""
+def protocol_endpoints(engine: Engine, *, time: Clock = clock.now) -> dict[str, ASGIApp]:
+    """Token, introspection, revocation, JWKS and metadata, by path. One set for each process."""
     gate = Gate()
 
     async def take_back(call: Call) -> JsonObject | None:
@@ -37,13 +38,18 @@ def protocol_routes(engine: Engine, *, time: Clock = clock.now) -> list[Route]:
         return None
 
     described = DocumentEndpoint(engine, metadata_document(engine), clock=time)
-    return [
-        Route("/oauth/token", FormEndpoint(engine, partial(token, engine, gate), clock=time, browsers=True)),
-        Route("/oauth/introspect", FormEndpoint(engine, partial(introspect, engine, gate), clock=time, browsers=False)),
-        Route("/oauth/revoke", FormEndpoint(engine, take_back, clock=time, browsers=True)),
-        Route("/oauth/jwks", DocumentEndpoint(engine, jwks_document(engine), clock=time)),
-        *(Route(path, described) for path in _metadata_paths(engine.issuer)),
-    ]
+    return {
+        "/oauth/token": FormEndpoint(engine, partial(token, engine, gate), clock=time, browsers=True),
+        "/oauth/introspect": FormEndpoint(engine, partial(introspect, engine, gate), clock=time, browsers=False),
+        "/oauth/revoke": FormEndpoint(engine, take_back, clock=time, browsers=True),
+        "/oauth/jwks": DocumentEndpoint(engine, jwks_document(engine), clock=time),
+        **dict.fromkeys(_metadata_paths(engine.issuer), described),
+    }
+
+
+def protocol_routes(engine: Engine, *, time: Clock = clock.now) -> list[Route]:
+    """The same as routes."""
+    return [Route(path, endpoint) for path, endpoint in protocol_endpoints(engine, time=time).items()]
 
 
 def _metadata_paths(issuer: str) -> list[str]:

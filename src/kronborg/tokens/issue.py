@@ -134,7 +134,7 @@ def sign_access(key: SigningKey, issuer: str, access: Access) -> str:
         claims["sid"] = access.session_id
     if access.auth_time is not None:
         claims["auth_time"] = int(access.auth_time.timestamp())
-    return sign_es256(key.key, claims, typ=ACCESS_TYPE)
+    return sign_es256(key.key, key.kid, claims, typ=ACCESS_TYPE)
 
 
 def sign_id_token(
@@ -163,7 +163,7 @@ def sign_id_token(
         claims["nonce"] = nonce
     if grant.session_id is not None:
         claims["sid"] = grant.session_id
-    return sign_es256(key.key, claims, typ=ID_TYPE)
+    return sign_es256(key.key, key.kid, claims, typ=ID_TYPE)
 
 
 async def internal(engine: Engine, access: Access, *, now: datetime) -> InternalJwt:
