@@ -72,6 +72,12 @@ class Settings:
         """The configured database, or the SQLite file in the data folder."""
         return self.database or f"sqlite:///{self.data.resolve() / 'kronborg.db'}"
 
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The file of an SQLite database."""
+        scheme, _, path = self.database_url.partition(":///")
+        return Path(path) if scheme == "sqlite" else None
+
     def vault(self) -> Vault:
         """The vault of this installation; makes the master key at the first start."""
         return Vault.load(self.data / "master.key", self.master_key)
@@ -141,6 +147,10 @@ def _thaw(text: str) -> Settings:
 def check(settings: Settings) -> tuple[Problem, ...]:
     """Everything that makes these settings unsafe or unusable."""
     problems: list[Problem] = []
+    if settings.database and not settings.database.startswith(("sqlite:///", "postgresql://")):
+        problems.append(
+            Problem("server.database", "is not a database URL", "write sqlite:///path or postgresql://user@host/name")
+        )
     if settings.log_level not in LOG_LEVELS:
         problems.append(Problem("server.log_level", "is not a level", f"use one of {', '.join(LOG_LEVELS)}"))
     for name, url in (("issuer", settings.issuer), ("gateway_url", settings.gateway_url)):
@@ -179,7 +189,10 @@ def _check_url(name: str, url: str, *, plain: bool) -> list[Problem]:
 
 def _master_key(env: Mapping[str, str]) -> str | None:
     if env.get("KRONBORG_MASTER_KEY_FILE"):
-        return Path(env["KRONBORG_MASTER_KEY_FILE"]).read_text(encoding="ascii")
+        try:
+            return Path(env["KRONBORG_MASTER_KEY_FILE"]).read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            raise Invalid(Problem("KRONBORG_MASTER_KEY_FILE", "cannot be read", "check the path and who may")) from None
     return env.get("KRONBORG_MASTER_KEY") or None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def main() -> int:
     parser.add_argument("--file", type=Path)
     parser.add_argument("--data", type=Path)
     arguments = parser.parse_args()
+    os.umask(0o077)
     try:
         settings = load_settings(arguments.file, arguments.data)
     except Invalid as invalid:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import os
 import signal
 import sys
 import time
@@ -121,7 +122,8 @@ class Supervisor:
             await asyncio.sleep(0.2 * len(deaths))
 
     async def _start(self, child: Child) -> asyncio.subprocess.Process:
-        with (self._logs / f"{child.name}.log").open("ab") as log:
+        handle = os.open(self._logs / f"{child.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *child.argv,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -129,6 +131,7 @@ class Supervisor:
                 stderr=log,
                 env=inherited_environment(child.environ),
                 start_new_session=True,
+                umask=0o077,  # what children write, database and logs, is for nobody else
                 preexec_fn=die_with_parent if sys.platform == "linux" else None,
             )
         self._processes[child.name] = process

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from kronborg.cli import main
+from kronborg.cli.demo import tell
+from kronborg.config import Settings
 
 PROGRAM = "from kronborg.cli import main; main()"
 
@@ -199,6 +201,46 @@ def test_a_store_that_is_not_there_is_exit_code_4(shell: Shell) -> None:
     assert "There is no installation" in nowhere.stderr
     assert "does not answer" in refused.stderr
     assert "Traceback" not in nowhere.stderr + refused.stderr
+
+
+def test_what_stands_in_the_way_is_a_message_and_never_a_traceback(shell: Shell) -> None:
+    shell.run("init")
+    gone = "postgresql://nobody@127.0.0.1:1/none"
+
+    away = shell.attempt("plan", KRONBORG_DATABASE=gone)
+    unknown = shell.attempt("plan", KRONBORG_DATABASE="mysql://nobody@127.0.0.1/none")
+    keyless = shell.attempt("user", "list", KRONBORG_MASTER_KEY_FILE="nowhere")
+    unwritable = shell.attempt("export", "-o", "nowhere/kronborg.yaml")
+    per = shell.attempt("route", "create", "r", "--service", "s", "--prefix", "/r", "--rate", "5ps", "--per", "planet")
+
+    assert (away.returncode, "does not answer" in away.stderr) == (4, True)
+    assert (unknown.returncode, "is not a database URL" in unknown.stderr) == (1, True)
+    assert (keyless.returncode, "KRONBORG_MASTER_KEY_FILE: cannot be read" in keyless.stderr) == (1, True)
+    assert (unwritable.returncode, "No such file" in unwritable.stderr) == (1, True)
+    assert (per.returncode, "client, user, address, route" in per.stderr) == (2, True)
+
+
+def test_the_database_is_private_even_in_a_folder_that_is_not(tmp_path: Path) -> None:
+    data = tmp_path / "open"
+    data.mkdir(mode=0o755)
+    shell = Shell(tmp_path)
+    shell.run("init")
+
+    shell.run("apply", "--data", "open")
+
+    files = {path.name: path.stat().st_mode & 0o777 for path in data.iterdir()}
+    assert files["kronborg.db"] == files["master.key"] == 0o600
+
+
+def test_the_table_of_the_demo_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(data=Path(".kronborg").absolute(), file=Path("kronborg.yaml"))
+
+    tell(settings, {"freja": "aaaa-bbbb-cccc-dddd"})
+
+    lines = capsys.readouterr().out.splitlines()
+    paths = [line for line in lines if str(settings.data) in line]
+    assert max(len(line) for line in lines if line not in paths) <= 80
+    assert any(line.split() == ["user", "freja", "password:", "aaaa-bbbb-cccc-dddd"] for line in lines)
 
 
 def test_wrong_usage_is_exit_code_2(shell: Shell) -> None:

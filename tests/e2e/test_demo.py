@@ -86,7 +86,22 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         )
 
     assert result.returncode == 1
-    assert f"127.0.0.1:{base + 1} (identity) is in use" in result.stderr
+    assert f"127.0.0.1:{base + 1} (identity) is in use; change --port-base" in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_running_demo_is_not_reset_and_its_ports_stay(stack: Stack) -> None:
+    elsewhere = free_ports(17)[0]
+
+    reset = subprocess.run(
+        demo_command(stack.data, elsewhere, "--reset"), capture_output=True, text=True, check=False, timeout=60
+    )
+    moved = subprocess.run(demo_command(stack.data, elsewhere), capture_output=True, text=True, check=False, timeout=60)
+
+    assert (reset.returncode, moved.returncode) == (1, 1)
+    assert "Is Kronborg running already?" in reset.stderr
+    assert "not --port-base" in moved.stderr
+    assert httpx.get(stack.shop).status_code == 200
 
 
 def test_a_dead_child_ends_the_demo_with_its_name(tmp_path: Path) -> None:

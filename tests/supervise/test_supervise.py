@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from ports import free_port
 
 from kronborg.config import Address
 from kronborg.supervise import Child, Stopped, Supervisor
+from ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -68,6 +68,16 @@ async def test_a_child_that_dies_ends_all_and_shows_its_last_words(tmp_path: Pat
     assert "bad stopped (exit code 7)" in stopped.value.message
     assert "the database is on fire" in stopped.value.message
     assert str(tmp_path / "bad.log") in stopped.value.message
+
+
+async def test_what_children_write_is_private(tmp_path: Path) -> None:
+    stop = asyncio.Event()
+    supervisor = Supervisor([child(tmp_path, "one")], logs=tmp_path, report=lambda *_: None)
+
+    await supervisor.run(stop, on_ready=stop.set)
+
+    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("one.log", "one.pid")}
+    assert modes == {"one.log": 0o600, "one.pid": 0o600}
 
 
 async def test_a_killed_child_is_named_and_with_restart_comes_back(tmp_path: Path) -> None:

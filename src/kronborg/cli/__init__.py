@@ -24,10 +24,16 @@ app = typer.Typer(
 
 def main() -> None:
     """Run one command; a refusal is a message and an exit code, never a traceback."""
+    import psycopg
+    from sqlalchemy.exc import DBAPIError
+
     import kronborg.cli.demo
     import kronborg.cli.objects
     import kronborg.cli.plan
     import kronborg.cli.up  # noqa: F401  # each registers its commands
+    from kronborg.cli.store_access import NOT_REACHABLE
+    from kronborg.gateway.deliver import Refused
+    from kronborg.gateway.envoy.process import EnvoyMissing
 
     try:
         app()
@@ -37,6 +43,18 @@ def main() -> None:
                 f"{problem.where}: {problem.detail}" + (f"\n    {problem.mend}" if problem.mend else ""), err=True
             )
         sys.exit(1)
-    except (Refusal, KeyProblem, Stopped) as refusal:
+    except (Refusal, KeyProblem, Stopped, EnvoyMissing) as refusal:
         typer.echo(str(refusal), err=True)
+        sys.exit(1)
+    except Refused as refused:
+        typer.echo(f"Envoy does not take the configuration: {refused}", err=True)
+        sys.exit(1)
+    except (DBAPIError, psycopg.OperationalError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        typer.echo(f"The database does not answer: {reason}", err=True)
+        sys.exit(NOT_REACHABLE)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(f"{error.filename}: {error.strerror}", err=True)
         sys.exit(1)

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,13 +18,12 @@ from typing import Annotated
 import orjson
 import typer
 from joserfc.jwk import ECKey
-from rich.console import Console
-from rich.table import Table
 
 from kronborg.cli import app
 from kronborg.cli.plan import apply_file
 from kronborg.cli.up import prepare, prepare_gateway, product_children, supervise
 from kronborg.config import Address, Settings, load_settings
+from kronborg.core.errors import Invalid
 from kronborg.core.ids import random_token
 from kronborg.supervise import Child, Stopped, check_ports
 
@@ -41,6 +41,8 @@ OFFSETS = {
 }
 """Where each process listens, counted from `--port-base`."""
 
+DEFAULT_BASE = 8080
+DEFAULT_DATA = Path(".kronborg")
 SERVICES = ("catalogue", "inventory", "pricing", "cart", "delivery")
 MACHINE_CLIENTS = ("shop-batch", "shop-cart", "wish-list", "operator")
 ROBOT = "shop-robot"
@@ -65,38 +67,50 @@ PEOPLE = (
 
 @app.command()
 def demo(
-    data: Annotated[Path, typer.Option(help="The folder that holds everything the demo keeps.")] = Path(".kronborg"),
+    data: Annotated[Path, typer.Option(help="The folder that holds everything the demo keeps.")] = DEFAULT_DATA,
     reset: Annotated[bool, typer.Option("--reset", help="Forget everything and begin anew.")] = False,
-    port_base: Annotated[int, typer.Option(min=1024, max=65000, help="The gateway's port; the others follow.")] = 8080,
+    port_base: Annotated[
+        int | None, typer.Option(min=1024, max=65000, help="The gateway's port; the others follow. [default: 8080]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Say where things are as one JSON line.")] = False,
 ) -> None:
     """Start everything with the demo shop behind it, and print where to click."""
     if find_spec("kronborg_shop") is None:
         raise Stopped("The demo shop is not installed: run `make demo` in a clone, or install kronborg-shop.")
+    file = data / "kronborg.yaml"
     if reset:
         _forget(data)
-    file = data / "kronborg.yaml"
-    first = not file.exists()
-    if first:
-        _write_files(data, port_base)
+    if not file.exists():
+        base = port_base or DEFAULT_BASE
+        check_ports([Child(name, (), Address("127.0.0.1", base + n), "", "--port-base") for name, n in OFFSETS.items()])
+        _write_files(data, base)
     settings = load_settings(file, data)
+    if port_base not in (None, settings.gateway.port):
+        raise Stopped(f"{file} says where this demo listens, not --port-base: edit it there, or begin anew by --reset.")
     children = demo_children(settings)
     check_ports(children)
     if not as_json:
         typer.echo(f"Starting Kronborg with its demo shop; data in {settings.data}")
     prepare(settings)
-    if first:
+    if asyncio.run(_is_empty(settings)):
         apply_file(settings, file)
     passwords = asyncio.run(_seed(settings))
     prepare_gateway(settings)
+    told: list[bool] = []
 
     def ready() -> None:
+        told.append(True)
         if as_json:
             typer.echo(orjson.dumps(_facts(settings, passwords)).decode())
         else:
-            _say(settings, passwords)
+            tell(settings, passwords)
 
-    supervise(settings, children, quiet=as_json, on_ready=ready)
+    try:
+        supervise(settings, children, quiet=as_json, on_ready=ready)
+    finally:
+        if passwords and not told:  # nobody gets a second chance to see them
+            for name, password in passwords.items():
+                typer.echo(f"The password of {name} is {password}", err=True)
 
 
 def demo_children(settings: Settings) -> list[Child]:
@@ -105,12 +119,27 @@ def demo_children(settings: Settings) -> list[Child]:
 
 
 def _forget(data: Path) -> None:
-    """Remove a data folder, but nothing that does not look like one."""
+    """Remove a data folder, but nothing that does not look like one, and not below a demo that runs in it."""
+    file = data / "kronborg.yaml"
     if not data.exists():
         return
-    if any(data.iterdir()) and not (data / "kronborg.yaml").exists():
+    if any(data.iterdir()) and not file.exists():
         raise Stopped(f"{data} does not look like a data folder of Kronborg (no kronborg.yaml); nothing was removed.")
+    with suppress(Invalid):  # a file that cannot be read does not run either
+        check_ports(demo_children(load_settings(file, data)))
     shutil.rmtree(data)
+
+
+async def _is_empty(settings: Settings) -> bool:
+    """Whether the demo's file has not been applied yet: this is the first start, or the first one got no further."""
+    from kronborg.core.db import Database
+    from kronborg.gateway.store import latest_version
+
+    database = await Database.open(settings.database_url)
+    try:
+        return await latest_version(database) == 0
+    finally:
+        await database.close()
 
 
 def _write_files(data: Path, port_base: int) -> None:
@@ -202,27 +231,33 @@ def _facts(settings: Settings, passwords: dict[str, str]) -> dict[str, object]:
     }
 
 
-def _say(settings: Settings, passwords: dict[str, str]) -> None:
-    """The table that says where to click."""
+def tell(settings: Settings, passwords: dict[str, str]) -> None:
+    """The table that says where to click; narrow enough for 80 columns, but for the paths, which end their lines."""
     facts = _facts(settings, passwords)
-    table = Table(show_header=False, box=None, padding=(0, 2))
-    table.add_row("shop", f"{facts['shop']}", "browse, sign in, order")
-    table.add_row("wish list", f"{facts['wish_list']}", "a third-party app that must ask consent")
-    table.add_row("identity", f"{facts['identity']}", "your account, sessions and apps")
-    table.add_row("gateway", f"{facts['gateway']}", "the only way to the services")
-    table.add_section()
-    for person in PEOPLE:
-        shown = passwords.get(person.username, "(the password was shown at the first start)")
-        table.add_row("user", person.username, f"password: {shown}")
-    table.add_section()
-    table.add_row("clients", "shop-web, wish-list", "people sign in to these")
-    table.add_row(
-        "", ", ".join(c for c in MACHINE_CLIENTS if c != "wish-list") + f", {ROBOT}", f"secrets in {facts['secrets']}"
-    )
-    table.add_row("declared in", f"{facts['file']}", "change it, then: kronborg plan, kronborg apply")
-    console = Console(soft_wrap=True)
-    console.print()
-    console.print(table)
+    file = Path(str(facts["file"]))
+    options = "" if settings.data == DEFAULT_DATA.absolute() else f" --data {settings.data}"
+    rows = [
+        ("shop", facts["shop"], "browse, sign in, order"),
+        ("wish list", facts["wish_list"], "a third-party app, asks for consent"),
+        ("identity", facts["identity"], "your account, sessions and apps"),
+        ("gateway", facts["gateway"], "the only way to the services"),
+        ("", "", ""),
+        *(("user", person.username, _password_of(person, passwords)) for person in PEOPLE),
+        ("", "", ""),
+        ("clients", "shop-web, wish-list", "people sign in to these"),
+        ("", "shop-batch, shop-cart,", "machines; their secrets are in"),
+        ("", f"operator, {ROBOT}", facts["secrets"]),
+        ("file", "change it, then:", file),
+        ("", "kronborg plan, apply", f"kronborg plan{options}" if options else ""),
+    ]
+    typer.echo("")
+    for kind, what, note in rows:
+        typer.echo(f"  {kind:<9}  {what:<28}  {note}".rstrip())
     if passwords:
-        console.print("\nThese passwords are shown this once. `kronborg demo --reset` makes new ones.")
-    console.print("Ctrl-C ends everything.")
+        typer.echo("\nThese passwords are shown this once. `kronborg demo --reset` makes new ones.")
+    typer.echo("Ctrl-C ends everything.")
+
+
+def _password_of(person: Seed, passwords: dict[str, str]) -> str:
+    known = passwords.get(person.username)
+    return f"password: {known}" if known else "password: as shown at the first start"

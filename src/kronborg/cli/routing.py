@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, cast, get_args
 
 import typer
 
@@ -171,6 +171,8 @@ def route_create(
     """Open a way through the gateway; it names an audience or is public, nothing is open by omission."""
     if (path is None) == (prefix is None):
         raise typer.BadParameter("name either --path or --prefix")
+    if per not in get_args(Per):
+        raise typer.BadParameter(f"--per is one of {', '.join(get_args(Per))}")
     counted = cast("Per", per)
     route = Route(
         name=name,

@@ -1,4 +1,4 @@
-"""How commands reach the store: settings, one open database, verbs on it; the exit code 4 when it does not answer."""
+"""How commands reach the store: settings, one open database, verbs on it; the exit code 4 when there is none."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-import psycopg
 import typer
-from sqlalchemy.exc import DBAPIError
 
 from kronborg.config import Settings, load_settings
 from kronborg.core.db import Database
@@ -42,7 +40,7 @@ def actor() -> str:
 
 
 def with_store(settings: Settings, work: Callable[[Installation], Awaitable[T]]) -> T:
-    """Run `work` on the store of an installation. Exits with 4 when there is none or it does not answer."""
+    """Run `work` on the store of an installation. Exits with 4 when there is none."""
     if not settings.database and not (settings.data / "kronborg.db").exists():
         typer.echo(
             f"There is no installation in {settings.data}: start one with kronborg up, or name it by --data.", err=True
@@ -57,9 +55,4 @@ def with_store(settings: Settings, work: Callable[[Installation], Awaitable[T]])
         finally:
             await database.close()
 
-    try:
-        return asyncio.run(main())
-    except (DBAPIError, psycopg.OperationalError) as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        typer.echo(f"The database does not answer: {reason}", err=True)
-        raise typer.Exit(NOT_REACHABLE) from None
+    return asyncio.run(main())

@@ -63,6 +63,8 @@ def prepare(settings: Settings) -> None:
 
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings.vault()
+    if settings.sqlite_file is not None:
+        settings.sqlite_file.touch(mode=0o600)  # also in a folder that others may read; SQLite's files take after it
     migrate(settings.database_url)
     asyncio.run(_found(settings))
 
