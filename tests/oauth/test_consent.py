@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import anyio
 import pytest
+from sqlalchemy import delete
 
 from forms import forms_of
 from kronborg.clients.register import remove_client
 from kronborg.oauth.consent import remember, withdraw
 from kronborg.oauth.model import Consent
-from kronborg.oauth.store import find_consent
+from kronborg.oauth.store import consents_table, find_consent
 from oauth.flow import CART, CATALOGUE, WISH_LIST, Browser, Flow, answer_of, is_consent, is_sign_in
 
 pytestmark = pytest.mark.anyio
@@ -260,3 +262,22 @@ async def test_no_yes_is_lost_in_a_race(flow: Flow) -> None:
     assert kept.scopes == set(scopes)
     assert await withdraw(flow.database, user.id, "wish-list", now=flow.clock.now)
     assert not await withdraw(flow.database, user.id, "wish-list", now=flow.clock.now)
+
+
+@pytest.mark.parametrize("prompt", [None, "none"])
+async def test_a_withdrawal_between_the_decision_and_the_code_wins(flow: Flow, prompt: str | None) -> None:
+    browser = await signed_in(flow)
+    await flow.code(browser, WISH_LIST)
+
+    async with flow.database.write() as session:
+        await session.execute(delete(consents_table))
+        # What is committed still says yes, so a code is decided on; the unit that makes it waits for this transaction.
+        asking = asyncio.create_task(flow.authorize(browser, WISH_LIST, prompt=prompt))
+        await asyncio.wait({asking}, timeout=0.5)
+    answer = await asking
+
+    if prompt is None:
+        assert is_consent(answer)
+    else:
+        assert answer_of(answer)["error"] == "consent_required"
+    assert len(await flow.events("grant.created")) == 2

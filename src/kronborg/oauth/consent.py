@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from kronborg.core.db import Database
+from kronborg.core.errors import Refusal
 from kronborg.core.events import record_in
 from kronborg.core.group_writer import Execute
 from kronborg.oauth.model import Consent
-from kronborg.oauth.store import consents_of_user, forget_consent, keep_consent
+from kronborg.oauth.store import consents_of_user, forget_consent, hold_consent, keep_consent
 from kronborg.tokens.model import Grant
 from kronborg.tokens.store import grants_of_user, revoke_grants
 
@@ -23,6 +24,26 @@ class Access:
     scopes: frozenset[str]
     since: datetime
     last_used_at: datetime | None
+
+
+class ConsentGone(Refusal):
+    """The consent that a code was about to be given for does not stand any more."""
+
+
+def unless_withdrawn(
+    user_id: str, client_id: str, scopes: tuple[str, ...], audiences: tuple[str, ...]
+) -> Callable[[Execute], None]:
+    """For the unit that makes a code: raises `ConsentGone` unless all of this is still allowed.
+
+    A withdrawal at the same moment either finds the grant of that unit and revokes it, or is found by it.
+    """
+
+    def check(execute: Execute) -> None:
+        consent = hold_consent(execute, user_id, client_id)
+        if consent is None or not consent.covers(scopes, audiences):
+            raise ConsentGone("the consent was withdrawn meanwhile")
+
+    return check
 
 
 async def remember(database: Database, given: Consent) -> Consent:

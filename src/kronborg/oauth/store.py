@@ -32,6 +32,10 @@ ON CONFLICT (user_id, client_id) DO UPDATE SET granted_at = excluded.granted_at
 RETURNING {_COLUMNS}
 """  # noqa: S608  # our own columns
 _WIDEN = "UPDATE oauth_consents SET scopes = ?, audiences = ? WHERE user_id = ? AND client_id = ?"
+# It changes nothing: it locks the row, so that a withdrawal comes before this unit or after it, never in between.
+_HOLD = f"""
+UPDATE oauth_consents SET granted_at = granted_at WHERE user_id = ? AND client_id = ? RETURNING {_COLUMNS}
+"""  # noqa: S608  # our own columns
 _FORGET = "DELETE FROM oauth_consents WHERE user_id = ? AND client_id = ? RETURNING client_id"
 
 
@@ -57,6 +61,12 @@ def keep_consent(execute: Execute, given: Consent) -> Consent:
     scopes, audiences = before.scopes | given.scopes, before.audiences | given.audiences
     execute(_WIDEN, (_text(scopes), _text(audiences), given.user_id, given.client_id))
     return Consent(given.user_id, given.client_id, scopes, audiences, before.since, given.granted_at)
+
+
+def hold_consent(execute: Execute, user_id: str, client_id: str) -> Consent | None:
+    """What this person allows this client, kept from changing until the end of the transaction."""
+    rows = execute(_HOLD, (user_id, client_id))
+    return _consent(rows[0]) if rows else None
 
 
 def forget_consent(execute: Execute, user_id: str, client_id: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from kronborg.core import opaque
@@ -17,8 +18,13 @@ from kronborg.tokens.model import CODE_LIFETIME, REFRESH_ABSOLUTE, Authorization
 CODE_DIGEST = "authorization-code"
 
 
-async def create_code(engine: Engine, authorization: Authorization, *, now: datetime) -> str:
-    """Store what a person allowed and return the code for it: one client, one use, 60 s."""
+async def create_code(
+    engine: Engine, authorization: Authorization, *, now: datetime, check: Callable[[Execute], None] | None = None
+) -> str:
+    """Store what a person allowed and return the code for it: one client, one use, 60 s.
+
+    `check` runs first in the same unit, and raises a `Refusal` when the code may not be made after all.
+    """
     text = opaque.mint(opaque.CODE)
     grant = Grant(
         id=new_id(),
@@ -44,6 +50,8 @@ async def create_code(engine: Engine, authorization: Authorization, *, now: date
     )
 
     def unit(execute: Execute) -> None:
+        if check is not None:
+            check(execute)
         store.add_grant(execute, grant)
         store.add_code(execute, code)
         detail = {"user_id": grant.user_id, "client_id": grant.client_id, "scope": " ".join(grant.scopes)}

@@ -18,6 +18,7 @@ from kronborg.oauth.authorize import AskConsent, Asking, Issue, Refuse, SignIn, 
 from kronborg.oauth.authorize_errors import NoRedirect
 from kronborg.oauth.authorize_request import parse
 from kronborg.oauth.checks import KnownCase, after_redirect, before_redirect, redirect_target
+from kronborg.oauth.consent import ConsentGone, unless_withdrawn
 from kronborg.oauth.consent_page import ConsentPage
 from kronborg.oauth.pages.answers import (
     AUTHORIZE,
@@ -82,7 +83,7 @@ async def _proceed(
         case AskConsent():
             return await _ask_consent(request, engine, case, asking, decision, now=now)
         case Issue():
-            return await _issue(engine, case, decision, now=now)
+            return await _issue(engine, case, asking, decision, now=now)
         case Refuse(error=error, detail=detail):
             return error_to_client(engine, case, error.error, detail)
         case _:
@@ -146,7 +147,7 @@ async def _ask_consent(
     return render(request, "oauth/consent.html", page, form_action=redirect_source(target))
 
 
-async def _issue(engine: Engine, case: KnownCase, decision: Issue, *, now: datetime) -> Response:
+async def _issue(engine: Engine, case: KnownCase, asking: Asking, decision: Issue, *, now: datetime) -> Response:
     here = decision.visit
     authorization = Authorization(
         client_id=case.client.id,
@@ -160,5 +161,11 @@ async def _issue(engine: Engine, case: KnownCase, decision: Issue, *, now: datet
         auth_time=here.auth_time,
         amr=here.amr,
     )
-    code = await create_code(engine, authorization, now=now)
+    check = None
+    if not case.client.first_party or "consent" in asking.prompts:
+        check = unless_withdrawn(here.user_id, case.client.id, decision.scopes, decision.audiences)
+    try:
+        code = await create_code(engine, authorization, now=now, check=check)
+    except ConsentGone:
+        return see_other(f"{AUTHORIZE}?{case.request.marked_query()}")  # decided again, from the facts of now
     return to_client(engine, case, {"code": code})
