@@ -11,6 +11,7 @@ import pytest
 from declare.conftest import RICH
 from kronborg.accounts.store import find_by_login
 from kronborg.accounts.users import NewUser, UserChange, create_user, update_user
+from kronborg.clients.register import ensure_admin_api
 from kronborg.clients.store import find_client, list_apis
 from kronborg.core.db import Database
 from kronborg.core.errors import Conflict, Invalid
@@ -111,6 +112,7 @@ async def test_what_vanishes_from_the_file_is_removed_and_what_no_file_made_is_n
     await carry_out(installation, rich, now)
     async with installation.database.write() as session:
         await create_user(session, NewUser("carl"), actor="somebody", now=now)
+    await ensure_admin_api(installation.database, issuer=installation.issuer, now=now)
 
     plan = await planned(installation, "version: 1")
     await carry_out(installation, "version: 1", now)
@@ -120,7 +122,7 @@ async def test_what_vanishes_from_the_file_is_removed_and_what_no_file_made_is_n
     async with installation.database.read() as session:
         assert await find_by_login(session, "carl") is not None
         assert await find_by_login(session, "anna") is None
-        assert await list_apis(session) == ()
+        assert [api.audience for api in await list_apis(session)] == [f"{installation.issuer}/api"]
         assert await list_routes(session) == ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kronborg.accounts.model import folded
 from kronborg.accounts.store import find_user
 from kronborg.accounts.users import UserChange, update_user
 from kronborg.core import clock
@@ -107,12 +109,19 @@ async def show_profile(request: Request) -> Response:
 
 
 async def submit_profile(request: Request) -> Response:
-    """Save name and e-mail address."""
+    """Save name and e-mail address; another address takes the password."""
     form = await checked_form(request)
     here = await visit(request)
     if here is None:
         return redirect(request, sign_in_url(request, next_path="/account"))
     name, email = form.get("name", ""), form.get("email", "")
+    if folded(email) != folded(here.email or ""):
+        # Whoever holds the address can take the account over one day: a borrowed browser must not change it.
+        unproved = await _unproved(request, here, form.get("current", ""))
+        if unproved is not None:
+            errors = {"current": unproved.text}
+            wait = unproved.headers
+            return _profile(request, here, name, email, errors=errors, status=unproved.status, headers=wait)
     try:
         async with parts_of(request).database.write() as session:
             change = UserChange(name=name, email=email)
@@ -145,19 +154,11 @@ async def submit_password(request: Request) -> Response:
     if here is None:
         return redirect(request, sign_in_url(request, next_path="/account/security"))
     parts, signin, now = parts_of(request), signin_parts_of(request), clock.now()
-    throttle = signin.settings.throttle
-    session_counter = counters_for(
-        parts.vault, throttle, login=here.user_id, address="", device=f"session:{here.session_id}"
-    )
-    try:
-        await reserve(parts.database, session_counter, now=now)
-    except TooMany as refusal:
-        errors = {"current": wait_text(refusal.retry_after)}
-        wait = retry_header(refusal.retry_after)
-        return await _security(request, here, errors=errors, status=429, retry_after=wait["retry-after"])
-    current, new = form.get("current", ""), form.get("new", "")
-    if not await verify_password(parts.database, signin.passwords, here.user_id, current):
-        return await _security(request, here, errors={"current": "This is not your present password."}, status=422)
+    unproved = await _unproved(request, here, form.get("current", ""))
+    if unproved is not None:
+        errors = {"current": unproved.text}
+        return await _security(request, here, errors=errors, status=unproved.status, headers=unproved.headers)
+    new = form.get("new", "")
     async with parts.database.read() as reading:
         user = await find_user(reading, here.user_id)
     try:
@@ -166,7 +167,6 @@ async def submit_password(request: Request) -> Response:
         return await _security(request, here, errors=_errors(refusal), status=422)
     encoded = await signin.passwords.hash(new)
     async with parts.database.write() as session:
-        await give_back(session, session_counter, now=now)
         await store_password(session, here.user_id, encoded, actor=here.user_id, now=now)
         await end_all_sessions(session, here.user_id, but=here.session_id, actor=here.user_id, now=now)
         begun = await begin_session(
@@ -182,6 +182,34 @@ async def submit_password(request: Request) -> Response:
     response = redirect(request, "/account/security?done=password")
     put_session(request, response, begun)
     return response
+
+
+@dataclass(frozen=True, slots=True)
+class _Unproved:
+    """Why somebody signed in is not believed to know the password."""
+
+    text: str
+    status: int
+    headers: Mapping[str, str] | None = None
+
+
+async def _unproved(request: Request, here: Visit, password: str) -> _Unproved | None:
+    """None when `password` is the visitor's own. Guessing is counted by session, so it locks nobody else out."""
+    if not password:
+        return _Unproved("Enter your present password.", 422)
+    parts, signin, now = parts_of(request), signin_parts_of(request), clock.now()
+    counters = counters_for(
+        parts.vault, signin.settings.throttle, login=here.user_id, address="", device=f"session:{here.session_id}"
+    )
+    try:
+        await reserve(parts.database, counters, now=now)
+    except TooMany as refusal:
+        return _Unproved(wait_text(refusal.retry_after), 429, retry_header(refusal.retry_after))
+    if not await verify_password(parts.database, signin.passwords, here.user_id, password):
+        return _Unproved("This is not your present password.", 422)
+    async with parts.database.write() as session:
+        await give_back(session, counters, now=now)
+    return None
 
 
 async def end_one(request: Request) -> Response:
@@ -221,10 +249,17 @@ async def _sessions_changed(request: Request, here: Visit, done: str) -> Respons
 
 
 def _profile(
-    request: Request, here: Visit, name: str, email: str, *, errors: dict[str, str] | None = None, status: int = 200
+    request: Request,
+    here: Visit,
+    name: str,
+    email: str,
+    *,
+    errors: dict[str, str] | None = None,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     page = ProfilePage(here, "profile", name[:200], email[:300], errors or {}, _done(request))
-    return render(request, "signin/profile.html", page, status=status)
+    return render(request, "signin/profile.html", page, status=status, headers=headers)
 
 
 async def _security(
@@ -234,7 +269,7 @@ async def _security(
     errors: dict[str, str] | None = None,
     status: int = 200,
     block: str | None = None,
-    retry_after: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     parts, now = parts_of(request), clock.now()
     async with parts.database.read() as reading:
@@ -242,7 +277,6 @@ async def _security(
     shown = tuple(_shown(row, here) for row in sorted(rows, key=lambda row: row.id != here.session_id))
     shortest = signin_parts_of(request).settings.passwords.shortest
     page = SecurityPage(here, "security", shown, shortest, errors or {}, _done(request), now)
-    headers = None if retry_after is None else {"retry-after": retry_after}
     return render(request, "signin/security.html", page, status=status, block=block, headers=headers)
 
 

@@ -129,7 +129,7 @@ def compare(
     unmanaged = tuple(
         Unmanaged(ref.kind, label_of(thing))
         for ref, thing in sorted(current.objects.items(), key=lambda pair: pair[0])
-        if ref not in wanted and (ref not in current.declared or ref == _own_api(installation))
+        if ref not in wanted and ref not in current.declared and ref != _own_api(installation)
     )
     plan = Plan(tuple(changes), unmanaged, tuple(news.notes), _digest(wanted, current, news.fresh))
     return Planned(plan, wanted, current, news)
