@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 import pytest
 
+from kronborg.signin.passwords import store_password
 from people_site import PASSWORD, PeopleSite, Visitor
 
 pytestmark = pytest.mark.anyio
@@ -95,6 +97,17 @@ async def test_a_new_password_ends_every_other_session_and_the_old_secret_of_thi
     assert not await stale.is_signed_in()
     assert (await site.visitor().sign_in("hamlet")).status_code == 422
     assert (await site.visitor().sign_in("hamlet", NEW)).status_code == 303
+
+
+async def test_a_password_that_an_administrator_sets_ends_every_session(site: PeopleSite, now: datetime) -> None:
+    user = await site.person("hamlet")
+    visitor = await signed_in(site)
+
+    encoded = await site.signin.passwords.hash(NEW)
+    async with site.parts.database.write() as session:
+        await store_password(session, user.id, encoded, actor="client:operator", now=now)
+
+    assert not await visitor.is_signed_in()
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def user_password(
     file: FileOption = None,
     data: DataOption = None,
 ) -> None:
-    """Set a person's password: asked for, or read from the environment, a file or standard input."""
+    """Set a person's password, and end their sessions: asked for, or read from the environment, a file or stdin."""
     settings = find_settings(file, data)
     password = read_password(from_env, from_file, stdin=stdin)
 

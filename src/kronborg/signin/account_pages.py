@@ -167,8 +167,7 @@ async def submit_password(request: Request) -> Response:
         return await _security(request, here, errors=_errors(refusal), status=422)
     encoded = await signin.passwords.hash(new)
     async with parts.database.write() as session:
-        await store_password(session, here.user_id, encoded, actor=here.user_id, now=now)
-        await end_all_sessions(session, here.user_id, but=here.session_id, actor=here.user_id, now=now)
+        await store_password(session, here.user_id, encoded, actor=here.user_id, now=now, keep=here.session_id)
         begun = await begin_session(
             session,
             parts.vault,

@@ -28,7 +28,7 @@ class PasswordToSet(Body):
 
 @router.post("/users/{user_id}/password", status_code=204, tags=["users"], responses=refusals(404, 422, 503))
 async def set_user_password(request: Request, user_id: Id, body: PasswordToSet) -> None:
-    """Set a person's password."""
+    """Set a person's password; every session of theirs ends."""
     database, passwords = parts_of(request).database, request.app.state.passwords
     if not isinstance(passwords, Passwords):
         raise TypeError("app.state.passwords is not set by the composition root")

@@ -19,6 +19,7 @@ from kronborg.core.db import Database, Session
 from kronborg.core.errors import Invalid, NotFound, Overloaded, Problem
 from kronborg.core.events import record
 from kronborg.signin.model import PasswordSettings
+from kronborg.signin.sessions import end_all_sessions
 from kronborg.signin.store import read_password, swap_hash, write_password
 
 T = TypeVar("T")
@@ -105,8 +106,14 @@ async def set_password(
     await store_password(session, user_id, await passwords.hash(password), actor=actor, now=now)
 
 
-async def store_password(session: Session, user_id: str, encoded: str, *, actor: str, now: datetime) -> None:
-    """Give a user a password that `Passwords.hash` has hashed already."""
+async def store_password(
+    session: Session, user_id: str, encoded: str, *, actor: str, now: datetime, keep: str | None = None
+) -> None:
+    """Give a user a password that `Passwords.hash` has hashed already. Every session but `keep` ends.
+
+    A new password is how somebody is thrown out who knew the old one, whoever sets it.
+    """
+    await end_all_sessions(session, user_id, but=keep, actor=actor, now=now)
     await write_password(session, user_id, encoded, now=now)
     await record(session, "password.set", actor=actor, subject=user_id, now=now)
 
