@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kronborg.config import Settings
 from kronborg.core import clock, error_pages
 from kronborg.core.db import Database
+from kronborg.core.forwarded import Forwarded
 from kronborg.core.health import health_routes
 from kronborg.core.html import Pages
 from kronborg.core.http import Edge, LimitBody, Shortcut
@@ -50,6 +51,8 @@ async def identity(settings: Settings, stop: asyncio.Event) -> None:
     database = await Database.open(settings.database_url)
     try:
         app = await identity_app(settings, database)
+        if settings.trusted_proxies:
+            app = Forwarded(app, settings.trusted_proxies)
         await serve(app, host=settings.identity.host, port=settings.identity.port, stop=stop)
     finally:
         await database.close()

@@ -62,6 +62,7 @@ class Settings:
     database: str = ""
     master_key: str | None = None
     allow_plain_http: bool = False
+    trusted_proxies: tuple[str, ...] = ()
     session_idle: timedelta = timedelta(hours=12)
     session_absolute: timedelta = timedelta(days=14)
     envoy_concurrency: int = 2
@@ -139,6 +140,8 @@ def _thaw(text: str) -> Settings:
             plain[field.name] = Address(**value)
         elif isinstance(default, timedelta):
             plain[field.name] = timedelta(seconds=value)
+        elif field.name == "trusted_proxies":
+            plain[field.name] = tuple(value)
         elif field.name in ("data", "file") and value is not None:
             plain[field.name] = Path(value)
     return Settings(**plain)
@@ -164,6 +167,13 @@ def check(settings: Settings) -> tuple[Problem, ...]:
                     "would serve plain HTTP beyond this machine",
                     "bind 127.0.0.1 behind a TLS proxy, or say allow_plain_http: true if you mean it",
                 )
+            )
+    for proxy in settings.trusted_proxies:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError:
+            problems.append(
+                Problem("server.trusted_proxies", "holds no address or network", "write 127.0.0.1 or 10.0.0.0/8")
             )
     private = (("control", settings.control), ("worker", settings.worker))
     for name, address in private:
@@ -211,6 +221,7 @@ def _from_file(path: Path) -> Settings:
         worker=Address(server.worker.host, server.worker.port),
         database=server.database or "",
         allow_plain_http=server.allow_plain_http,
+        trusted_proxies=server.trusted_proxies,
         session_idle=server.session.idle,
         session_absolute=server.session.absolute,
         envoy_concurrency=server.envoy.concurrency,

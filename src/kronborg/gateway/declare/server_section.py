@@ -98,6 +98,8 @@ class ServerSection(Section):
     """Where the worker answers health checks."""
     allow_plain_http: bool = False
     """Serve plain HTTP beyond this machine; without it every address but loopback is refused."""
+    trusted_proxies: Annotated[tuple[Host, ...], Field(max_length=50)] = ()
+    """Addresses or networks of the proxies in front of the identity process, whose `X-Forwarded-For` is believed."""
     session: SessionTimes = SessionTimes()
     """How long people stay signed in."""
     envoy: EnvoySection = EnvoySection()
