@@ -342,3 +342,11 @@ async def test_the_admin_api_is_made_once(database: Database, now: datetime) -> 
     assert [(api.audience, api.scope_names) for api in apis] == [
         ("http://localhost:8081/api", ("admin:read", "admin:write"))
     ]
+
+
+async def test_switching_off_by_a_changed_registration_is_told_like_any_other(session: Session, now: datetime) -> None:
+    for disabled in (False, True, True, False):
+        await save_client(session, replace(WEB, disabled=disabled), actor="test", now=now)
+
+    told = [event.name for event in await events.latest(session) if event.subject == "web"]
+    assert told == ["client.enabled", "client.changed", "client.disabled", "client.changed", "client.created"]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from kronborg.core import events
 from kronborg.core.db import Database, from_micros, metadata, to_micros
-from kronborg.core.errors import Refusal
+from kronborg.core.errors import Overloaded, Refusal
 from kronborg.core.group_writer import Execute
 from kronborg.core.migrate import migrate, sync_url
+from kronborg.core.sqlite import connect_sqlite
 
 pytestmark = pytest.mark.anyio
 
@@ -128,3 +131,36 @@ def test_migrating_twice_changes_nothing(database_url: str) -> None:
 
 def test_time_survives_the_round_trip(now: datetime) -> None:
     assert from_micros(to_micros(now)) == now
+
+
+async def test_an_error_of_the_database_tells_no_values(database: Database) -> None:
+    with pytest.raises(DBAPIError) as caught:
+        async with database.write() as session:
+            await session.execute(text("INSERT INTO no_such_table VALUES (:value)").bindparams(value="a-secret"))
+
+    assert "a-secret" not in str(caught.value)
+
+
+@pytest.fixture
+def busy_file(tmp_path: Path, sqlite_template: Path) -> Path:
+    path = tmp_path / "busy.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    return path
+
+
+async def test_a_lock_that_stays_is_an_answer_not_a_bug(busy_file: Path) -> None:
+    database = await Database.open(f"sqlite:///{busy_file}")
+    async with database.write() as session:
+        await session.execute(text("PRAGMA busy_timeout=1"))
+    other = connect_sqlite(str(busy_file))
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(Overloaded):
+        async with database.write():
+            pass
+
+    other.execute("ROLLBACK")
+    other.close()
+    async with database.write() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+    await database.close()

@@ -1,13 +1,14 @@
 """Client authentication over HTTP: one method, the registered one; and the gate in front of guessing."""
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from kronborg.clients.model import ClientDraft
@@ -15,6 +16,7 @@ from kronborg.clients.register import add_secret, remove_secret, save_client, se
 from kronborg.clients.store import find_client
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
+from kronborg.core.jose import unb64
 from token_site import CATALOGUE, ISSUER, Site, basic, token_site
 
 pytestmark = pytest.mark.anyio
@@ -187,6 +189,25 @@ async def test_guessing_has_to_wait_everywhere_and_locks_nobody_else_out(site: S
     assert after.status_code == 200
 
 
+@pytest.mark.spec("RFC 6749 §10.10")
+async def test_neighbours_at_one_address_lock_no_client_out_that_is_at_home_there(site: Site) -> None:
+    right = {"authorization": basic("batch", site.secrets["batch"])}
+    await ask(site, right)
+
+    for number in range(60):
+        await ask(site, {"authorization": basic(f"neighbour-{number}", "wrong")})
+        await ask(site, {"authorization": basic("batch", "wrong")})
+    at_home = await ask(site, right)
+    stranger = await site.http.post("/oauth/introspect", data={"token": "x"}, headers=_of(site, "cart-api"))
+
+    assert at_home.status_code == 200
+    assert stranger.status_code == 429
+
+
+def _of(site: Site, client_id: str) -> dict[str, str]:
+    return {"authorization": basic(client_id, site.secrets[client_id])}
+
+
 KEYS: dict[str, ECKey | OKPKey | RSAKey] = {
     "ES256": ECKey.generate_key("P-256"),
     "Ed25519": OKPKey.generate_key("Ed25519"),
@@ -253,12 +274,25 @@ async def test_a_signed_assertion_proves_the_client_once(site: Site, algorithm: 
         {"header": {"typ": "JWT"}},
         {"header": {"typ": "at+jwt"}},
         {"header": {"kid": "other"}},
+        {"sub": "nul\0"},
+        {"jti": "unique-jti-\0"},
     ],
 )
 async def test_an_assertion_that_is_not_exactly_right_proves_nothing(site: Site, wrong: dict[str, Any]) -> None:
     await jwt_client(site)
 
     answer = await prove(site, assertion(site, **wrong))
+
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("name", ["sub", "jti"])
+async def test_half_a_surrogate_pair_is_refused_before_anything_is_asked(site: Site, name: str) -> None:
+    await jwt_client(site)
+    claims = json.loads(unb64(assertion(site).split(".")[1])) | {name: "unique-half-\ud800"}
+    header = {"alg": "ES256", "kid": "k1", "typ": "client-authentication+jwt"}
+
+    answer = await prove(site, jws.serialize_compact(header, json.dumps(claims), KEYS["ES256"]))
 
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 

@@ -281,3 +281,14 @@ async def test_a_withdrawal_between_the_decision_and_the_code_wins(flow: Flow, p
     else:
         assert answer_of(answer)["error"] == "consent_required"
     assert len(await flow.events("grant.created")) == 2
+
+
+async def test_a_nul_in_a_form_is_refused_cleanly(flow: Flow) -> None:
+    browser = await signed_in(flow)
+    await flow.code(browser, WISH_LIST)
+    page = await browser.get("/account/apps")
+    [form] = [form for form in forms_of(page) if "client_id" in form.fields]
+
+    answer = await browser.submit(page, form, {"client_id": "wish\0list"})
+
+    assert answer.status_code == 422

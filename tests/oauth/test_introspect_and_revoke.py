@@ -181,3 +181,18 @@ async def test_rows_that_expired_are_deleted_and_live_ones_stay(site: Site) -> N
     assert deleted == 1
     assert await resolve(site.engine, old, now=site.clock.now) is None
     assert await resolve(site.engine, fresh, now=site.clock.now) is not None
+
+
+async def test_spent_refresh_tokens_do_not_pile_up_and_the_live_one_stays(site: Site) -> None:
+    person = await site.person()
+    tokens = await site.tokens(person, scopes=("openid", "offline_access", "catalogue:read"))
+    for _ in range(5):
+        tokens = (await site.refresh(tokens["refresh_token"])).json()
+    site.clock.pass_by(days=10)
+    tokens = (await site.refresh(tokens["refresh_token"])).json()
+    site.clock.pass_by(days=5)
+
+    await clean(site.engine, now=site.clock.now)
+
+    assert await site.engine.database.lookup.all("SELECT count(*) FROM tokens_refresh") == [(1,)]
+    assert (await site.refresh(tokens["refresh_token"])).status_code == 200

@@ -111,6 +111,23 @@ async def test_scope_may_be_narrower_and_never_wider(site: Site) -> None:
     assert again["scope"] == "catalogue:read catalogue:write"
 
 
+@pytest.mark.spec("RFC 6749 §6")
+async def test_what_the_client_may_not_ask_for_any_more_is_not_issued_any_more(site: Site) -> None:
+    person = await site.person()
+    first = await site.tokens(person, **WIDE | {"scopes": ("openid", "catalogue:read", "catalogue:write")})
+    code = await site.code(person, **WIDE)
+
+    await site.web_client(scopes=("openid", "profile", "catalogue:read"))
+    narrowed = (await site.refresh(first["refresh_token"])).json()
+    taken = await site.refresh(narrowed["refresh_token"], scope="catalogue:write")
+    gone = await site.refresh(narrowed["refresh_token"], resource=CART)
+    late = await site.redeem(code, resource=CART)
+
+    assert narrowed["scope"] == "catalogue:read"
+    assert taken.json()["error"] == "invalid_scope"
+    assert (gone.json()["error"], late.json()["error"]) == ("invalid_target", "invalid_target")
+
+
 @pytest.mark.spec("RFC 8707 §2.2")
 async def test_a_refresh_with_another_resource_gives_a_token_for_it(site: Site) -> None:
     code = await site.code(await site.person(), **WIDE)

@@ -107,6 +107,9 @@ async def save_client(session: Session, draft: ClientDraft, *, actor: str, now: 
         await store.delete_secrets(session, client.id)
         client = replace(client, secrets=())
     await _tell(session, "client.changed" if known else "client.created", client.id, actor, now)
+    if known is not None and known.disabled != client.disabled:
+        # However it is switched off, its grants go the same way.
+        await _tell(session, "client.disabled" if client.disabled else "client.enabled", client.id, actor, now)
     return client
 
 

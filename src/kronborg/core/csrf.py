@@ -91,6 +91,9 @@ async def _fields(request: Request) -> Mapping[str, str]:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:  # UnicodeDecodeError too
         raise Invalid(Problem("body", "the form is not well-formed UTF-8, or has too many fields")) from None
+    if any("\0" in name or "\0" in value for name, value in pairs):
+        # No field of ours holds one, and PostgreSQL takes none in a text.
+        raise Invalid(Problem("body", "the form holds a NUL character"))
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise Invalid(Problem("body", "a field is given twice"))

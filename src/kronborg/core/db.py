@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,11 @@ import orjson
 from sqlalchemy import BigInteger, Dialect, MetaData, Text, TypeDecorator
 from sqlalchemy.engine import Row as ResultRow
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from kronborg.core.errors import Refusal
+from kronborg.core.errors import Overloaded, Refusal
 from kronborg.core.group_writer import GroupWriter, Lookup
 from kronborg.core.json import JsonValue
 from kronborg.core.sqlite import SqliteLookup, SqliteWriter, sqlite_engine
@@ -157,14 +159,20 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
         """A read transaction."""
-        async with self._reader.connect() as connection:
+        async with _connected(self._reader) as connection:
             yield ReadSession(connection)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Session]:
-        """A write transaction: commits at the end and on a `Refusal`, rolls back on anything else."""
-        async with self._engine.connect() as connection:
-            await connection.begin()
+        """A write transaction: commits at the end and on a `Refusal`, rolls back on anything else.
+
+        Raises `Overloaded` when somebody else holds the write lock for too long.
+        """
+        async with _connected(self._engine) as connection:
+            try:
+                await connection.begin()
+            except OperationalError as locked:
+                raise Overloaded("the database is busy") from locked
             session = Session(connection)
             try:
                 yield session
@@ -184,3 +192,14 @@ class Database:
         await self.lookup.close()
         await self._engine.dispose()
         await self._reader.dispose()
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection of the pool. Raises `Overloaded` when none comes free in time."""
+    async with AsyncExitStack() as stack:
+        try:
+            connection = await stack.enter_async_context(engine.connect())
+        except PoolTimeoutError as exhausted:
+            raise Overloaded("the database is busy") from exhausted
+        yield connection

@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from kronborg.core.errors import Overloaded
 from kronborg.core.group_writer import Execute, GroupWriter, Lookup, Pending, Row, Value
 
 CONNECT_TIMEOUT = 5
@@ -29,7 +31,9 @@ def postgres_sql(sql: str) -> bytes:
 def open_postgres(url: str) -> tuple[AsyncEngine, AsyncEngine, GroupWriter, PostgresLookup]:
     """Engines to read and to write with, and the hot path."""
     target = make_url(url).set(drivername="postgresql+psycopg")
-    engine = create_async_engine(target, pool_size=8, max_overflow=8, pool_pre_ping=True, pool_timeout=5)
+    engine = create_async_engine(
+        target, pool_size=8, max_overflow=8, pool_pre_ping=True, pool_timeout=5, hide_parameters=True
+    )
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     lookup = PostgresLookup(engine.execution_options(isolation_level="AUTOCOMMIT"))
@@ -138,13 +142,16 @@ class PostgresLookup(Lookup):
 
     async def all(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """All rows."""
-        async with self._engine.connect() as connection:
-            raw = await connection.get_raw_connection()
-            driver = raw.driver_connection
-            if not isinstance(driver, psycopg.AsyncConnection):
-                raise TypeError("the engine must use psycopg")
-            cursor = await driver.execute(postgres_sql(sql), tuple(parameters))
-            return await cursor.fetchall()
+        try:
+            async with self._engine.connect() as connection:
+                raw = await connection.get_raw_connection()
+                driver = raw.driver_connection
+                if not isinstance(driver, psycopg.AsyncConnection):
+                    raise TypeError("the engine must use psycopg")
+                cursor = await driver.execute(postgres_sql(sql), tuple(parameters))
+                return await cursor.fetchall()
+        except PoolTimeoutError as exhausted:
+            raise Overloaded("the database is busy") from exhausted
 
     async def close(self) -> None:
         """Nothing to do: the engine owns the connections."""

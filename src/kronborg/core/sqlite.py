@@ -146,7 +146,10 @@ class SqliteLookup(Lookup):
 
 
 def sqlite_engine(path: str, *, begin: str, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=pool_size, max_overflow=4, pool_timeout=10)
+    # An error tells its statement, never the values: logs hold no digests, no addresses, nothing sealed.
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}", pool_size=pool_size, max_overflow=4, pool_timeout=10, hide_parameters=True
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def on_connect(connection: object, _record: object) -> None:

@@ -27,7 +27,8 @@ def claimed_client(assertion: str) -> str:
         subject = parse(assertion).claims.get("sub")
     except BadJwt as error:
         raise InvalidClient from error
-    if not isinstance(subject, str) or not 0 < len(subject) <= 200:
+    # What JSON can write and no client id holds (NUL, half a surrogate pair) no database has to see.
+    if not isinstance(subject, str) or not 0 < len(subject) <= 200 or not subject.isprintable():
         raise InvalidClient
     return subject
 
@@ -54,8 +55,8 @@ def _checked(jwt: Jwt, client_id: str, issuer: str, *, now: datetime) -> datetim
     # RFC 10070: the audience is the issuer alone, as a single string; never a list, never an endpoint.
     if claims.get("aud") != issuer:
         raise BadJwt("aud must be the issuer")
-    if not isinstance(jti, str) or not 8 <= len(jti) <= 200:
-        raise BadJwt("jti must be text of 8 to 200 characters")
+    if not isinstance(jti, str) or not 8 <= len(jti) <= 200 or not jti.isprintable():
+        raise BadJwt("jti must be text of 8 to 200 visible characters")
     expires_at = _moment(claims.get("exp"))
     if expires_at is None or not now - SKEW < expires_at <= now + LONGEST + SKEW:
         raise BadJwt("exp must be at most five minutes ahead")

@@ -67,6 +67,15 @@ def grantable(
     return Grantable(wanted, tuple(audiences))
 
 
+def still_grantable(client: Client, apis: Apis, granted: Grantable, *, userinfo: str) -> Grantable:
+    """What is left of a grant when the client was registered for less since: what was taken away is not issued."""
+    scopes = tuple(s for s in granted.scopes if s in client.scopes)
+    if scopes == granted.scopes:
+        return granted
+    kept = (a for a in granted.audiences if (a == userinfo and "openid" in scopes) or _may_target(client, apis, a))
+    return Grantable(scopes, tuple(kept))
+
+
 def client_grantable(client: Client, apis: Apis) -> Grantable:
     """What a client may have for itself (client credentials): its API scopes; there is no person to be about."""
     scopes = tuple(scope for scope in client.scopes if scope in apis.by_scope)

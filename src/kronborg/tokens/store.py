@@ -20,8 +20,8 @@ from kronborg.tokens.tables import keys_table
 __all__ = ["keys_table"]
 
 CLEAN_BATCH = 1000
-Cleanable = Literal["access", "grants", "revoked", "assertions"]
-CLEANABLE: tuple[Cleanable, ...] = ("access", "grants", "revoked", "assertions")
+Cleanable = Literal["access", "refresh", "grants", "revoked", "assertions"]
+CLEANABLE: tuple[Cleanable, ...] = ("access", "refresh", "grants", "revoked", "assertions")
 
 # --- signing keys --------------------------------------------------------------------------------------------------
 
@@ -355,13 +355,11 @@ def use_assertion(execute: Execute, digest: bytes, *, expires_at: datetime) -> b
 
 # --- cleaning ------------------------------------------------------------------------------------------------------
 
+_KEYS_OF = {"access": "digest", "refresh": "digest", "grants": "id", "revoked": "jti", "assertions": "digest"}
 _CLEAN = {
-    "access": "DELETE FROM tokens_access WHERE digest IN"
-    " (SELECT digest FROM tokens_access WHERE expires_at < ? LIMIT ?) RETURNING 1",
-    "grants": "DELETE FROM tokens_grants WHERE id IN (SELECT id FROM tokens_grants WHERE expires_at < ? LIMIT ?)"
-    " RETURNING 1",
-    "revoked": "DELETE FROM tokens_revoked WHERE expires_at < ? AND ? > 0 RETURNING 1",
-    "assertions": "DELETE FROM tokens_assertions WHERE expires_at < ? AND ? > 0 RETURNING 1",
+    what: f"DELETE FROM tokens_{what} WHERE {key} IN"  # noqa: S608  # our own tables
+    f" (SELECT {key} FROM tokens_{what} WHERE expires_at < ? LIMIT ?) RETURNING 1"
+    for what, key in _KEYS_OF.items()
 }
 
 

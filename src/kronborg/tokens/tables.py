@@ -64,6 +64,7 @@ refresh_table = Table(
     Column("rotated_at", UtcDateTime),
     Column("salt", LargeBinary),
     Index("ix_tokens_refresh_grant_id", "grant_id"),
+    Index("ix_tokens_refresh_expires_at", "expires_at"),
 )
 
 access_table = Table(

@@ -15,6 +15,7 @@ def upgrade() -> None:
     _create_grants()
     for table in ("codes", "refresh"):
         _create_grant_child(table)
+    op.create_index("ix_tokens_refresh_expires_at", "tokens_refresh", ["expires_at"])
     _create_access()
     for table, key, kind, moment in (
         ("revoked", "jti", sa.Text, "expires_at"),

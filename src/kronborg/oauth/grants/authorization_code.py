@@ -6,7 +6,7 @@ from kronborg.clients.model import Client
 from kronborg.oauth import pkce
 from kronborg.oauth.client_auth import Call
 from kronborg.oauth.errors import InvalidGrant
-from kronborg.tokens.audience import Grantable, choose
+from kronborg.tokens.audience import Grantable, choose, still_grantable
 from kronborg.tokens.codes import find_code, redeem, replayed
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import TokenSet, order_for_grant
@@ -33,8 +33,9 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     person = await person_behind(engine, code.grant, now=now)
     if person is None:
         raise InvalidGrant("the grant does not stand any more")
-    granted = Grantable(code.grant.scopes, code.grant.audiences)
     apis = await engine.directory.apis(now=now)
+    whole = Grantable(code.grant.scopes, code.grant.audiences)
+    granted = still_grantable(client, apis, whole, userinfo=engine.userinfo)
     # RFC 6749 §4.1.3 knows no scope here; RFC 8707 §2.2 lets resource choose.
     target = choose(granted, apis, userinfo=engine.userinfo, scope=None, resource=form.get("resource"))
     order = order_for_grant(engine, code.grant, person, target, now=now)

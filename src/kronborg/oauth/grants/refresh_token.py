@@ -6,7 +6,7 @@ from kronborg.clients.model import Client
 from kronborg.oauth.client_auth import Call
 from kronborg.oauth.errors import InvalidGrant
 from kronborg.tokens import refresh
-from kronborg.tokens.audience import Grantable, choose
+from kronborg.tokens.audience import Grantable, choose, still_grantable
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import TokenSet, order_for_grant
 from kronborg.tokens.live import person_behind
@@ -27,8 +27,9 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     person = await person_behind(engine, token.grant, now=now)
     if person is None:
         raise InvalidGrant("the grant does not stand any more")
-    granted = Grantable(token.grant.scopes, token.grant.audiences)
     apis = await engine.directory.apis(now=now)
+    whole = Grantable(token.grant.scopes, token.grant.audiences)
+    granted = still_grantable(client, apis, whole, userinfo=engine.userinfo)
     target = choose(granted, apis, userinfo=engine.userinfo, scope=form.get("scope"), resource=form.get("resource"))
     order = order_for_grant(engine, token.grant, person, target, now=now)
     return await refresh.rotate(engine, text, token, person, order, now=now)
