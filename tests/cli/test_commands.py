@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import subprocess
@@ -16,6 +17,10 @@ import pytest
 from kronborg.cli import main
 from kronborg.cli.demo import tell
 from kronborg.config import Settings
+from kronborg.core import clock
+from kronborg.core.db import Database
+from kronborg.gateway.model import Delivery
+from kronborg.gateway.store import record_delivery
 
 PROGRAM = "from kronborg.cli import main; main()"
 
@@ -111,6 +116,31 @@ def test_a_mistake_in_the_file_is_exit_code_1_with_its_place(shell: Shell) -> No
     assert "did you mean clients?" in done.stderr
     assert "kronborg.yaml:4:20 users.anna.password: stands in the clear" in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
+
+
+def test_an_apply_tells_what_the_gateway_said(shell: Shell) -> None:
+    shell.run("init")
+    nobody = shell.run("apply")
+    database = f"sqlite:///{shell.folder / '.kronborg' / 'kronborg.db'}"
+
+    asyncio.run(say(database, Delivery("gateway-1", 1, "rejected", "unable to bind")))
+    refused = shell.attempt("apply")
+    as_json = shell.attempt("apply", "--json")
+    asyncio.run(say(database, Delivery("gateway-1", 1, "acked")))
+    taken = shell.run("apply")
+
+    assert "no gateway has taken it yet" in nobody
+    assert (refused.returncode, "unable to bind" in refused.stderr) == (1, True)
+    assert json.loads(as_json.stdout)["delivery"] == {"status": "rejected", "reason": "unable to bind"}
+    assert "the gateway runs snapshot 1" in taken
+
+
+async def say(database_url: str, delivery: Delivery) -> None:
+    """Put down what a proxy said."""
+    database = await Database.open(database_url)
+    async with database.write() as session:
+        await record_delivery(session, delivery, now=clock.now())
+    await database.close()
 
 
 def test_an_apply_with_the_digest_of_another_plan_is_refused(shell: Shell) -> None:

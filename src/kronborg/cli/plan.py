@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from kronborg.cli import app
+from kronborg.cli.delivered import told, word_of_the_gateway
 from kronborg.cli.output import JsonOption, plan_json, print_json, print_plan, summary
 from kronborg.cli.store_access import PENDING, actor, find_settings, with_store
 from kronborg.cli.up import DataOption, FileOption, prepare
@@ -58,15 +59,23 @@ def apply(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the store what kronborg.yaml says: all of it, or nothing. The gateway follows at once."""
+    """Make the store what kronborg.yaml says: all of it, or nothing. The gateway follows at once.
+
+    Exits with 1 when the running gateway refuses what was published; it then stays on the version before.
+    """
     settings, loaded, secrets = _read(file, data)
     prepare(settings)
     applied = _apply(settings, loaded, secrets, digest)
+    said = with_store(settings, lambda installation: word_of_the_gateway(settings, installation, applied.snapshot))
+    refused = said is not None and said.status == "rejected"
     if as_json:
-        print_json({"plan": plan_json(applied.plan), "snapshot": applied.snapshot})
-        return
-    print_plan(applied.plan, as_json=False)
-    typer.echo(f"Applied; the gateway has snapshot {applied.snapshot}.")
+        delivery = None if said is None else {"status": said.status, "reason": said.reason}
+        print_json({"plan": plan_json(applied.plan), "snapshot": applied.snapshot, "delivery": delivery})
+    else:
+        print_plan(applied.plan, as_json=False)
+        typer.echo(told(said, applied.snapshot), err=refused)
+    if refused:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -162,6 +162,15 @@ async def record_delivery(session: Session, delivery: Delivery, *, now: datetime
         await session.execute(insert(table).values(proxy=delivery.proxy, version=delivery.version, **values))
 
 
+async def find_delivery(session: ReadSession, version: int) -> Delivery | None:
+    """What was said last to one version, by whichever proxy."""
+    table = deliveries_table
+    row = await session.first(select(table).where(table.c.version == version).order_by(desc(table.c.at)).limit(1))
+    if row is None:
+        return None
+    return Delivery(str(row.proxy), version, "acked" if row.status == "acked" else "rejected", str(row.reason))
+
+
 async def list_deliveries(session: ReadSession, *, limit: int = 50) -> Sequence[tuple[Delivery, datetime]]:
     """What proxies said, newest version first, with when."""
     table = deliveries_table
