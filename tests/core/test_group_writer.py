@@ -7,6 +7,7 @@ import sqlite3
 from datetime import datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from kronborg.core import events, sqlite
@@ -88,6 +89,24 @@ async def test_many_threads_share_few_connections(database: Database, now: datet
             await asyncio.gather(*(database.writer.run(recording("one", now)) for _ in range(40)))
 
     assert len(await names(database)) == 800
+
+
+async def test_a_server_that_started_anew_costs_no_caller_an_answer(
+    database_url: str, database: Database, now: datetime
+) -> None:
+    if not database_url.startswith("postgresql"):
+        pytest.skip("there is no server")
+    await database.writer.run(recording("before", now))
+    with psycopg.connect(database_url, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+            " AND datname = current_database()"
+        )
+
+    after = await asyncio.gather(*(database.writer.run(recording("after", now)) for _ in range(3)))
+
+    assert after == ["after"] * 3
+    assert await names(database) == ["after"] * 3 + ["before"]
 
 
 @pytest.fixture

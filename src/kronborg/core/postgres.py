@@ -76,7 +76,11 @@ class PostgresWriter(GroupWriter):
     def _commit_batch(self, batch: list[Pending]) -> None:
         connection = self._take_connection()
         try:
-            self._run_batch(connection, batch)
+            if not self._run_batch(connection, batch):
+                # It was cut off while it idled (the server started anew), before anything was committed.
+                connection.close()
+                connection = psycopg.connect(self._url, autocommit=False, connect_timeout=CONNECT_TIMEOUT)
+                self._run_batch(connection, batch)
         finally:
             if connection.closed:
                 connection.close()
@@ -90,8 +94,9 @@ class PostgresWriter(GroupWriter):
         except IndexError:
             return psycopg.connect(self._url, autocommit=False, connect_timeout=CONNECT_TIMEOUT)
 
-    def _run_batch(self, connection: psycopg.Connection[Row], batch: list[Pending]) -> None:
-        cursor = connection.cursor()
+    def _run_batch(self, connection: psycopg.Connection[Row], batch: list[Pending]) -> bool:
+        """Run and commit a batch; False when the connection was lost before its commit was begun."""
+        cursor, committing = connection.cursor(), False
 
         def execute(sql: str, parameters: Sequence[Value] = (), /) -> list[Row]:
             cursor.execute(postgres_sql(sql), parameters)
@@ -100,15 +105,17 @@ class PostgresWriter(GroupWriter):
         try:
             for waiting in batch:
                 waiting.run(execute)
+            committing = True
             connection.commit()
         except Exception as first:  # noqa: BLE001  # some unit is a bug or lost a race: run each alone
             if connection.closed:
                 for waiting in batch:
                     waiting.error = first
-                return
+                return committing
             connection.rollback()
             for waiting in batch:
                 self._run_alone(connection, execute, waiting)
+        return True
 
     def _run_alone(self, connection: psycopg.Connection[Row], execute: Execute, waiting: Pending) -> None:
         try:
