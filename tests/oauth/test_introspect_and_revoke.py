@@ -196,3 +196,20 @@ async def test_spent_refresh_tokens_do_not_pile_up_and_the_live_one_stays(site: 
 
     assert await site.engine.database.lookup.all("SELECT count(*) FROM tokens_refresh") == [(1,)]
     assert (await site.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def test_a_code_that_nobody_traded_leaves_nothing_behind(site: Site) -> None:
+    person = await site.person()
+    tokens = await site.tokens(person)
+    before = await site.engine.database.lookup.all("SELECT count(*) FROM tokens_grants")
+    late = await site.code(person)
+    site.clock.pass_by(seconds=59)
+    pending = await site.code(person)
+    site.clock.pass_by(seconds=2)
+
+    await clean(site.engine, now=site.clock.now)
+
+    assert (await site.redeem(late)).json()["error"] == "invalid_grant"
+    assert (await site.redeem(pending)).status_code == 200
+    assert (await site.refresh(tokens["refresh_token"])).status_code == 200
+    assert await site.engine.database.lookup.all("SELECT count(*) FROM tokens_grants") == [(before[0][0] + 1,)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 import orjson
 
@@ -20,8 +20,8 @@ from kronborg.tokens.tables import keys_table
 __all__ = ["keys_table"]
 
 CLEAN_BATCH = 1000
-Cleanable = Literal["access", "refresh", "grants", "revoked", "assertions"]
-CLEANABLE: tuple[Cleanable, ...] = ("access", "refresh", "grants", "revoked", "assertions")
+Cleanable = Literal["access", "refresh", "codes", "grants", "revoked", "assertions"]
+CLEANABLE: tuple[Cleanable, ...] = get_args(Cleanable)
 
 # --- signing keys --------------------------------------------------------------------------------------------------
 
@@ -361,6 +361,9 @@ _CLEAN = {
     f" (SELECT {key} FROM tokens_{what} WHERE expires_at < ? LIMIT ?) RETURNING 1"
     for what, key in _KEYS_OF.items()
 }
+# A code that nobody traded takes its grant along: it never gave anything.
+_CLEAN["codes"] = """DELETE FROM tokens_grants WHERE id IN
+    (SELECT grant_id FROM tokens_codes WHERE used_at IS NULL AND expires_at < ? LIMIT ?) RETURNING 1"""
 
 
 def clean(execute: Execute, what: Cleanable, *, before: datetime) -> int:

@@ -7,6 +7,7 @@ from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, Text, text
 from kronborg.core.db import Json, UtcDateTime, metadata
 
 _LIVE = text("state IN ('next', 'active')")
+_UNUSED = text("used_at IS NULL")
 
 keys_table = Table(
     "tokens_keys",
@@ -53,6 +54,8 @@ codes_table = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("used_at", UtcDateTime),
     Index("ix_tokens_codes_grant_id", "grant_id"),
+    # Codes that were never traded, for the worker to find.
+    Index("ix_tokens_codes_unused", "expires_at", sqlite_where=_UNUSED, postgresql_where=_UNUSED),
 )
 
 refresh_table = Table(

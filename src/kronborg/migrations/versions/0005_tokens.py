@@ -7,6 +7,7 @@ revision = "0005"
 down_revision = "0004"
 
 _LIVE = sa.text("state IN ('next', 'active')")
+_UNUSED = sa.text("used_at IS NULL")
 
 
 def upgrade() -> None:
@@ -15,6 +16,9 @@ def upgrade() -> None:
     _create_grants()
     for table in ("codes", "refresh"):
         _create_grant_child(table)
+    op.create_index(
+        "ix_tokens_codes_unused", "tokens_codes", ["expires_at"], sqlite_where=_UNUSED, postgresql_where=_UNUSED
+    )
     op.create_index("ix_tokens_refresh_expires_at", "tokens_refresh", ["expires_at"])
     _create_access()
     for table, key, kind, moment in (
