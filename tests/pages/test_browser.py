@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 import uvicorn
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -102,10 +102,10 @@ async def test_everything_works_without_javascript(running: Running, chromium: B
     await page.get_by_label("New password").fill("the rest is silence")
     await page.get_by_role("button", name="Change password").click()
 
-    assert await page.get_by_text("Your password is changed.").is_visible()
+    await expect(page.get_by_text("Your password is changed.")).to_be_visible()
     await page.get_by_role("link", name="Sign out").click()
     await page.get_by_role("button", name="Sign out").click()
-    assert await page.get_by_role("heading", name="You are signed out").is_visible()
+    await expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
 
 
 async def test_sign_in_leads_on_to_the_app_that_the_page_names_and_to_no_other(
