@@ -20,7 +20,8 @@ X-User X-User-Id X-Client-Id X-Client X-Forwarded-User X-Forwarded-Host X-Real-I
 X-Kronborg-Client X-Kronborg-Roles x.user.id x.kronborg.subject X-Remote-User Remote-User User-Id Client-Cert
 X-Original-URL X-Rewrite-URL Forwarded X-HTTP-Method-Override X-Envoy-Original-Path
 X-Envoy-Upstream-Rq-Timeout-Ms Kronborg-Subject X-Anything Proxy-Authorization X X- True-Client-IP
-X-Requested-Wit X-Requested-Withx
+X-Requested-Wit X-Requested-Withx OIDC-Claim-Sub Iv-User Sm-User Shib-User Saml-User Gap-Auth Web-Auth-User
+Tailscale-User-Login Cas-User Access-Token Cf-Access-Jwt-Assertion
 """
 
 
@@ -100,6 +101,22 @@ def test_the_path_decided_on_is_the_path_the_service_sees(edge: Live, asked: str
 
     assert answer.status == 200
     assert answer.json()["path"] == seen
+
+
+def test_a_slash_after_a_guarded_path_does_not_lead_to_a_wider_route(gateway: Live) -> None:
+    guarded, both = Route("one", Path("exact", "/wide/one"), "echo", audience=API), Path("exact", "/wide/two")
+    gateway.publish(
+        Route("wide", Path("prefix", "/wide"), "echo", public=True),
+        guarded,
+        Route("two", both, "echo", audience=API),
+        Route("below", Path("prefix", "/wide/two/"), "echo", public=True),
+    )
+
+    twin, plain = gateway.get("/wide/one/"), gateway.get("/wide/one")
+    declared, other = gateway.get("/wide/two/"), gateway.get("/wide/three/")
+
+    assert (twin.status, plain.status) == (404, 401)
+    assert (declared.status, other.status) == (200, 200)
 
 
 def test_a_special_character_of_a_guarded_path_is_not_hidden_by_encoding_it(gateway: Live) -> None:

@@ -18,6 +18,8 @@ _FAMILIES = (
     r"|proxy|real|remote|role|roles|scope|scopes|ssl|sub|subject|tenant|token|true|username|userid)(?:-.*)?"
 )
 _USERS = r"user(?:-(?:email|group|groups|id|ip|name|principal|role|roles|scope|scopes))?"
+# What well-known proxies and directories write for the services behind them.
+_PRODUCTS = r"(?:cas|gap|iv|oidc|saml|shib|sm|tailscale)-.*|access-token|cf-access-.*|web-auth-.*"
 _OTHERS = r"cf-connecting-ip|fastly-client-ip|base-url|request-uri|http-.*|original-.*|rewrite-.*"
 
 
@@ -44,7 +46,7 @@ def unwanted(*, cookies: bool = False) -> str:
     """The regular expression of the header names that are taken away; without `cookies` the Cookie header too."""
     rest = all_but(tuple(name.removeprefix("x-") for name in PASSED))
     cookie = "" if cookies else "|cookie"
-    return rf"x-(?:{rest})?|x|.*\..*|{_FAMILIES}|{_USERS}|{_OTHERS}{cookie}"
+    return rf"x-(?:{rest})?|x|.*\..*|{_FAMILIES}|{_USERS}|{_PRODUCTS}|{_OTHERS}{cookie}"
 
 
 def stripping(*, cookies: bool) -> JsonObject:

@@ -93,6 +93,8 @@ def _stem(path: Path) -> str:
 
 
 def _ordered(routes: Iterable[Route], snapshot: Snapshot) -> list[JsonObject]:
+    routes = tuple(routes)
+    prefixes = {_stem(route.path) for route in routes if route.path.kind == "prefix"}
     entries: list[JsonObject] = []
     for _, group in groupby(sorted(routes, key=lambda route: (_rank(route), route.name)), key=_rank):
         same_path = list(group)
@@ -102,7 +104,16 @@ def _ordered(routes: Iterable[Route], snapshot: Snapshot) -> list[JsonObject]:
         if all(route.methods for route in same_path):
             taken = {method for route in same_path for method in route.methods}
             entries.append(_answer(path, 405, allow=[method for method in METHODS if method in taken]))
+        if _has_open_twin(same_path, prefixes):
+            entries.append(_answer({"path": same_path[0].path.value + "/"}, 404))
     return entries
+
+
+def _has_open_twin(same_path: Sequence[Route], prefixes: set[str]) -> bool:
+    """Whether the path with a slash after it, which many services take for the same, would fall to a wider route."""
+    path = same_path[0].path
+    guarded = any(not route.public for route in same_path)
+    return path.kind == "exact" and guarded and not path.value.endswith("/") and path.value not in prefixes
 
 
 def _path(path: Path) -> JsonObject:
