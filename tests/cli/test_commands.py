@@ -143,6 +143,19 @@ async def say(database_url: str, delivery: Delivery) -> None:
     await database.close()
 
 
+def test_another_issuer_than_the_first_is_told_as_such(shell: Shell) -> None:
+    shell.run("init")
+    shell.run("apply")
+    file = shell.folder / "kronborg.yaml"
+    file.write_text(file.read_text().replace("issuer: http://localhost:8081", "issuer: http://localhost:9999"))
+
+    refused = shell.attempt("plan")
+
+    assert refused.returncode == 1
+    assert "server.issuer: is not the one this installation was founded with" in refused.stderr
+    assert "issuer: http://localhost:8081" in refused.stderr
+
+
 def test_an_apply_with_the_digest_of_another_plan_is_refused(shell: Shell) -> None:
     shell.run("init")
     digest = shell.json("plan")["digest"]

@@ -169,11 +169,23 @@ async def remove_secret(session: Session, client_id: str, secret_id: str, *, act
 
 
 async def ensure_admin_api(database: Database, *, issuer: str, now: datetime) -> None:
-    """See that Kronborg's own admin API exists: audience `<issuer>/api`, scopes `admin:read` and `admin:write`."""
+    """See that Kronborg's own admin API exists: audience `<issuer>/api`, scopes `admin:read` and `admin:write`.
+
+    Raises `Invalid` when there is one under another issuer: what was issued in that name would be worth nothing.
+    """
     audience = f"{issuer}/api"
     async with database.read() as session:
         if await store.find_api(session, audience) is not None:
             return
+        for api in await store.list_apis(session):
+            if "admin:read" in api.scope_names:
+                raise Invalid(
+                    Problem(
+                        "server.issuer",
+                        "is not the one this installation was founded with",
+                        f"write issuer: {api.audience.removesuffix('/api')}, or begin anew in another data folder",
+                    )
+                )
     scopes = (Scope("admin:read", "Read every setting"), Scope("admin:write", "Change every setting"))
     async with whole(database) as writing:
         if await store.find_api(writing, audience) is None:  # another process may have been faster
