@@ -226,7 +226,8 @@ def test_a_revoked_reference_token_that_nobody_cached_is_refused(house: House) -
 
 def test_a_version_that_the_proxy_refuses_does_not_keep_the_house_from_starting(house: House) -> None:
     jwt, _ = asyncio.run(furnish(house))
-    wait_until(lambda: house.get("/catalogue", jwt).status == 200)
+    acked = b'kronborg_gateway_version{proxy="gateway-1",status="acked"} 1.0'
+    wait_until(lambda: acked in house.ask_control("/metrics"))
     asyncio.run(publish_what_envoy_refuses(house))
     for child in (house.control, house.envoy):
         assert child is not None
