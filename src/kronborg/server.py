@@ -40,8 +40,6 @@ class BoundedProtocol(HttpToolsProtocol):
     A request that arrives in one piece, as nearly all do, never arms a timer.
     """
 
-    _in_head = True
-    _complete = False
     _seen = 0
     _deadline: asyncio.TimerHandle | None = None
 
@@ -55,35 +53,24 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         super().connection_lost(exc)
 
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._in_head, self._complete, self._seen = True, False, 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Its head is there."""
-        self._in_head = False
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """All of it is there."""
-        self._complete = True
-        super().on_message_complete()
-
     def data_received(self, data: bytes) -> None:
         """Feed the parser, then see whether more has to come, and how soon."""
-        was_in_head = self._in_head
         super().data_received(data)
-        if self._complete:
-            self._disarm()
-        elif self._in_head:
+        cycle = self.cycle
+        # The parent makes a scope when a request begins, and a cycle with that scope when its head is complete.
+        if cycle is None or cycle.scope is not self.scope:
             self._seen += len(data)
             if self._seen > MAX_HEAD:
                 self._end(b"431 Request Header Fields Too Large")
             elif self._deadline is None:
                 self._arm(HEAD_WITHIN)
-        elif was_in_head or self._deadline is None:
-            self._arm(BODY_WITHIN)
+        elif cycle.more_body:
+            if self._seen or self._deadline is None:
+                self._arm(BODY_WITHIN)
+            self._seen = 0
+        elif self._deadline is not None:
+            self._disarm()
+            self._seen = 0
 
     def _arm(self, seconds: float) -> None:
         self._disarm()

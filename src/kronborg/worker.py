@@ -30,8 +30,9 @@ log = get_logger("kronborg.worker")
 
 POLL = 0.2
 """Seconds between looks at the outbox when it was empty."""
-ATTEMPTS = 5
-"""Times an event is handed to a handler that fails, before it is given up and logged as such."""
+ATTEMPTS = 20
+"""Times an event is handed to a handler that fails, over about ten minutes, before it is given up."""
+LONGEST_WAIT = timedelta(minutes=1)
 
 Handler = Callable[[Engine, Event, datetime], Awaitable[object]]
 
@@ -105,7 +106,7 @@ class Outbox:
 
     def __init__(self, engine: Engine, handlers: Mapping[str, tuple[Handler, ...]] = HANDLERS) -> None:
         self._engine, self._handlers = engine, handlers
-        self._failures: dict[str, int] = {}
+        self._failures: dict[str, tuple[int, datetime]] = {}
 
     async def turn(self, *, now: datetime) -> int:
         """Handle what is waiting, at most a hundred events; how many were settled."""
@@ -113,6 +114,8 @@ class Outbox:
             waiting = await events.waiting(session)
         settled = []
         for event in waiting:
+            if self._failures.get(event.id, (0, now))[1] > now:
+                continue
             if await self._hand_on(event, now):
                 settled.append(event.id)
         if settled:
@@ -127,7 +130,9 @@ class Outbox:
             for handler in self._handlers.get(event.name, ()):
                 await handler(self._engine, event, now)
         except Exception:  # the edge of a process: a failing handler must not stop the others
-            failures = self._failures[event.id] = self._failures.get(event.id, 0) + 1
+            failures = self._failures.get(event.id, (0, now))[0] + 1
+            wait = min(LONGEST_WAIT, timedelta(seconds=0.1 * 2.0**failures))
+            self._failures[event.id] = (failures, now + wait)
             log.exception("handler_failed", name=event.name, event_id=event.id, attempt=failures)
             if failures < ATTEMPTS:
                 return False

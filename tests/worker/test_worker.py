@@ -13,7 +13,7 @@ from kronborg.core.events import Event
 from kronborg.tokens import store
 from kronborg.tokens.engine import Engine, open_engine
 from kronborg.tokens.model import Grant
-from kronborg.worker import ATTEMPTS, JOBS, Outbox
+from kronborg.worker import ATTEMPTS, JOBS, LONGEST_WAIT, Outbox
 
 pytestmark = pytest.mark.anyio
 
@@ -88,10 +88,27 @@ async def test_a_failing_handler_is_tried_again_and_does_not_stop_the_others(eng
     await tell(engine, "bad", "s", now)
     await tell(engine, "good", "s", now)
 
-    settled = [await outbox.turn(now=now) for _ in range(ATTEMPTS)]
+    settled = [await outbox.turn(now=now + number * LONGEST_WAIT) for number in range(ATTEMPTS)]
 
     assert seen == ["good"]
-    assert settled == [1, 0, 0, 0, 1]
+    assert settled == [1, *[0] * (ATTEMPTS - 2), 1]
+    assert await outbox.turn(now=now) == 0
+
+
+async def test_a_failing_handler_is_left_alone_for_a_while(engine: Engine, now: datetime) -> None:
+    tried: list[datetime] = []
+
+    async def fail(_engine: Engine, _event: Event, moment: datetime) -> None:
+        tried.append(moment)
+        raise RuntimeError("bug")
+
+    outbox = Outbox(engine, {"bad": (fail,)})
+    await tell(engine, "bad", "s", now)
+
+    for milliseconds in (0, 50, 100, 250, 300):
+        await outbox.turn(now=now + timedelta(milliseconds=milliseconds))
+
+    assert [(moment - now) // timedelta(milliseconds=1) for moment in tried] == [0, 250]
 
 
 async def test_every_job_runs_on_an_empty_store(engine: Engine, now: datetime) -> None:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kronborg.core.errors import Conflict, Forbidden, Invalid, NotFound, Overloaded, Refusal, TooMany
-from kronborg.core.ids import new_id
+from kronborg.core.ids import next_request_id
 from kronborg.core.json import JsonValue
 from kronborg.core.log import bind_request_id, current_request_id, get_logger
 
@@ -28,17 +28,15 @@ MAX_BODY = 1 << 20
 """Bytes: the largest request body any endpoint of ours reads."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
-_ALL = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
-)
+_ALL = ((b"x-content-type-options", b"nosniff"),)
 _DOCUMENTS = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=()"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-"""What only matters to something that a browser shows."""
+"""What only matters to something that a browser shows, which JSON that may not be sniffed is not."""
 _JSON = (b"content-type", b"application/json")
 _HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
@@ -64,7 +62,7 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = _incoming_id(scope) or new_id()
+        request_id = _incoming_id(scope) or next_request_id()
         bind_request_id(request_id)
         started = time.perf_counter()
         begun = False
@@ -73,16 +71,13 @@ class Edge:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                headers: list[tuple[bytes, bytes]] = [
-                    *message.get("headers", ()),
-                    (b"x-request-id", request_id.encode()),
-                ]
+                headers = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                message["headers"] = headers
                 if headers[0] == _JSON:
                     headers += self._data
                 else:
                     present = {name for name, _ in headers}
                     headers += [pair for pair in self._document if pair[0] not in present]
-                message["headers"] = headers
                 _count(scope["method"], message["status"])
             await send(message)
 

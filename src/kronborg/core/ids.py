@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 import secrets
 import time
@@ -20,3 +21,17 @@ def new_id() -> str:
 def random_token(size: int = 32) -> str:
     """`size` random bytes as unpadded base64url text (43 characters for 32 bytes)."""
     return base64.urlsafe_b64encode(secrets.token_bytes(size)).rstrip(b"=").decode()
+
+
+_process = secrets.token_hex(8)
+_requests = itertools.count(secrets.randbits(24))
+
+
+def next_request_id() -> str:
+    """An id for a request: unique, cheap, and no secret. The process, then a number in the process."""
+    return f"{_process}-{next(_requests):08x}"
+
+
+def token_id() -> str:
+    """128 random bits in hexadecimal, for the `jti` of a token (RFC 7519 §4.1.7)."""
+    return os.urandom(16).hex()

@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import orjson
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -31,7 +34,7 @@ _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MEMBERS = {"EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x"), "RSA": ("kty", "n", "e")}
 _NAMES = {"P-256": ("ES256",), "Ed25519": ("Ed25519", "EdDSA"), "RSA": ("PS256", "RS256")}
 _REGISTRIES = {name: jws.JWSRegistry(algorithms=[name], strict_check_header=False) for name in ALGORITHMS}
-_ES256 = jws.JWSRegistry.algorithms["ES256"]
+_ES256 = ECDSA(SHA256())
 
 
 class BadJwt(Exception):
@@ -114,13 +117,18 @@ def new_key() -> ECKey:
 
 
 def sign_es256(key: ECKey, kid: str, claims: JsonObject, *, typ: str) -> str:
-    """A compact JWT of that type (RFC 7515 §3.1), signed by the library's ES256.
+    """A compact JWT of that type (RFC 7515 §3.1). `kid` is the key's.
 
-    `kid` is the key's. The header is kept ready and the parts are joined here: the library's own serialization checks
-    header and key again at every token, which costs half as much as the signature itself.
+    Reading, checking and keys are the library's. Writing our own tokens is not: its serialization checks header and key
+    again at every token, which costs half as much as the signature itself. So the primitive is called here, and its
+    r and s are written one after the other (RFC 7518 §3.4).
     """
+    private = key.private_key
+    if private is None:
+        raise TypeError("a public key signs nothing")
     signed = _header(kid, typ) + b"." + base64.urlsafe_b64encode(orjson.dumps(claims)).rstrip(b"=")
-    signature = base64.urlsafe_b64encode(_ES256.sign(signed, key)).rstrip(b"=")
+    r, s = decode_dss_signature(private.sign(signed, _ES256))
+    signature = base64.urlsafe_b64encode(r.to_bytes(32, "big") + s.to_bytes(32, "big")).rstrip(b"=")
     return (signed + b"." + signature).decode()
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from kronborg.core import opaque
 from kronborg.core.group_writer import Execute
-from kronborg.core.ids import new_id
+from kronborg.core.ids import token_id
 from kronborg.core.jose import b64, sign_es256
 from kronborg.core.json import JsonValue
 from kronborg.tokens import store
@@ -51,7 +51,7 @@ class Order:
 def order_for_client(engine: Engine, client_id: str, target: Target, *, now: datetime) -> Order:
     """An access token of a client for itself. RFC 9068 §2.2: its subject is the client."""
     access = Access(
-        jti=new_id(),
+        jti=token_id(),
         client_id=client_id,
         subject=client_id,
         grant_id=None,
@@ -68,7 +68,7 @@ def order_for_client(engine: Engine, client_id: str, target: Target, *, now: dat
 def order_for_grant(engine: Engine, grant: Grant, subject: Subject, target: Target, *, now: datetime) -> Order:
     """An access token of a client on behalf of a person; it does not outlive the grant."""
     access = Access(
-        jti=new_id(),
+        jti=token_id(),
         client_id=grant.client_id,
         subject=subject.id,
         grant_id=grant.id,
