@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 
@@ -92,9 +93,7 @@ async def load(
     callers: list[_Caller] = []
     cpu, start = cpu_seconds(pid), time.perf_counter()
     for number in range(connections):
-        _, caller = await loop.create_connection(
-            lambda first=number * stride: _Caller(requests, first, ending), "127.0.0.1", port
-        )
+        _, caller = await loop.create_connection(partial(_Caller, requests, number * stride, ending), "127.0.0.1", port)
         callers.append(caller)
     await asyncio.sleep(seconds)
     for caller in callers:

@@ -144,8 +144,9 @@ class Answer:
     headers: http.client.HTTPMessage
     body: bytes
 
-    def json(self) -> dict[str, object]:
-        return json.loads(self.body)
+    def json(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.body)
+        return parsed
 
     def seen(self, name: str) -> list[str]:
         """The values of a header as the service saw it."""

@@ -187,8 +187,8 @@ async def test_the_deliverer_brings_what_is_published_and_records_what_the_proxy
     assert broken.status == "rejected"
     assert mended is not None
     assert mended.status == "acked"
-    async with database.read() as session:
-        recorded = await store.list_deliveries(session)
+    async with database.read() as reading:
+        recorded = await store.list_deliveries(reading)
     assert [(said.version, said.status) for said, _ in recorded] == [(version, "acked")]
     assert (await asyncio.to_thread(gateway.get, routes[0].path.value, token=gateway.token())).status == 200
 

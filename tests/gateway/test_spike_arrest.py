@@ -48,7 +48,7 @@ def test_a_hundred_refusals_do_not_delay_the_next_pass(gateway: Live) -> None:
 
     start = time.monotonic()
     first = gateway.get("/limited", token=token)
-    refused = []
+    refused: list[int] = []
     while time.monotonic() < start + 0.9 and len(refused) < 100:
         refused.append(gateway.get("/limited", token=token).status)
     at(1 + TOLERANCE, start)
