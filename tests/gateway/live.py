@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path as FilePath
+from typing import Any as FilePath
 
 from joserfc import jws
 from joserfc.jwk import ECKey
