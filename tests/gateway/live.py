@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any as FilePath
+from pathlib import Path as FilePath
+from typing import Any
 
 from joserfc import jws
 from joserfc.jwk import ECKey
