@@ -89,6 +89,19 @@ async def test_health_and_metrics(database: Database) -> None:
     assert "kronborg_http_requests_total" in answers[2].text
 
 
+async def test_metrics_are_for_this_machine_only(database: Database) -> None:
+    app = Starlette(routes=health_routes(database))
+    elsewhere = httpx.ASGITransport(app, client=("192.0.2.7", 5000))
+    async with client(*health_routes(database)) as here, httpx.AsyncClient(transport=elsewhere) as there:
+        answers = [
+            await here.get("/metrics"),
+            await here.get("/metrics", headers={"x-forwarded-for": "192.0.2.7"}),
+            await there.get("http://test/metrics"),
+        ]
+
+    assert [answer.status_code for answer in answers] == [200, 404, 404]
+
+
 def test_logs_are_one_json_line_without_secrets() -> None:
     stream = io.StringIO()
     kept = logging.getLogger().handlers[:]

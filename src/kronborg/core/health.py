@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -28,7 +31,19 @@ def health_routes(database: Database) -> list[Route]:
             return problem(503, "Not ready", "The database does not answer.", headers={"retry-after": "1"})
         return PlainTextResponse("ready\n")
 
-    async def metrics(_request: Request) -> Response:
+    async def metrics(request: Request) -> Response:
+        if not _from_this_machine(request):
+            raise HTTPException(404)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+def _from_this_machine(request: Request) -> bool:
+    """Metrics tell an attacker what works: they are for a scraper beside us, not for what a proxy passes on."""
+    if request.client is None or {"x-forwarded-for", "forwarded"} & set(request.headers):
+        return False
+    try:
+        return ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
