@@ -199,8 +199,10 @@ def fuzz_protocol(url: str, *, requests: int, seed_: int, tally: Tally) -> None:
             content = body if method in ("POST", "PUT") else b""
             try:
                 answer = http.request(method, _raw(url, target), headers=_clean(headers), content=content)
-            except (httpx.LocalProtocolError, httpx.InvalidURL, httpx.RemoteProtocolError):
-                tally.note(400, "cut off by the HTTP layer")
+            except (httpx.LocalProtocolError, httpx.InvalidURL):
+                continue  # our own client refuses to send it
+            except httpx.RemoteProtocolError:
+                tally.note(599, f"closed without an answer: {method} {target} {headers!r} {content!r}")
                 continue
             tally.note(answer.status_code, f"{method} {target} {headers!r} {content!r}")
 
