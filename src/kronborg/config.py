@@ -21,6 +21,7 @@ from kronborg.core.errors import Invalid, Problem
 
 RESOLVED = "KRONBORG_RESOLVED_SETTINGS"
 """Set by the supervisor for its children, so that each of them need not read and check the file again."""
+_OURS = ("KRONBORG_", "PG")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -110,9 +111,13 @@ def load_settings(
     return settings
 
 
-def inherited_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """What a child process starts with: our own environment and `extra`."""
-    return {**os.environ, **extra}
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """What a child process starts with: our own environment and `extra`.
+
+    A child that is not handed our settings is not a process of ours: it gets neither our settings nor our secrets.
+    """
+    ours = RESOLVED in extra
+    return {**{name: value for name, value in os.environ.items() if ours or not name.startswith(_OURS)}, **extra}
 
 
 def resolved(settings: Settings) -> dict[str, str]:
@@ -145,6 +150,11 @@ def _thaw(text: str) -> Settings:
         elif field.name in ("data", "file") and value is not None:
             plain[field.name] = Path(value)
     return Settings(**plain)
+
+
+def environment() -> dict[str, str]:
+    """Our own environment, in which a document may name its secrets."""
+    return dict(os.environ)
 
 
 def check(settings: Settings) -> tuple[Problem, ...]:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import httpx
 
-from kronborg.config import Address, inherited_environment
+from kronborg.config import Address, child_environment
 from kronborg.server import port_is_free
 
 READY_WITHIN = 30.0
@@ -129,7 +129,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=inherited_environment(child.environ),
+                env=child_environment(child.environ),
                 start_new_session=True,
                 umask=0o077,  # what children write, database and logs, is for nobody else
                 preexec_fn=die_with_parent if sys.platform == "linux" else None,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kronborg.config import load_settings, resolved
+from kronborg.config import child_environment, load_settings, resolved
 from kronborg.core.errors import Invalid
 
 TEXT = "version: 1\nserver:\n  trusted_proxies: ['{proxy}']\n  session: {{idle: 30m}}\n"
@@ -31,3 +31,58 @@ def test_a_proxy_that_is_no_address_is_refused(tmp_path: Path) -> None:
         load_settings(file, tmp_path, {})
 
     assert [problem.where for problem in refused.value.problems] == ["server.trusted_proxies"]
+
+
+@pytest.mark.parametrize(
+    ("server", "where", "mend"),
+    [
+        ("identity: {host: 0.0.0.0}", "server.identity.host", "allow_plain_http"),
+        ("gateway: {host: 192.0.2.1}", "server.gateway.host", "allow_plain_http"),
+        ("issuer: http://id.example.com", "server.issuer", "allow_plain_http"),
+        ("issuer: https://id.example.com/", "server.issuer", "cut it off"),
+        ("control: {host: 0.0.0.0}\n  allow_plain_http: true", "server.control.host", "127.0.0.1"),
+        ("worker: {port: 8080}", "server", "its own"),
+    ],
+)
+def test_what_would_be_unsafe_is_refused(tmp_path: Path, server: str, where: str, mend: str) -> None:
+    file = tmp_path / "kronborg.yaml"
+    file.write_text(f"version: 1\nserver:\n  {server}\n")
+
+    with pytest.raises(Invalid) as refused:
+        load_settings(file, tmp_path, {})
+
+    [problem] = refused.value.problems
+    assert problem.where.endswith(where)
+    assert mend in problem.mend
+
+
+def test_plain_http_beyond_this_machine_can_be_asked_for_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "kronborg.yaml"
+    file.write_text("version: 1\nserver:\n  allow_plain_http: true\n  identity: {host: 0.0.0.0}\n")
+
+    assert load_settings(file, tmp_path, {}).identity.host == "0.0.0.0"
+
+
+def test_the_environment_goes_before_the_file_and_a_bad_level_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "kronborg.yaml"
+    file.write_text("version: 1\nserver:\n  log_level: WARNING\n  database: sqlite:///elsewhere.db\n")
+    environment = {"KRONBORG_FILE": str(file), "KRONBORG_DATA": str(tmp_path), "KRONBORG_DATABASE": "sqlite:///here.db"}
+
+    settings = load_settings(environ=environment)
+
+    assert (settings.log_level, settings.database_url) == ("WARNING", "sqlite:///here.db")
+    with pytest.raises(Invalid):
+        load_settings(environ={**environment, "KRONBORG_LOG_LEVEL": "chatty"})
+
+
+def test_only_our_own_processes_inherit_our_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KRONBORG_MASTER_KEY", "A" * 43)
+    monkeypatch.setenv("PGPASSWORD", "elsinore")
+    settings = load_settings(data=tmp_path)
+
+    ours, shop = child_environment(resolved(settings)), child_environment({"SHOP_DATA": "x"})
+
+    assert "A" * 43 not in resolved(settings)["KRONBORG_RESOLVED_SETTINGS"]
+    assert ours["KRONBORG_MASTER_KEY"] == "A" * 43
+    assert not {"KRONBORG_MASTER_KEY", "PGPASSWORD"} & set(shop)
+    assert shop["SHOP_DATA"] == "x"

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from pydantic_core import PydanticCustomError
 
-from kronborg.config import inherited_environment
+from kronborg.config import environment
 from kronborg.core.quantities import parse_duration
 
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")]
@@ -46,7 +46,7 @@ def read_password(env: str | None, file: Path | None, *, stdin: bool) -> str:
     if sum((env is not None, file is not None, stdin)) > 1:
         raise typer.BadParameter("name one of --from-env, --from-file and --stdin")
     if env is not None:
-        value = inherited_environment({}).get(env, "")
+        value = environment().get(env, "")
         if not value:
             raise typer.BadParameter(f"the environment variable {env} is not set")
         return value

@@ -15,7 +15,7 @@ from kronborg.cli.output import JsonOption, plan_json, print_json, print_plan, s
 from kronborg.cli.store_access import PENDING, actor, find_settings, with_store
 from kronborg.cli.up import DataOption, FileOption, prepare
 from kronborg.clients.register import ensure_admin_api
-from kronborg.config import Settings, inherited_environment
+from kronborg.config import Settings, environment
 from kronborg.core import clock
 from kronborg.core.errors import Invalid, Problem
 from kronborg.gateway.declare.apply import Applied
@@ -118,7 +118,7 @@ def starter_text() -> str:
 def apply_file(settings: Settings, file: Path) -> Applied:
     """Apply a file to a prepared installation, and say in one line what was done. Raises `Invalid`."""
     loaded = read_file(file)
-    secrets = Secrets(inherited_environment({}), loaded.source.folder)
+    secrets = Secrets(environment(), loaded.source.folder)
     applied = _apply(settings, loaded, secrets, None)
     typer.echo(f"  {file.name}: {summary(applied.plan)}", err=True)
     return applied
@@ -147,4 +147,4 @@ def _read(file: Path | None, data: Path | None) -> tuple[Settings, Loaded, Secre
         if settings.file is None:
             raise Invalid(Problem("kronborg.yaml", "is not here", "name it by -f, or write one with kronborg init"))
         loaded = read_file(settings.file)
-    return settings, loaded, Secrets(inherited_environment({}), loaded.source.folder)
+    return settings, loaded, Secrets(environment(), loaded.source.folder)
