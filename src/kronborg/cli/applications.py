@@ -9,10 +9,9 @@ from typing import Annotated
 import orjson
 import typer
 
-from kronborg.cli.options import LimitOption, SearchOption, YesOption, confirm, duration
+from kronborg.cli.options import DataOption, FileOption, LimitOption, SearchOption, YesOption, confirm, duration
 from kronborg.cli.output import JsonOption, print_one, print_rows
 from kronborg.cli.store_access import actor, find_settings, with_store
-from kronborg.cli.up import DataOption, FileOption
 from kronborg.clients.model import SECRET_METHODS, Api, ApiDraft, Client, ClientDraft, NewSecret, Scope
 from kronborg.clients.register import add_secret, remove_api, remove_client, remove_secret, save_api, save_client
 from kronborg.clients.store import find_api, find_client, list_apis, list_clients

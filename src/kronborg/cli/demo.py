@@ -21,7 +21,8 @@ from joserfc.jwk import ECKey
 
 from kronborg.cli import app
 from kronborg.cli.plan import apply_file
-from kronborg.cli.up import prepare, prepare_gateway, product_children, supervise
+from kronborg.cli.store_access import prepare
+from kronborg.cli.up import prepare_gateway, product_children, supervise
 from kronborg.config import Address, Settings, load_settings
 from kronborg.core.errors import Invalid
 from kronborg.core.ids import random_token

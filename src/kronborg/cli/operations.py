@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from kronborg.cli.options import YesOption, confirm
+from kronborg.cli.options import DataOption, FileOption, YesOption, confirm
 from kronborg.cli.output import JsonOption, print_rows
 from kronborg.cli.store_access import find_settings, with_store
-from kronborg.cli.up import DataOption, FileOption
 from kronborg.core import clock
 from kronborg.core.events import Event, latest
 from kronborg.gateway.declare.installation import Installation

@@ -13,6 +13,8 @@ from pydantic_core import PydanticCustomError
 from kronborg.config import environment
 from kronborg.core.quantities import parse_duration
 
+FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="The declarative file, kronborg.yaml.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="The folder that holds keys, database and logs.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")]
 SearchOption = Annotated[str, typer.Option("--search", help="Only those whose name begins with this.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -12,7 +12,9 @@ from kronborg.accounts.model import Group, User
 from kronborg.accounts.store import find_by_login, find_group_by_name, find_user, list_groups, list_users
 from kronborg.accounts.users import NewUser, UserChange, create_user, delete_user, update_user
 from kronborg.cli.options import (
+    DataOption,
     EnvOption,
+    FileOption,
     FromFileOption,
     LimitOption,
     SearchOption,
@@ -23,7 +25,6 @@ from kronborg.cli.options import (
 )
 from kronborg.cli.output import JsonOption, print_one, print_rows
 from kronborg.cli.store_access import actor, find_settings, with_store
-from kronborg.cli.up import DataOption, FileOption
 from kronborg.core import clock
 from kronborg.core.db import ReadSession
 from kronborg.core.errors import NotFound

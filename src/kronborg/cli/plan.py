@@ -11,9 +11,9 @@ import typer
 
 from kronborg.cli import app
 from kronborg.cli.delivered import told, word_of_the_gateway
+from kronborg.cli.options import DataOption, FileOption
 from kronborg.cli.output import JsonOption, plan_json, print_json, print_plan, summary
-from kronborg.cli.store_access import PENDING, actor, find_settings, with_store
-from kronborg.cli.up import DataOption, FileOption, prepare
+from kronborg.cli.store_access import PENDING, actor, find_settings, prepare, with_store
 from kronborg.clients.register import ensure_admin_api
 from kronborg.config import Settings, environment
 from kronborg.core import clock

@@ -8,10 +8,9 @@ from typing import Annotated, cast, get_args
 
 import typer
 
-from kronborg.cli.options import YesOption, confirm, duration
+from kronborg.cli.options import DataOption, FileOption, YesOption, confirm, duration
 from kronborg.cli.output import JsonOption, print_one, print_rows
 from kronborg.cli.store_access import actor, find_settings, with_store
-from kronborg.cli.up import DataOption, FileOption
 from kronborg.core import clock
 from kronborg.core.db import Session
 from kronborg.core.errors import Conflict, NotFound

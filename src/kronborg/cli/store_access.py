@@ -56,3 +56,29 @@ def with_store(settings: Settings, work: Callable[[Installation], Awaitable[T]])
             await database.close()
 
     return asyncio.run(main())
+
+
+def prepare(settings: Settings) -> None:
+    """The data folder, the master key, the newest schema, the first signing keys and the admin API."""
+    from kronborg.core.migrate import migrate
+
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.vault()
+    if settings.sqlite_file is not None:
+        settings.sqlite_file.touch(mode=0o600)  # also in a folder that others may read; SQLite's files take after it
+    migrate(settings.database_url)
+    asyncio.run(_found(settings))
+
+
+async def _found(settings: Settings) -> None:
+    from kronborg.core import clock
+    from kronborg.core.db import Database
+    from kronborg.tokens.engine import open_engine
+
+    database = await Database.open(settings.database_url)
+    try:
+        await open_engine(
+            database, settings.vault(), issuer=settings.issuer, session_idle=settings.session_idle, now=clock.now()
+        )
+    finally:
+        await database.close()

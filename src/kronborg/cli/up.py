@@ -7,17 +7,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kronborg.cli import app
+from kronborg.cli.options import DataOption, FileOption
+from kronborg.cli.plan import apply_file
+from kronborg.cli.store_access import prepare
 from kronborg.config import Address, Settings, load_settings, resolved
 from kronborg.supervise import Child, Report, Supervisor, check_ports
-
-FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="The declarative file, kronborg.yaml.")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="The folder that holds keys, database and logs.")]
 
 
 @app.command()
@@ -33,8 +32,6 @@ def up(
     check_ports(children)
     prepare(settings)
     if file and apply:
-        from kronborg.cli.plan import apply_file
-
         apply_file(settings, file)
     prepare_gateway(settings)
     supervise(settings, children, restart=restart, on_ready=lambda: _say_where(settings))
@@ -55,32 +52,6 @@ def run(
     settings = load_settings(file, data)
     prepare(settings)
     run_process(process, settings)
-
-
-def prepare(settings: Settings) -> None:
-    """The data folder, the master key, the newest schema, the first signing keys and the admin API."""
-    from kronborg.core.migrate import migrate
-
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    settings.vault()
-    if settings.sqlite_file is not None:
-        settings.sqlite_file.touch(mode=0o600)  # also in a folder that others may read; SQLite's files take after it
-    migrate(settings.database_url)
-    asyncio.run(_found(settings))
-
-
-async def _found(settings: Settings) -> None:
-    from kronborg.core import clock
-    from kronborg.core.db import Database
-    from kronborg.tokens.engine import open_engine
-
-    database = await Database.open(settings.database_url)
-    try:
-        await open_engine(
-            database, settings.vault(), issuer=settings.issuer, session_idle=settings.session_idle, now=clock.now()
-        )
-    finally:
-        await database.close()
 
 
 def prepare_gateway(settings: Settings) -> None:
