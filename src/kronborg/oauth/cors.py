@@ -7,13 +7,14 @@ from datetime import datetime
 from kronborg.oauth.requests import Headers
 from kronborg.tokens.engine import Engine
 
-_VARY = (b"vary", b"origin")
+VARY = (b"vary", b"origin")
 
 
 async def cors_headers(engine: Engine, headers: Headers, *, methods: bytes, now: datetime) -> list[tuple[bytes, bytes]]:
-    """The response headers for a call with these request headers; only `Vary` unless its origin is registered.
+    """The response headers for a call with these request headers: none without an origin, only `Vary` for one that
+    nobody registered.
 
-    `methods` is the list for a preflight, like `b"POST"`.
+    `methods` is the list for a preflight, like `b"POST"`. An answer that caches may keep says `Vary` in any case.
     """
     origin = preflight = None
     for name, value in headers:
@@ -22,11 +23,11 @@ async def cors_headers(engine: Engine, headers: Headers, *, methods: bytes, now:
         elif name == b"access-control-request-method":
             preflight = value
     if origin is None:
-        return [_VARY]
+        return []
     apis = await engine.directory.apis(now=now)
     if origin.decode("latin-1") not in apis.web_origins:
-        return [_VARY]
-    allowed = [_VARY, (b"access-control-allow-origin", origin)]
+        return [VARY]
+    allowed = [VARY, (b"access-control-allow-origin", origin)]
     if preflight is None:
         return [*allowed, (b"access-control-expose-headers", b"www-authenticate, x-request-id, retry-after")]
     return [

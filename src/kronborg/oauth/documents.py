@@ -7,7 +7,7 @@ from datetime import datetime
 
 import orjson
 
-from kronborg.oauth.cors import cors_headers
+from kronborg.oauth.cors import VARY, cors_headers
 from kronborg.oauth.discovery import metadata
 from kronborg.oauth.endpoint import Clock, Receive, Scope, Send
 from kronborg.tokens.engine import Engine
@@ -27,7 +27,7 @@ class DocumentEndpoint:
         """Answer one request."""
         now = self._clock()
         method = scope["method"]
-        headers = await cors_headers(self._engine, scope["headers"], methods=b"GET, HEAD", now=now)
+        headers = await cors_headers(self._engine, scope["headers"], methods=b"GET, HEAD", now=now) or [VARY]
         if method not in ("GET", "HEAD"):
             headers.append((b"allow", b"GET, HEAD"))
             await _send(send, 204 if method == "OPTIONS" else 405, headers, b"")

@@ -49,8 +49,7 @@ class FormEndpoint:
         """Answer one request. Whatever goes wrong in it is an OAuth error; a bug is raised to the edge."""
         now = self._clock()
         extra: list[tuple[bytes, bytes]] = []
-        # Without an origin there is nothing to say: these answers are never stored, so `Vary` would tell nobody.
-        if self._browsers and any(name == b"origin" for name, _ in scope["headers"]):
+        if self._browsers:
             extra = await cors_headers(self._engine, scope["headers"], methods=b"POST", now=now)
         if scope["method"] == "OPTIONS" and self._browsers:
             await respond(send, 204, b"", extra)
