@@ -91,11 +91,10 @@ async def test_many_threads_share_few_connections(database: Database, now: datet
     assert len(await names(database)) == 800
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_a_server_that_started_anew_costs_no_caller_an_answer(
     database_url: str, database: Database, now: datetime
 ) -> None:
-    if not database_url.startswith("postgresql"):
-        pytest.skip("there is no server")
     await database.writer.run(recording("before", now))
     with psycopg.connect(database_url, autocommit=True) as other:
         other.execute(

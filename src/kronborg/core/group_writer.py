@@ -9,6 +9,7 @@ the database.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class Pending:
             self.future.set_result(self.value)
 
 
-class GroupWriter:
+class GroupWriter(ABC):
     """What both databases share: gather, run as a batch, fall back to one by one after a bug."""
 
     def __init__(self) -> None:
@@ -86,12 +87,12 @@ class GroupWriter:
         self._schedule()
         return await future  # type: ignore[return-value]  # the future carries what `unit` returned
 
-    def _schedule(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _schedule(self) -> None: ...
 
+    @abstractmethod
     async def close(self) -> None:
         """Finish what is waiting, then close."""
-        raise NotImplementedError
 
     def _take(self) -> list[Pending]:
         size = 1 if self._pending and self._pending[0].alone else MAX_BATCH
@@ -106,17 +107,17 @@ class GroupWriter:
             each.settle()
 
 
-class Lookup:
+class Lookup(ABC):
     """Single-statement reads of committed rows, cheap enough for the hot path."""
 
+    @abstractmethod
     async def first(self, sql: str, parameters: Sequence[Value] = ()) -> Row | None:
         """The first row, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def all(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """All rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def close(self) -> None:
         """Give back what it holds."""
-        raise NotImplementedError
