@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from admin.conftest import ISSUER, Admin
+from kronborg.accounts.users import NewUser, create_user
 from kronborg.clients.model import ClientDraft
 from kronborg.clients.register import add_secret, save_client
 from kronborg.core import clock
 from kronborg.core.crypto import Vault
+from kronborg.signin.model import Origin
+from kronborg.signin.sessions import begin_session
+from kronborg.tokens.codes import create_code
+from kronborg.tokens.engine import open_engine
+from kronborg.tokens.model import Authorization
 
 pytestmark = pytest.mark.anyio
 
@@ -97,3 +106,35 @@ async def test_the_description_is_open_and_complete(admin: Admin) -> None:
         document["paths"]
     )
     assert all("security" in operation for path in document["paths"].values() for operation in path.values())
+
+
+@pytest.mark.parametrize(("roles", "status"), [((), 403), (("shopkeeper",), 403), (("kronborg:admin",), 200)])
+async def test_a_person_needs_the_role_besides_the_scope(
+    admin: Admin, vault: Vault, roles: tuple[str, ...], status: int
+) -> None:
+    token = await token_of_a_person(admin, vault, roles=roles)
+
+    answer = await admin.http.get("/api/clients", headers={"authorization": f"Bearer {token}"})
+
+    assert answer.status_code == status
+
+
+async def token_of_a_person(admin: Admin, vault: Vault, *, roles: tuple[str, ...]) -> str:
+    """What an app with administrative scopes gets for somebody with these roles who signed in to it."""
+    now, audience = clock.now(), f"{ISSUER}/api"
+    draft = ClientDraft("panel", "Panel", redirect_uris=("https://panel.example/",), grants=("authorization_code",))
+    async with admin.database.write() as session:
+        client = await save_client(session, replace(draft, scopes=("admin:read",)), actor="test", now=now)
+        secret = await add_secret(session, vault, client.id, actor="test", now=now)
+        person = await create_user(session, NewUser("ophelia", roles=roles), actor="test", now=now)
+        origin, day = Origin("127.0.0.1", "test"), timedelta(days=1)
+        begun = await begin_session(session, vault, person.id, amr=("pwd",), origin=origin, lifetime=day, now=now)
+    engine = await open_engine(admin.database, vault, issuer=ISSUER, session_idle=day, now=now)
+    allowed = Authorization(
+        client.id, person.id, begun.session.id, ("admin:read",), (audience,), draft.redirect_uris[0], None, None, now
+    )
+    form = {"grant_type": "authorization_code", "redirect_uri": draft.redirect_uris[0]}
+    form["code"] = await create_code(engine, allowed, now=now)
+    answer = await admin.http.post("/oauth/token", data=form, auth=(client.id, secret.secret))
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["access_token"])
