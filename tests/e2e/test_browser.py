@@ -87,7 +87,7 @@ def test_somebody_signs_in_and_orders_through_the_gateway(page: Page, stack: Sta
 def test_somebody_grants_consent_and_takes_it_back(page: Page, stack: Stack) -> None:
     page.goto(stack.wish_list)
     page.get_by_role("button", name="Connect to Sundet").click()
-    fill_sign_in(page, stack)
+    fill_sign_in(page, stack, "mads")  # not Freja: a test counts what lies in her cart
     expect(page.get_by_role("heading", name=re.compile("Ønske"))).to_be_visible()
     expect(page.get_by_text("Change your cart and order")).to_be_visible()
     picture(page, "consent")
