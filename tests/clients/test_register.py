@@ -134,7 +134,7 @@ async def test_every_problem_of_a_client_is_named_at_once(session: Session, now:
         auth_method="password",
         redirect_uris=("http://app.example/",),
         web_origins=("app",),
-        grants=("implicit",),
+        grants=("telepathy",),
         scopes=("cart:fly",),
         audiences=("https://nowhere.example/",),
         jwks={"keys": []},

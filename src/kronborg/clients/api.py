@@ -9,7 +9,8 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field, JsonValue
 
 from kronborg.clients import register
-from kronborg.clients.model import SECRET_METHODS, Api, ApiDraft, Client, ClientDraft, NewSecret, Scope
+from kronborg.clients.model import SECRET_METHODS, Api, ApiDraft, AuthMethod, Client, ClientDraft, NewSecret, Scope
+from kronborg.clients.settings import UNSET, UNSET_API, ApiSettings, ClientSettings
 from kronborg.clients.store import find_api, find_client, list_apis, list_clients
 from kronborg.core import clock
 from kronborg.core.api import (
@@ -57,6 +58,7 @@ class ShownApi(Shown):
     scopes: tuple[ShownScope, ...]
     token_format: Literal["jwt", "reference"]
     token_lifetime: Duration
+    settings: ApiSettings
     created_at: datetime
     updated_at: datetime
 
@@ -76,6 +78,7 @@ class ApiToSave(Body):
     scopes: Annotated[tuple[ScopeToSave, ...], Field(max_length=200)] = ()
     token_format: Literal["jwt", "reference"] = "jwt"  # noqa: S105  # not a secret
     token_lifetime: Duration = timedelta(minutes=10)
+    settings: ApiSettings = UNSET_API
 
 
 class ShownSecret(Shown):
@@ -93,7 +96,7 @@ class ShownClient(Shown):
     id: str
     name: str
     kind: Literal["public", "confidential"]
-    auth_method: Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
+    auth_method: AuthMethod
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...]
     web_origins: tuple[str, ...]
@@ -103,6 +106,7 @@ class ShownClient(Shown):
     jwks: dict[str, JsonValue] | None
     first_party: bool
     disabled: bool
+    settings: ClientSettings
     created_at: datetime
     updated_at: datetime
 
@@ -118,7 +122,7 @@ class ClientToSave(Body):
 
     name: Word
     kind: Literal["public", "confidential"]
-    auth_method: Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
+    auth_method: AuthMethod
     redirect_uris: Uris = ()
     post_logout_redirect_uris: Uris = ()
     web_origins: Uris = ()
@@ -128,6 +132,7 @@ class ClientToSave(Body):
     jwks: JwkSet | None = None
     first_party: bool = False
     disabled: bool = False
+    settings: ClientSettings = UNSET
 
 
 class ClientToMake(ClientToSave):
@@ -166,7 +171,7 @@ def _client(client: Client) -> ShownClientWithSecrets:
 
 def _draft(body: ApiToSave) -> ApiDraft:
     scopes = tuple(Scope(scope.name, scope.description) for scope in body.scopes)
-    return ApiDraft(body.audience, body.name, scopes, body.token_format, body.token_lifetime)
+    return ApiDraft(body.audience, body.name, scopes, body.token_format, body.token_lifetime, body.settings)
 
 
 @router.get("/apis", tags=["apis"])
@@ -249,7 +254,7 @@ async def make_client(request: Request, response: Response, body: ClientToMake) 
     async with whole(parts.database) as session:
         if await find_client(session, body.id) is not None:
             raise Conflict("there is a client with this id")
-        client = await register.save_client(session, ClientDraft(**body.model_dump()), actor=actor, now=now)
+        client = await register.save_client(session, ClientDraft(**dict(body)), actor=actor, now=now)
         if client.auth_method in SECRET_METHODS:
             made = await register.add_secret(session, parts.vault, client.id, actor=actor, now=now)
         client = await _found_client(session, client.id)
@@ -276,7 +281,7 @@ async def save_client(
     """Replace a client; its secrets stay. `If-Match` guards against changes made meanwhile."""
     async with whole(parts_of(request).database) as session:
         check_match(request, _client(await _found_client(session, client_id)))
-        draft = ClientDraft(id=client_id, **body.model_dump())
+        draft = ClientDraft(id=client_id, **dict(body))
         await register.save_client(session, draft, actor=caller_of(request).actor, now=clock.now())
         shown = _client(await _found_client(session, client_id))
     with_etag(response, shown)

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
+from kronborg.clients.settings import UNSET, UNSET_API, ApiSettings, ClientSettings
 from kronborg.core.json import JsonObject
 
 TokenFormat = Literal["jwt", "reference"]
 Kind = Literal["public", "confidential"]
-AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
-GrantName = Literal["authorization_code", "refresh_token", "client_credentials"]
+AuthMethod = Literal[
+    "none",
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+]
+GrantName = Literal[
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "urn:openid:params:grant-type:ciba",
+    "implicit",
+    "password",
+]
 
 TOKEN_FORMATS: tuple[TokenFormat, ...] = ("jwt", "reference")
 KINDS: tuple[Kind, ...] = ("public", "confidential")
-AUTH_METHODS: tuple[AuthMethod, ...] = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
-SECRET_METHODS: tuple[AuthMethod, ...] = ("client_secret_basic", "client_secret_post")
-GRANTS: tuple[GrantName, ...] = ("authorization_code", "refresh_token", "client_credentials")
+AUTH_METHODS: tuple[AuthMethod, ...] = get_args(AuthMethod)
+SECRET_METHODS: tuple[AuthMethod, ...] = ("client_secret_basic", "client_secret_post", "client_secret_jwt")
+GRANTS: tuple[GrantName, ...] = get_args(GrantName)
 
 DEFAULT_TOKEN_LIFETIME = timedelta(minutes=10)
 MAX_TOKEN_LIFETIME = timedelta(hours=24)
@@ -54,6 +73,7 @@ class Api:
     token_lifetime: timedelta
     created_at: datetime
     updated_at: datetime
+    settings: ApiSettings = UNSET_API
 
     @property
     def scope_names(self) -> tuple[str, ...]:
@@ -63,13 +83,17 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class ClientSecret:
-    """One secret of a client, kept as a keyed digest; shown once, when it was made."""
+    """One secret of a client, kept as a keyed digest; shown once, when it was made.
+
+    `sealed` is the secret itself in the vault, for `client_secret_jwt` only, whose proofs need it.
+    """
 
     id: str
     digest: bytes
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+    sealed: str | None = None
 
     def is_active(self, now: datetime) -> bool:
         """Whether it has not expired."""
@@ -82,7 +106,7 @@ class Client:
 
     `scopes` are those it may ask for. `audiences` are the APIs it speaks for as their resource server: only their
     tokens may it introspect. `jwks` holds the public keys of `private_key_jwt`. `first_party` clients need no consent.
-    `web_origins` may call the token endpoint from a browser (CORS).
+    `web_origins` may call the token endpoint from a browser (CORS). Everything else it can be set to is in `settings`.
     """
 
     id: str
@@ -101,6 +125,7 @@ class Client:
     created_at: datetime
     updated_at: datetime
     secrets: tuple[ClientSecret, ...] = ()
+    settings: ClientSettings = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +137,7 @@ class ApiDraft:
     scopes: tuple[Scope, ...] = ()
     token_format: str = "jwt"  # noqa: S105  # not a secret
     token_lifetime: timedelta = DEFAULT_TOKEN_LIFETIME
+    settings: ApiSettings = UNSET_API
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +157,7 @@ class ClientDraft:
     jwks: JsonObject | None = None
     first_party: bool = False
     disabled: bool = False
+    settings: ClientSettings = UNSET
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ async def save_api(session: Session, draft: ApiDraft, *, actor: str, now: dateti
         scopes=draft.scopes,
         token_format=cast("TokenFormat", draft.token_format),
         token_lifetime=draft.token_lifetime,
+        settings=draft.settings,
         created_at=known.created_at if known else now,
         updated_at=now,
     )
@@ -96,6 +97,7 @@ async def save_client(session: Session, draft: ClientDraft, *, actor: str, now: 
         jwks=draft.jwks,
         first_party=draft.first_party,
         disabled=draft.disabled,
+        settings=draft.settings,
         created_at=known.created_at if known else now,
         updated_at=now,
         secrets=known.secrets if known else (),

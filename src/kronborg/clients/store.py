@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 import orjson
@@ -24,10 +23,19 @@ from sqlalchemy import (
     update,
 )
 
-from kronborg.clients.model import Api, AuthMethod, Client, ClientSecret, GrantName, Kind, Scope, TokenFormat
-from kronborg.core.db import Json, ReadSession, Session, UtcDateTime, from_micros, metadata, to_micros
+from kronborg.clients.model import Api, Client, ClientSecret
+from kronborg.clients.rows import (
+    api_values,
+    apis_of,
+    client_of,
+    client_values,
+    moment,
+    parsed,
+    plain_client,
+    plain_secret,
+)
+from kronborg.core.db import Json, ReadSession, Session, UtcDateTime, metadata, to_micros
 from kronborg.core.group_writer import Execute, Lookup
-from kronborg.core.json import JsonObject
 
 MAX_PAGE = 200
 
@@ -41,6 +49,7 @@ apis_table = Table(
     Column("token_lifetime", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("settings", Json),
 )
 
 scopes_table = Table(
@@ -70,6 +79,7 @@ clients_table = Table(
     Column("disabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("settings", Json),
 )
 
 secrets_table = Table(
@@ -81,18 +91,22 @@ secrets_table = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("last_used_at", UtcDateTime),
+    Column("sealed", Text),
     Index("ix_clients_secrets_client_id", "client_id"),
 )
 
 _CLIENT = """
 SELECT id, name, kind, auth_method, redirect_uris, post_logout_redirect_uris, web_origins, grants, scopes, audiences,
-       jwks, first_party, disabled, created_at, updated_at
+       jwks, first_party, disabled, created_at, updated_at, settings
 FROM clients_clients WHERE id = ?
 """
 _SECRETS = """
-SELECT id, digest, created_at, expires_at, last_used_at FROM clients_secrets WHERE client_id = ? ORDER BY created_at, id
+SELECT id, digest, created_at, expires_at, last_used_at, sealed FROM clients_secrets WHERE client_id = ?
+ORDER BY created_at, id
 """
-_APIS = "SELECT id, audience, name, token_format, token_lifetime, created_at, updated_at FROM clients_apis ORDER BY id"
+_APIS = """
+SELECT id, audience, name, token_format, token_lifetime, created_at, updated_at, settings FROM clients_apis ORDER BY id
+"""
 _SCOPES = "SELECT name, api_id, description FROM clients_scopes ORDER BY api_id, position"
 _SECRET_USED = "UPDATE clients_secrets SET last_used_at = ? WHERE id = ?"  # noqa: S105  # a statement
 _ORIGIN = "SELECT web_origins FROM clients_clients WHERE disabled = ? AND web_origins <> '[]'"
@@ -107,13 +121,13 @@ async def read_client(lookup: Lookup, client_id: str) -> Client | None:
     if row is None:
         return None
     secrets = await lookup.all(_SECRETS, (client_id,))
-    return _client(_plain_client(row), [_plain_secret(secret) for secret in secrets])
+    return client_of(plain_client(row), [plain_secret(secret) for secret in secrets])
 
 
 async def read_apis(lookup: Lookup) -> tuple[Api, ...]:
     """Every API with its scopes, committed state."""
-    apis = [(*row[:5], _moment(row[5]), _moment(row[6])) for row in await lookup.all(_APIS)]
-    return _apis(apis, await lookup.all(_SCOPES))
+    apis = [(*row[:5], moment(row[5]), moment(row[6]), parsed(row[7])) for row in await lookup.all(_APIS)]
+    return apis_of(apis, await lookup.all(_SCOPES))
 
 
 async def read_web_origins(lookup: Lookup) -> frozenset[str]:
@@ -135,7 +149,7 @@ async def list_apis(session: ReadSession) -> tuple[Api, ...]:
     apis = await session.execute(select(apis_table).order_by(apis_table.c.id))
     columns = (scopes_table.c.name, scopes_table.c.api_id, scopes_table.c.description)
     scopes = await session.execute(select(*columns).order_by(scopes_table.c.api_id, scopes_table.c.position))
-    return _apis(apis, scopes)
+    return apis_of(apis, scopes)
 
 
 async def find_api(session: ReadSession, audience: str) -> Api | None:
@@ -145,13 +159,13 @@ async def find_api(session: ReadSession, audience: str) -> Api | None:
 
 async def insert_api(session: Session, api: Api) -> None:
     """A new API with its scopes."""
-    await session.execute(insert(apis_table).values(id=api.id, created_at=api.created_at, **_api_values(api)))
+    await session.execute(insert(apis_table).values(id=api.id, created_at=api.created_at, **api_values(api)))
     await _insert_scopes(session, api)
 
 
 async def replace_api(session: Session, api: Api) -> None:
     """Make the stored API equal to `api`."""
-    await session.execute(update(apis_table).where(apis_table.c.id == api.id).values(**_api_values(api)))
+    await session.execute(update(apis_table).where(apis_table.c.id == api.id).values(**api_values(api)))
     await session.execute(delete(scopes_table).where(scopes_table.c.api_id == api.id))
     await _insert_scopes(session, api)
 
@@ -183,7 +197,7 @@ async def find_client(session: ReadSession, client_id: str) -> Client | None:
     secrets = await session.execute(
         select(*columns).where(owned).order_by(secrets_table.c.created_at, secrets_table.c.id)
     )
-    return _client(row, secrets)
+    return client_of(row, secrets)
 
 
 async def list_clients(
@@ -199,17 +213,17 @@ async def list_clients(
             )
         )
     rows = await session.execute(query.limit(max(1, min(limit, MAX_PAGE))))
-    return tuple(_client(row, ()) for row in rows)
+    return tuple(client_of(row, ()) for row in rows)
 
 
 async def insert_client(session: Session, client: Client) -> None:
     """A new client, without its secrets."""
-    await session.execute(insert(clients_table).values(**_client_values(client), created_at=client.created_at))
+    await session.execute(insert(clients_table).values(**client_values(client), created_at=client.created_at))
 
 
 async def replace_client(session: Session, client: Client) -> None:
     """Make the stored client equal to `client`; secrets and `created_at` stay."""
-    await session.execute(update(clients_table).where(clients_table.c.id == client.id).values(**_client_values(client)))
+    await session.execute(update(clients_table).where(clients_table.c.id == client.id).values(**client_values(client)))
 
 
 async def delete_client(session: Session, client_id: str) -> bool:
@@ -230,6 +244,7 @@ async def insert_secret(session: Session, client_id: str, secret: ClientSecret) 
             digest=secret.digest,
             created_at=secret.created_at,
             expires_at=secret.expires_at,
+            sealed=secret.sealed,
         )
     )
 
@@ -243,90 +258,3 @@ async def delete_secret(session: Session, client_id: str, secret_id: str) -> boo
 async def delete_secrets(session: Session, client_id: str) -> None:
     """Remove every secret of a client."""
     await session.execute(delete(secrets_table).where(secrets_table.c.client_id == client_id))
-
-
-# --- rows to values ------------------------------------------------------------------------------------------------
-
-
-def _plain_client(row: tuple[object, ...]) -> tuple[object, ...]:
-    """A row of a plain statement, with the values a typed statement would have given."""
-    lists = (None if text is None else orjson.loads(cast("str", text)) for text in row[4:11])
-    return (*row[:4], *lists, bool(row[11]), bool(row[12]), _moment(row[13]), _moment(row[14]))
-
-
-def _plain_secret(row: tuple[object, ...]) -> tuple[object, ...]:
-    return (row[0], bytes(cast("bytes", row[1])), _moment(row[2]), _moment(row[3]), _moment(row[4]))
-
-
-def _moment(micros: object) -> datetime | None:
-    return None if micros is None else from_micros(cast("int", micros))
-
-
-def _client(row: Sequence[object], secrets: Sequence[Sequence[object]]) -> Client:
-    lists = [tuple(cast("list[str]", value)) for value in row[4:10]]
-    return Client(
-        id=cast("str", row[0]),
-        name=cast("str", row[1]),
-        kind=cast("Kind", row[2]),
-        auth_method=cast("AuthMethod", row[3]),
-        redirect_uris=lists[0],
-        post_logout_redirect_uris=lists[1],
-        web_origins=lists[2],
-        grants=cast("tuple[GrantName, ...]", lists[3]),
-        scopes=lists[4],
-        audiences=lists[5],
-        jwks=cast("JsonObject | None", row[10]),
-        first_party=cast("bool", row[11]),
-        disabled=cast("bool", row[12]),
-        created_at=cast("datetime", row[13]),
-        updated_at=cast("datetime", row[14]),
-        secrets=tuple(ClientSecret(*cast("tuple[str, bytes, datetime, None, None]", tuple(s))) for s in secrets),
-    )
-
-
-def _client_values(client: Client) -> Mapping[str, object]:
-    return {
-        "id": client.id,
-        "name": client.name,
-        "kind": client.kind,
-        "auth_method": client.auth_method,
-        "redirect_uris": list(client.redirect_uris),
-        "post_logout_redirect_uris": list(client.post_logout_redirect_uris),
-        "web_origins": list(client.web_origins),
-        "grants": list(client.grants),
-        "scopes": list(client.scopes),
-        "audiences": list(client.audiences),
-        "jwks": client.jwks,
-        "first_party": client.first_party,
-        "disabled": client.disabled,
-        "updated_at": client.updated_at,
-    }
-
-
-def _apis(apis: Sequence[Sequence[object]], scopes: Sequence[Sequence[object]]) -> tuple[Api, ...]:
-    owned: dict[str, list[Scope]] = {}
-    for name, api_id, description in scopes:
-        owned.setdefault(cast("str", api_id), []).append(Scope(cast("str", name), cast("str", description)))
-    return tuple(
-        Api(
-            id=cast("str", row[0]),
-            audience=cast("str", row[1]),
-            name=cast("str", row[2]),
-            scopes=tuple(owned.get(cast("str", row[0]), ())),
-            token_format=cast("TokenFormat", row[3]),
-            token_lifetime=timedelta(seconds=cast("int", row[4])),
-            created_at=cast("datetime", row[5]),
-            updated_at=cast("datetime", row[6]),
-        )
-        for row in apis
-    )
-
-
-def _api_values(api: Api) -> Mapping[str, object]:
-    return {
-        "audience": api.audience,
-        "name": api.name,
-        "token_format": api.token_format,
-        "token_lifetime": int(api.token_lifetime.total_seconds()),
-        "updated_at": api.updated_at,
-    }

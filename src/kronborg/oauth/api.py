@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from kronborg.core import clock
 from kronborg.core.json import JsonObject
 from kronborg.oauth.back_off import Gate
-from kronborg.oauth.client_auth import Call
+from kronborg.oauth.call import Call
 from kronborg.oauth.documents import DocumentEndpoint, jwks_document, metadata_document
 from kronborg.oauth.endpoint import Clock, FormEndpoint
 from kronborg.oauth.introspection import introspect

@@ -11,21 +11,12 @@ from kronborg.clients.register import SECRET_DIGEST
 from kronborg.clients.store import mark_secret_used
 from kronborg.oauth.assertion import ASSERTION_TYPE, check_assertion, claimed_client
 from kronborg.oauth.back_off import Gate
+from kronborg.oauth.call import Call
 from kronborg.oauth.errors import InvalidClient, InvalidRequest, UnauthorizedClient
-from kronborg.oauth.requests import Form, Headers, basic_credentials, header
+from kronborg.oauth.requests import basic_credentials, header
 from kronborg.tokens.engine import Engine
 
 USED_AT_MOST_EVERY = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request to a protocol endpoint. `address` is the caller's, for the gate."""
-
-    form: Form
-    headers: Headers
-    address: str
-    now: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ would cost more than what they do.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ import orjson
 
 from kronborg.core.errors import Overloaded, TooMany
 from kronborg.core.json import JsonObject
-from kronborg.oauth.client_auth import Call
+from kronborg.oauth.call import Call
 from kronborg.oauth.cors import cors_headers
 from kronborg.oauth.errors import InvalidClient, InvalidRequest, OAuthError
 from kronborg.oauth.requests import MAX_FORM, Headers, header, is_form, parse_form
@@ -26,10 +27,23 @@ Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Scope], Awaitable[None]]
 Clock = Callable[[], datetime]
 
-_JSON = (b"content-type", b"application/json")
+REPEATABLE = ("resource", "audience")
+"""RFC 8707 §2, RFC 8693 §2.1: the parameters that may stand more than once."""
+
 # RFC 6749 §5.1: nothing that holds a token may be cached; neither may a refusal.
 _NO_STORE = (b"cache-control", b"no-store")
 _PRAGMA = (b"pragma", b"no-cache")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An answer that is not plain JSON, a signed one for example."""
+
+    body: bytes
+    media_type: bytes
+
+
+Answer = JsonObject | Encoded | None
 
 
 class FormEndpoint:
@@ -38,12 +52,14 @@ class FormEndpoint:
     def __init__(
         self,
         engine: Engine,
-        answer: Callable[[Call], Awaitable[JsonObject | None]],
+        answer: Callable[[Call], Awaitable[Answer]],
         *,
         clock: Clock,
         browsers: bool,
+        status: int = 200,
     ) -> None:
-        self._engine, self._answer, self._clock, self._browsers = engine, answer, clock, browsers
+        self._engine, self._answer, self._clock = engine, answer, clock
+        self._browsers, self._status = browsers, status
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Whatever goes wrong in it is an OAuth error; a bug is raised to the edge."""
@@ -58,10 +74,11 @@ class FormEndpoint:
             await respond(send, 405, _error("invalid_request", "use POST"), [*extra, (b"allow", b"POST")])
             return
         try:
-            call = await read_call(scope, receive, now=now)
+            call = await read_call(scope, receive, issuer=self._engine.issuer, now=now)
             answer = await self._answer(call)
         except OAuthError as refusal:
-            await respond(send, refusal.status, _error(refusal.error, refusal.detail), [*extra, *_challenge(refusal)])
+            more = [*extra, *_challenge(refusal), *refusal.headers]
+            await respond(send, refusal.status, _error(refusal.error, refusal.detail), more)
         except TooMany as refusal:
             wait = str(max(1, round(refusal.retry_after.total_seconds()))).encode()
             body = _error("invalid_client", refusal.detail)
@@ -70,10 +87,13 @@ class FormEndpoint:
             body = _error("temporarily_unavailable", refusal.detail)
             await respond(send, 503, body, [*extra, (b"retry-after", b"1")])
         else:
-            await respond(send, 200, b"" if answer is None else orjson.dumps(answer), extra)
+            if isinstance(answer, Encoded):
+                await respond(send, self._status, answer.body, extra, media_type=answer.media_type)
+            else:
+                await respond(send, self._status, b"" if answer is None else orjson.dumps(answer), extra)
 
 
-async def read_call(scope: Scope, receive: Receive, *, now: datetime) -> Call:
+async def read_call(scope: Scope, receive: Receive, *, issuer: str, now: datetime) -> Call:
     """The form of a request, with what is needed to authenticate it. Raises `InvalidRequest`."""
     headers: Headers = scope["headers"]
     # RFC 6749 §2.3.1, §3.2: never in the query, where logs and histories keep it.
@@ -85,7 +105,8 @@ async def read_call(scope: Scope, receive: Receive, *, now: datetime) -> Call:
         raise InvalidRequest("the body must not be compressed")
     client = scope.get("client")
     address = client[0] if client else ""
-    return Call(parse_form(await read_body(receive), repeatable=("resource",)), headers, address, now)
+    form = parse_form(await read_body(receive), repeatable=REPEATABLE)
+    return Call(form, headers, address, now, url=issuer + scope["path"])
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -103,9 +124,11 @@ async def read_body(receive: Receive) -> bytes:
             return body
 
 
-async def respond(send: Send, status: int, body: bytes, extra: list[tuple[bytes, bytes]]) -> None:
-    """Send a JSON answer that nobody may store."""
-    headers = [_JSON, _NO_STORE, _PRAGMA, (b"content-length", str(len(body)).encode()), *extra]
+async def respond(
+    send: Send, status: int, body: bytes, extra: list[tuple[bytes, bytes]], *, media_type: bytes = b"application/json"
+) -> None:
+    """Send an answer that nobody may store."""
+    headers = [(b"content-type", media_type), _NO_STORE, _PRAGMA, (b"content-length", str(len(body)).encode()), *extra]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -6,9 +6,11 @@ from kronborg.clients.model import Client
 from kronborg.core import opaque
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.oauth.back_off import Gate
-from kronborg.oauth.client_auth import Call, authenticate
+from kronborg.oauth.call import Call
+from kronborg.oauth.client_auth import authenticate
 from kronborg.tokens import refresh
 from kronborg.tokens.engine import Engine
+from kronborg.tokens.issue import token_type_of
 from kronborg.tokens.live import person_behind
 from kronborg.tokens.model import Access
 from kronborg.tokens.reference import resolve
@@ -32,8 +34,9 @@ async def introspect(engine: Engine, gate: Gate, call: Call) -> JsonObject:
 
 def _described(engine: Engine, access: Access) -> JsonObject:
     answer: dict[str, JsonValue] = {
+        **access.claims,
         "active": True,
-        "token_type": "Bearer",
+        "token_type": token_type_of(access),
         "iss": engine.issuer,
         "aud": access.audience,
         "sub": access.subject,

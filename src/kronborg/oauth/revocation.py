@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kronborg.oauth.back_off import Gate
-from kronborg.oauth.client_auth import Call, authenticate
+from kronborg.oauth.call import Call
+from kronborg.oauth.client_auth import authenticate
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.revoke import revoke_token
 

@@ -8,7 +8,9 @@ from typing import Final
 from kronborg.clients.model import Client
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.oauth.back_off import Gate
-from kronborg.oauth.client_auth import Call, authenticate, require_grant
+from kronborg.oauth.call import Call
+from kronborg.oauth.client_auth import authenticate, require_grant
+from kronborg.oauth.confirmation import confirm
 from kronborg.oauth.errors import InvalidTarget, UnsupportedGrantType
 from kronborg.oauth.grants import authorization_code, client_credentials, refresh_token
 from kronborg.tokens.engine import Engine
@@ -34,10 +36,10 @@ async def token(engine: Engine, gate: Gate, call: Call) -> JsonObject:
     # RFC 8707 §2.2 allows several; a token of ours has one audience.
     if "resource" in call.form.several:
         raise InvalidTarget("an access token is for one resource: ask for one at a time")
-    tokens = await exchange(engine, client, call)
+    tokens = await exchange(engine, client, await confirm(engine, client, call))
     answer: dict[str, JsonValue] = {
         "access_token": tokens.access_token,
-        "token_type": "Bearer",
+        "token_type": tokens.token_type,
         "expires_in": tokens.expires_in,
         "scope": tokens.scope,
     }
@@ -45,4 +47,6 @@ async def token(engine: Engine, gate: Gate, call: Call) -> JsonObject:
         answer["refresh_token"] = tokens.refresh_token
     if tokens.id_token is not None:
         answer["id_token"] = tokens.id_token
+    if tokens.more:
+        answer.update(tokens.more)
     return answer

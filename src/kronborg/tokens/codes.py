@@ -38,6 +38,7 @@ async def create_code(
         created_at=now,
         expires_at=now + REFRESH_ABSOLUTE,
         revoked_at=None,
+        details=authorization.details,
     )
     code = Code(
         digest=_digest(engine, text),
@@ -47,6 +48,7 @@ async def create_code(
         nonce=authorization.nonce,
         expires_at=now + CODE_LIFETIME,
         used_at=None,
+        jkt=authorization.jkt,
     )
 
     def unit(execute: Execute) -> None:

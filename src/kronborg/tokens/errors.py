@@ -18,6 +18,8 @@ class OAuthError(Refusal):
 
     error: ClassVar[str] = "invalid_request"
     status: ClassVar[int] = 400
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Header fields that the answer needs besides."""
 
 
 class InvalidGrant(OAuthError):

@@ -6,14 +6,15 @@ What has a row is stored first, inside the unit of the request; what is signed i
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from kronborg.core import opaque
 from kronborg.core.group_writer import Execute
 from kronborg.core.ids import token_id
 from kronborg.core.jose import b64, sign_es256
-from kronborg.core.json import JsonValue
+from kronborg.core.json import JsonObject, JsonValue
 from kronborg.tokens import store
 from kronborg.tokens.audience import Target
 from kronborg.tokens.engine import Engine
@@ -21,17 +22,20 @@ from kronborg.tokens.keys import ACCESS_TYPE, ID_TYPE, SigningKey
 from kronborg.tokens.model import ID_TOKEN_LIFETIME, INTERNAL_LIFETIME, Access, Grant, InternalJwt, Subject
 
 ACCESS_DIGEST = "access-token"
+NO_CLAIMS: JsonObject = {}
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """The answer of the token endpoint. `expires_in` counts seconds."""
+    """The answer of the token endpoint. `expires_in` counts seconds; `more` are further members of the answer."""
 
     access_token: str
     expires_in: int
     scope: str
     refresh_token: str | None = None
     id_token: str | None = None
+    token_type: str = "Bearer"  # noqa: S105  # not a secret
+    more: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,9 @@ class Order:
             store.add_access(execute, self.digest, self.access)
 
 
-def order_for_client(engine: Engine, client_id: str, target: Target, *, now: datetime) -> Order:
+def order_for_client(
+    engine: Engine, client_id: str, target: Target, *, now: datetime, claims: JsonObject = NO_CLAIMS
+) -> Order:
     """An access token of a client for itself. RFC 9068 §2.2: its subject is the client."""
     access = Access(
         jti=token_id(),
@@ -61,11 +67,20 @@ def order_for_client(engine: Engine, client_id: str, target: Target, *, now: dat
         roles=(),
         issued_at=now,
         expires_at=now + target.lifetime,
+        claims=claims,
     )
     return _order(engine, access, target)
 
 
-def order_for_grant(engine: Engine, grant: Grant, subject: Subject, target: Target, *, now: datetime) -> Order:
+def order_for_grant(
+    engine: Engine,
+    grant: Grant,
+    subject: Subject,
+    target: Target,
+    *,
+    now: datetime,
+    claims: JsonObject = NO_CLAIMS,
+) -> Order:
     """An access token of a client on behalf of a person; it does not outlive the grant."""
     access = Access(
         jti=token_id(),
@@ -79,13 +94,16 @@ def order_for_grant(engine: Engine, grant: Grant, subject: Subject, target: Targ
         issued_at=now,
         expires_at=min(now + target.lifetime, grant.expires_at),
         auth_time=grant.auth_time,
+        claims=claims,
     )
     return _order(engine, access, target)
 
 
-async def issue_for_client(engine: Engine, client_id: str, target: Target, *, now: datetime) -> TokenSet:
+async def issue_for_client(
+    engine: Engine, client_id: str, target: Target, *, now: datetime, claims: JsonObject = NO_CLAIMS
+) -> TokenSet:
     """An access token of a client for itself, stored if it is a reference token."""
-    order = order_for_client(engine, client_id, target, now=now)
+    order = order_for_client(engine, client_id, target, now=now, claims=claims)
     if order.reference is not None:
         await engine.database.writer.run(order.store)
     return await fill(engine, order, now=now)
@@ -111,7 +129,13 @@ async def fill(
     if identity is not None and keys is not None:
         id_token = sign_id_token(keys.active, engine.issuer, *identity, nonce=nonce, access_token=token, now=now)
     lifetime = int((access.expires_at - now).total_seconds())
-    return TokenSet(token, lifetime, " ".join(access.scopes), refresh_token, id_token)
+    return TokenSet(token, lifetime, " ".join(access.scopes), refresh_token, id_token, token_type_of(access))
+
+
+def token_type_of(access: Access) -> str:
+    """How the token is presented: `DPoP` when it is bound to a key (RFC 9449 §5), else `Bearer`."""
+    confirmation = access.claims.get("cnf")
+    return "DPoP" if isinstance(confirmation, Mapping) and "jkt" in confirmation else "Bearer"
 
 
 def sign_access(key: SigningKey, issuer: str, access: Access) -> str:
@@ -134,6 +158,8 @@ def sign_access(key: SigningKey, issuer: str, access: Access) -> str:
         claims["sid"] = access.session_id
     if access.auth_time is not None:
         claims["auth_time"] = int(access.auth_time.timestamp())
+    if access.claims:
+        claims.update(access.claims)
     return sign_es256(key.key, key.kid, claims, typ=ACCESS_TYPE)
 
 

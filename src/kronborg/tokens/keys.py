@@ -19,7 +19,7 @@ from kronborg.core.events import record_in
 from kronborg.core.group_writer import Execute
 from kronborg.core.jose import PublicKey, b64, new_key, public_key
 from kronborg.core.json import JsonObject
-from kronborg.tokens import store
+from kronborg.tokens import keys_store as store
 from kronborg.tokens.model import KEY_AGE, KEY_RETIREMENT, KeyState, StoredKey
 
 FRESH = timedelta(seconds=5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -38,11 +38,32 @@ class StoredKey:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantDetails:
+    """What only some grants have; none of it is looked for in the database.
+
+    `claims` is the parameter of OIDC Core §5.5. `jkt` (RFC 9449 §5) and `x5t` (RFC 8705 §4) name the key and the
+    certificate that the refresh tokens of a public client are bound to. `lifetime` and `idle` count seconds.
+    """
+
+    acr: str | None = None
+    authorization_details: tuple[JsonObject, ...] = ()
+    claims: JsonObject | None = None
+    jkt: str | None = None
+    x5t: str | None = None
+    lifetime: int | None = None
+    idle: int | None = None
+
+
+NO_DETAILS = GrantDetails()
+
+
+@dataclass(frozen=True, slots=True)
 class Authorization:
     """What a person allowed a client at the authorization endpoint, as it is bound to a code.
 
     `audiences` are those the access tokens of this grant may be for (see `audience.grantable`). `redirect_uri` is
     the parameter of the request, None when it was left out. `challenge` is the S256 challenge, None without PKCE.
+    `jkt` is the thumbprint of the only DPoP key that may trade the code (RFC 9449 §10), None for any.
     """
 
     client_id: str
@@ -55,6 +76,8 @@ class Authorization:
     nonce: str | None
     auth_time: datetime
     amr: tuple[str, ...] = ("pwd",)
+    details: GrantDetails = NO_DETAILS
+    jkt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +95,7 @@ class Grant:
     created_at: datetime
     expires_at: datetime
     revoked_at: datetime | None
+    details: GrantDetails = NO_DETAILS
 
     @property
     def offline(self) -> bool:
@@ -90,6 +114,7 @@ class Code:
     nonce: str | None
     expires_at: datetime
     used_at: datetime | None
+    jkt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +133,9 @@ class Access:
     """What an access token says, whatever its format.
 
     `audience` is one absolute URI. `subject` is the user's id, or the client's id for client credentials.
-    `grant_id` and `session_id` are None for client credentials.
+    `grant_id` and `session_id` are None for client credentials. `claims` holds further claims by their registered names
+    (`cnf`, `act`, `may_act`, `acr`, `amr`, `authorization_details`, `status`): they stand in the JWT as they are, and
+    are stored with a reference token and told by introspection.
     """
 
     jti: str
@@ -122,6 +149,7 @@ class Access:
     issued_at: datetime
     expires_at: datetime
     auth_time: datetime | None = None
+    claims: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ from kronborg.tokens.live import client_stands, person_behind
 from kronborg.tokens.model import Access
 from kronborg.tokens.store import Standing
 
+FURTHER = ("cnf", "act", "may_act", "acr", "amr", "authorization_details", "status")
+"""The claims of an access token that `Access.claims` holds."""
+
 
 async def resolve(engine: Engine, token: str, *, now: datetime) -> Access | None:
     """What an access token says; None when it is not one of ours, expired, revoked, or its grant has fallen."""
@@ -44,6 +47,7 @@ async def resolve_reference(engine: Engine, token: str, *, now: datetime) -> Acc
         roles=(),
         issued_at=stored.issued_at,
         expires_at=stored.expires_at,
+        claims=stored.claims,
     )
     return await _standing(engine, access, stored.standing, now=now)
 
@@ -83,6 +87,7 @@ async def read_jwt(engine: Engine, token: str, *, now: datetime) -> Access | Non
         roles=tuple(str(role) for role in roles) if isinstance(roles, (list, tuple)) else (),
         issued_at=_moment(claims["iat"]),
         expires_at=_moment(claims["exp"]),
+        claims={name: claims[name] for name in FURTHER if name in claims},
     )
 
 
@@ -111,6 +116,7 @@ async def _standing(engine: Engine, access: Access, standing: Standing, *, now: 
         issued_at=access.issued_at,
         expires_at=access.expires_at,
         auth_time=grant.auth_time,
+        claims=access.claims,
     )
 
 

@@ -14,85 +14,25 @@ import orjson
 
 from kronborg.core.db import from_micros, to_micros
 from kronborg.core.group_writer import Execute, Lookup, Row
-from kronborg.tokens.model import Access, Code, Grant, RefreshToken, StoredKey
-from kronborg.tokens.tables import keys_table
+from kronborg.core.json import JsonObject
+from kronborg.tokens import tables
+from kronborg.tokens.grant_details import details_from, details_text
+from kronborg.tokens.model import Access, Code, Grant, RefreshToken
 
-__all__ = ["keys_table"]
+__all__ = ["tables"]
 
 CLEAN_BATCH = 1000
 Cleanable = Literal["access", "refresh", "codes", "grants", "revoked", "assertions"]
 CLEANABLE: tuple[Cleanable, ...] = get_args(Cleanable)
 
-# --- signing keys --------------------------------------------------------------------------------------------------
-
-_KEYS = """
-SELECT id, state, public_jwk, sealed, created_at, activated_at, retired_at FROM tokens_keys ORDER BY created_at, id
-"""
-_ADD_KEY = """
-INSERT INTO tokens_keys (id, state, public_jwk, sealed, created_at, activated_at) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT DO NOTHING RETURNING id
-"""
-_RETIRE_KEY = """
-UPDATE tokens_keys SET state = 'retiring', retired_at = ? WHERE id = ? AND state = 'active' RETURNING id
-"""
-_ACTIVATE_KEY = "UPDATE tokens_keys SET state = 'active', activated_at = ? WHERE state = 'next' RETURNING id"
-_DROP_RETIRED = "DELETE FROM tokens_keys WHERE state = 'retiring' AND retired_at <= ? RETURNING id"
-_DROP_KEY = "DELETE FROM tokens_keys WHERE id = ? AND state = 'retiring' RETURNING id"
-
-
-async def read_keys(lookup: Lookup) -> tuple[StoredKey, ...]:
-    """Every signing key, oldest first."""
-    rows: list[Row] = await lookup.all(_KEYS)
-    return tuple(
-        StoredKey(
-            row[0],
-            row[1],
-            orjson.loads(row[2]),
-            row[3],
-            from_micros(row[4]),
-            _moment(row[5]),
-            _moment(row[6]),
-        )
-        for row in rows
-    )
-
-
-def add_key(execute: Execute, key: StoredKey) -> bool:
-    """Add a key unless there is one in its state already (`next` and `active` exist once each)."""
-    activated = None if key.activated_at is None else to_micros(key.activated_at)
-    public = orjson.dumps(key.public_jwk).decode()
-    return bool(execute(_ADD_KEY, (key.id, key.state, public, key.sealed, to_micros(key.created_at), activated)))
-
-
-def retire_key(execute: Execute, key_id: str, *, now: datetime) -> bool:
-    """Take the active key out of use; True only for the one who did so first."""
-    return bool(execute(_RETIRE_KEY, (to_micros(now), key_id)))
-
-
-def activate_next_key(execute: Execute, *, now: datetime) -> str | None:
-    """Make the next key the active one; its id."""
-    rows = execute(_ACTIVATE_KEY, (to_micros(now),))
-    return str(rows[0][0]) if rows else None
-
-
-def drop_retired_keys(execute: Execute, *, retired_before: datetime) -> int:
-    """Delete keys that retired before that moment; how many."""
-    return len(execute(_DROP_RETIRED, (to_micros(retired_before),)))
-
-
-def drop_key(execute: Execute, key_id: str) -> bool:
-    """Delete a retiring key at once: nothing it signed is believed any more."""
-    return bool(execute(_DROP_KEY, (key_id,)))
-
-
 # --- grants --------------------------------------------------------------------------------------------------------
 
 _GRANT_COLUMNS = """g.id, g.client_id, g.user_id, g.session_id, g.scopes, g.audiences, g.auth_time, g.amr,
-       g.created_at, g.expires_at, g.revoked_at"""
+       g.created_at, g.expires_at, g.revoked_at, g.details"""
 _ADD_GRANT = """
 INSERT INTO tokens_grants
-(id, client_id, user_id, session_id, scopes, audiences, auth_time, amr, created_at, expires_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+(id, client_id, user_id, session_id, scopes, audiences, auth_time, amr, created_at, expires_at, details)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _GRANT = f"SELECT {_GRANT_COLUMNS} FROM tokens_grants g WHERE g.id = ?"  # noqa: S608  # our own columns
 _GRANTS_OF_USER = f"""
@@ -122,6 +62,7 @@ def add_grant(execute: Execute, grant: Grant) -> None:
             " ".join(grant.amr),
             to_micros(grant.created_at),
             to_micros(grant.expires_at),
+            details_text(grant.details),
         ),
     )
 
@@ -172,10 +113,11 @@ def revoke_grants(
 # --- codes ---------------------------------------------------------------------------------------------------------
 
 _ADD_CODE = """
-INSERT INTO tokens_codes (digest, grant_id, redirect_uri, challenge, nonce, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO tokens_codes (digest, grant_id, redirect_uri, challenge, nonce, expires_at, jkt)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _CODE = f"""
-SELECT {_GRANT_COLUMNS}, c.redirect_uri, c.challenge, c.nonce, c.expires_at, c.used_at
+SELECT {_GRANT_COLUMNS}, c.redirect_uri, c.challenge, c.nonce, c.expires_at, c.used_at, c.jkt
 FROM tokens_codes c JOIN tokens_grants g ON g.id = c.grant_id WHERE c.digest = ?
 """  # noqa: S608  # our own columns
 _REDEEM = "UPDATE tokens_codes SET used_at = ? WHERE digest = ? AND used_at IS NULL RETURNING digest"
@@ -185,7 +127,15 @@ def add_code(execute: Execute, code: Code) -> None:
     """A new code; its grant is there already."""
     execute(
         _ADD_CODE,
-        (code.digest, code.grant.id, code.redirect_uri, code.challenge, code.nonce, to_micros(code.expires_at)),
+        (
+            code.digest,
+            code.grant.id,
+            code.redirect_uri,
+            code.challenge,
+            code.nonce,
+            to_micros(code.expires_at),
+            code.jkt,
+        ),
     )
 
 
@@ -194,8 +144,8 @@ async def find_code(lookup: Lookup, digest: bytes) -> Code | None:
     row: Row | None = await lookup.first(_CODE, (digest,))
     if row is None:
         return None
-    redirect_uri, challenge, nonce, expires_at, used_at = row[11:]
-    return Code(digest, _grant(row), redirect_uri, challenge, nonce, from_micros(expires_at), _moment(used_at))
+    redirect_uri, challenge, nonce, expires_at, used_at, jkt = row[12:]
+    return Code(digest, _grant(row), redirect_uri, challenge, nonce, from_micros(expires_at), _moment(used_at), jkt)
 
 
 def redeem_code(execute: Execute, digest: bytes, *, now: datetime) -> bool:
@@ -226,7 +176,7 @@ async def find_refresh(lookup: Lookup, digest: bytes) -> RefreshToken | None:
     row: Row | None = await lookup.first(_REFRESH, (digest,))
     if row is None:
         return None
-    expires_at, rotated_at, salt = row[11:]
+    expires_at, rotated_at, salt = row[12:]
     return RefreshToken(digest, _grant(row), from_micros(expires_at), _moment(rotated_at), salt)
 
 
@@ -246,11 +196,12 @@ def rotation_of(execute: Execute, digest: bytes) -> tuple[datetime, bytes] | Non
 # --- access tokens -------------------------------------------------------------------------------------------------
 
 _ADD_ACCESS = """
-INSERT INTO tokens_access (digest, jti, client_id, grant_id, audience, scopes, issued_at, expires_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO tokens_access (digest, jti, client_id, grant_id, audience, scopes, issued_at, expires_at, claims)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _ACCESS = f"""
-SELECT {_GRANT_COLUMNS}, x.not_before, a.jti, a.client_id, a.grant_id, a.audience, a.scopes, a.issued_at, a.expires_at
+SELECT {_GRANT_COLUMNS}, x.not_before, a.jti, a.client_id, a.grant_id, a.audience, a.scopes, a.issued_at, a.expires_at,
+       a.claims
 FROM tokens_access a
 LEFT JOIN tokens_grants g ON g.id = a.grant_id
 LEFT JOIN tokens_cutoffs x ON x.client_id = a.client_id
@@ -295,6 +246,7 @@ class StoredAccess:
     issued_at: datetime
     expires_at: datetime
     standing: Standing
+    claims: JsonObject
 
 
 def add_access(execute: Execute, digest: bytes, access: Access) -> None:
@@ -310,6 +262,7 @@ def add_access(execute: Execute, digest: bytes, access: Access) -> None:
             " ".join(access.scopes),
             to_micros(access.issued_at),
             to_micros(access.expires_at),
+            orjson.dumps(access.claims).decode() if access.claims else None,
         ),
     )
 
@@ -319,10 +272,11 @@ async def find_access(lookup: Lookup, digest: bytes) -> StoredAccess | None:
     row: Row | None = await lookup.first(_ACCESS, (digest,))
     if row is None:
         return None
-    not_before, jti, client_id, grant_id, audience, scopes, issued_at, expires_at = row[11:]
+    not_before, jti, client_id, grant_id, audience, scopes, issued_at, expires_at, claims = row[12:]
     standing = Standing(_grant(row) if row[0] is not None else None, _moment(not_before))
     times = from_micros(issued_at), from_micros(expires_at)
-    return StoredAccess(jti, client_id, grant_id, audience, _words(scopes), *times, standing)
+    further: JsonObject = {} if claims is None else orjson.loads(claims)
+    return StoredAccess(jti, client_id, grant_id, audience, _words(scopes), *times, standing, further)
 
 
 async def find_standing(lookup: Lookup, *, jti: str, client_id: str, grant_id: str | None) -> Standing:
@@ -330,7 +284,7 @@ async def find_standing(lookup: Lookup, *, jti: str, client_id: str, grant_id: s
     row: Row | None = await lookup.first(_STANDING, (grant_id, client_id, jti))
     if row is None:
         raise LookupError("the statement always gives one row")
-    return Standing(_grant(row) if row[0] is not None else None, _moment(row[11]), row[12] is not None)
+    return Standing(_grant(row) if row[0] is not None else None, _moment(row[12]), row[13] is not None)
 
 
 def drop_access(execute: Execute, digest: bytes) -> bool:
@@ -375,7 +329,7 @@ def clean(execute: Execute, what: Cleanable, *, before: datetime) -> int:
 
 
 def _grant(row: Row) -> Grant:
-    """The grant in the first eleven columns."""
+    """The grant in the first twelve columns."""
     return Grant(
         row[0],
         row[1],
@@ -388,6 +342,7 @@ def _grant(row: Row) -> Grant:
         from_micros(row[8]),
         from_micros(row[9]),
         _moment(row[10]),
+        details_from(row[11]),
     )
 
 

@@ -37,6 +37,7 @@ grants_table = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime),
+    Column("details", Json),
     Index("ix_tokens_grants_user_id", "user_id"),
     Index("ix_tokens_grants_client_id", "client_id"),
     Index("ix_tokens_grants_session_id", "session_id"),
@@ -53,6 +54,7 @@ codes_table = Table(
     Column("nonce", Text),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("used_at", UtcDateTime),
+    Column("jkt", Text),
     Index("ix_tokens_codes_grant_id", "grant_id"),
     # Codes that were never traded, for the worker to find.
     Index("ix_tokens_codes_unused", "expires_at", sqlite_where=_UNUSED, postgresql_where=_UNUSED),
@@ -81,6 +83,7 @@ access_table = Table(
     Column("scopes", Text, nullable=False),
     Column("issued_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
+    Column("claims", Json),
     Index("ix_tokens_access_expires_at", "expires_at"),
 )
 

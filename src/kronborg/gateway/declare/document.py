@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from kronborg.clients.model import AuthMethod, GrantName
+from kronborg.clients.settings import UNSET, UNSET_API, ApiSettings, ClientSettings
 from kronborg.core.quantities import Duration, Size, parse_duration
 from kronborg.gateway.declare.parts import (
     Host,
@@ -26,9 +28,6 @@ from kronborg.gateway.declare.parts import (
     Words,
 )
 from kronborg.gateway.declare.server_section import ServerSection
-
-AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
-Grant = Literal["authorization_code", "refresh_token", "client_credentials"]
 
 __all__ = [
     "ApiSection",
@@ -57,6 +56,8 @@ class ApiSection(Section):
     """`jwt`: anyone with the public keys can verify it. `reference`: opaque, the gateway exchanges it."""
     token_lifetime: Duration = parse_duration("10m")
     """How long an access token lives, 30s to 24h."""
+    settings: ApiSettings = UNSET_API
+    """How its tokens are made: algorithm, claims, encryption."""
 
 
 class ClientSection(Section):
@@ -76,7 +77,7 @@ class ClientSection(Section):
     """Where people may be sent back to after sign-in; compared exactly."""
     post_logout_redirect_uris: Uris = ()
     """Where people may be sent after signing out; compared exactly."""
-    grants: Annotated[tuple[Grant, ...], Field(max_length=3)] = ("authorization_code",)
+    grants: Annotated[tuple[GrantName, ...], Field(max_length=9)] = ("authorization_code",)
     """The ways in which it may get tokens."""
     scopes: Words = ()
     """The scopes it may ask for: those of APIs, and `openid`, `profile`, `email`, `offline_access`."""
@@ -88,6 +89,8 @@ class ClientSection(Section):
     """Yours: people are not asked for consent."""
     disabled: bool = False
     """Gets no tokens while true."""
+    settings: ClientSettings = UNSET
+    """Everything else it can be set to, by the names of dynamic client registration."""
 
 
 class GroupSection(Section):

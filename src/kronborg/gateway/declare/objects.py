@@ -14,6 +14,7 @@ from typing import Literal, assert_never
 from kronborg.accounts.model import Group, User, folded
 from kronborg.accounts.users import NewUser
 from kronborg.clients.model import Api, ApiDraft, Client, ClientDraft
+from kronborg.clients.settings import to_json
 from kronborg.core.json import JsonValue
 from kronborg.core.quantities import write_duration, write_size
 from kronborg.gateway.model import Route, Service
@@ -96,6 +97,7 @@ def fields_of(thing: Object) -> Fields:
                 "scopes": {scope.name: scope.description for scope in thing.scopes},
                 "token_format": thing.token_format,
                 "token_lifetime": write_duration(timedelta(seconds=int(thing.token_lifetime.total_seconds()))),
+                "settings": to_json(thing.settings),
             }
         case Client() | ClientDraft():
             return _client_fields(thing)
@@ -136,6 +138,7 @@ def _client_fields(client: Client | ClientDraft) -> Fields:
         "audiences": sorted(client.audiences),
         "first_party": client.first_party,
         "disabled": client.disabled,
+        "settings": to_json(client.settings),
     }
 
 

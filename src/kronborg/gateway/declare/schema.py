@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,6 +23,8 @@ class _Generator(GenerateJsonSchema):
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, BaseModel):
             return dft.model_dump(mode="json", exclude_defaults=True)
+        if is_dataclass(dft):
+            return {}
         return super().encode_default(dft)
 
     def field_title_should_be_set(self, schema: Any) -> bool:
@@ -34,7 +37,10 @@ def json_schema() -> str:
     models: list[type[BaseModel]] = [Document, *_sections(Document)]
     sections = {model.__name__: model for model in models}
     for name, schema in (*document["$defs"].items(), (Document.__name__, document)):
-        _mend(sections[name], schema)
+        if name in sections:
+            _mend(sections[name], schema)
+        else:
+            schema.pop("title", None)  # a value of a slice, whose defaults are plain JSON
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "kronborg.yaml",
@@ -57,7 +63,7 @@ def _mend(model: type[BaseModel], schema: dict[str, Any]) -> None:
 def _default(model: type[BaseModel], name: str) -> Any:
     value = model.model_fields[name].get_default(call_default_factory=True, validated_data={})
     dumped = model.model_construct(**{name: value}).model_dump(mode="json", include={name})[name]
-    return {} if isinstance(value, BaseModel) else dumped
+    return {} if isinstance(value, BaseModel) or is_dataclass(value) else dumped
 
 
 def _section_in(annotation: object) -> type[BaseModel] | None:

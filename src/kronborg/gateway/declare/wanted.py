@@ -113,6 +113,7 @@ def _api(section: ApiSection) -> ApiDraft:
         scopes=tuple(Scope(name, description) for name, description in section.scopes.items()),
         token_format=section.token_format,
         token_lifetime=timedelta(seconds=int(section.token_lifetime.total_seconds())),
+        settings=section.settings,
     )
 
 
@@ -131,6 +132,7 @@ def _client(client_id: str, section: ClientSection, jwks: JsonObject | None, nam
         jwks=jwks,
         first_party=section.first_party,
         disabled=section.disabled,
+        settings=section.settings,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kronborg.clients.model import Client
 from kronborg.oauth import pkce
-from kronborg.oauth.client_auth import Call
+from kronborg.oauth.call import Call
 from kronborg.oauth.errors import InvalidGrant
 from kronborg.tokens.audience import Grantable, choose, still_grantable
 from kronborg.tokens.codes import find_code, redeem, replayed
@@ -38,5 +38,5 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     granted = still_grantable(client, apis, whole, userinfo=engine.userinfo)
     # RFC 6749 §4.1.3 knows no scope here; RFC 8707 §2.2 lets resource choose.
     target = choose(granted, apis, userinfo=engine.userinfo, scope=None, resource=form.get("resource"))
-    order = order_for_grant(engine, code.grant, person, target, now=now)
+    order = order_for_grant(engine, code.grant, person, target, now=now, claims=call.confirmed.cnf)
     return await redeem(engine, code, person, order, with_refresh="refresh_token" in client.grants, now=now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kronborg.clients.model import Client
-from kronborg.oauth.client_auth import Call
+from kronborg.oauth.call import Call
 from kronborg.oauth.errors import UnauthorizedClient
 from kronborg.tokens.audience import choose, client_grantable
 from kronborg.tokens.engine import Engine
@@ -23,4 +23,4 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
         scope=form.get("scope"),
         resource=form.get("resource"),
     )
-    return await issue_for_client(engine, client.id, target, now=now)
+    return await issue_for_client(engine, client.id, target, now=now, claims=call.confirmed.cnf)

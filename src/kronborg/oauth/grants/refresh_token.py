@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kronborg.clients.model import Client
-from kronborg.oauth.client_auth import Call
+from kronborg.oauth.call import Call
 from kronborg.oauth.errors import InvalidGrant
 from kronborg.tokens import refresh
 from kronborg.tokens.audience import Grantable, choose, still_grantable
@@ -31,5 +31,5 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     whole = Grantable(token.grant.scopes, token.grant.audiences)
     granted = still_grantable(client, apis, whole, userinfo=engine.userinfo)
     target = choose(granted, apis, userinfo=engine.userinfo, scope=form.get("scope"), resource=form.get("resource"))
-    order = order_for_grant(engine, token.grant, person, target, now=now)
+    order = order_for_grant(engine, token.grant, person, target, now=now, claims=call.confirmed.cnf)
     return await refresh.rotate(engine, text, token, person, order, now=now)

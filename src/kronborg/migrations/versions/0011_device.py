@@ -1,0 +1,8 @@
+"""Not used yet."""
+
+revision = "0011"
+down_revision = "0010"
+
+
+def upgrade() -> None:
+    """Nothing to do yet."""

@@ -1,0 +1,32 @@
+"""What only some grants have, as one JSON text in the database; most grants have none of it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import cast
+
+import orjson
+
+from kronborg.core.json import JsonObject, JsonValue
+from kronborg.tokens.model import NO_DETAILS, GrantDetails
+
+
+def details_text(details: GrantDetails) -> str | None:
+    """What is stored; None for nothing."""
+    if details == NO_DETAILS:
+        return None
+    chosen: dict[str, JsonValue] = {}
+    for one in fields(details):
+        value = getattr(details, one.name)
+        if value is not None and value != ():
+            chosen[one.name] = list(value) if isinstance(value, tuple) else value
+    return orjson.dumps(chosen).decode()
+
+
+def details_from(text: str | None) -> GrantDetails:
+    """What was stored."""
+    if text is None:
+        return NO_DETAILS
+    stored: dict[str, JsonValue] = orjson.loads(text)
+    asked = cast("list[JsonObject]", stored.pop("authorization_details", []))
+    return GrantDetails(authorization_details=tuple(asked), **stored)  # type: ignore[arg-type]  # as `details_text` wrote it
