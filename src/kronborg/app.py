@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kronborg.config import Settings
 from kronborg.core import clock, error_pages
 from kronborg.core.db import Database
+from kronborg.core.fetch import Fetcher
 from kronborg.core.forwarded import Forwarded
 from kronborg.core.health import health_routes
 from kronborg.core.html import Pages
@@ -69,7 +70,12 @@ async def identity_app(settings: Settings, database: Database) -> ASGIApp:
         session_absolute=settings.session_absolute,
     )
     engine = await open_engine(
-        database, parts.vault, issuer=parts.issuer, session_idle=parts.session_idle, now=clock.now()
+        database,
+        parts.vault,
+        issuer=parts.issuer,
+        session_idle=parts.session_idle,
+        now=clock.now(),
+        fetcher=Fetcher(settings.fetch_allow, ca_file=settings.fetch_ca_file),
     )
     return compose(parts, engine)
 

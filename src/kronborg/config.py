@@ -68,6 +68,8 @@ class Settings:
     session_absolute: timedelta = timedelta(days=14)
     envoy_concurrency: int = 2
     log_level: str = "INFO"
+    fetch_allow: tuple[str, ...] = ()
+    fetch_ca_file: Path | None = None
 
     @property
     def database_url(self) -> str:
@@ -145,9 +147,9 @@ def _thaw(text: str) -> Settings:
             plain[field.name] = Address(**value)
         elif isinstance(default, timedelta):
             plain[field.name] = timedelta(seconds=value)
-        elif field.name == "trusted_proxies":
+        elif isinstance(default, tuple):
             plain[field.name] = tuple(value)
-        elif field.name in ("data", "file") and value is not None:
+        elif field.name in ("data", "file", "fetch_ca_file") and value is not None:
             plain[field.name] = Path(value)
     return Settings(**plain)
 
@@ -185,6 +187,13 @@ def check(settings: Settings) -> tuple[Problem, ...]:
             problems.append(
                 Problem("server.trusted_proxies", "holds no address or network", "write 127.0.0.1 or 10.0.0.0/8")
             )
+    for network in settings.fetch_allow:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            problems.append(Problem("server.fetch.allow", "holds no address or network", "write 10.1.0.0/16"))
+    if settings.fetch_ca_file is not None and not settings.fetch_ca_file.is_file():
+        problems.append(Problem("server.fetch.ca_file", "is no file", "give a file of certificates in PEM"))
     private = (("control", settings.control), ("worker", settings.worker))
     for name, address in private:
         if not address.loopback:
@@ -236,4 +245,6 @@ def _from_file(path: Path) -> Settings:
         session_absolute=server.session.absolute,
         envoy_concurrency=server.envoy.concurrency,
         log_level=server.log_level or default.log_level,
+        fetch_allow=server.fetch.allow,
+        fetch_ca_file=None if server.fetch.ca_file is None else path.absolute().parent / server.fetch.ca_file,
     )

@@ -18,6 +18,7 @@ from kronborg.config import Settings
 from kronborg.core import clock, events
 from kronborg.core.db import Database
 from kronborg.core.events import Event
+from kronborg.core.fetch import Fetcher
 from kronborg.core.health import health_routes
 from kronborg.core.log import get_logger
 from kronborg.server import serve
@@ -148,7 +149,12 @@ async def worker(settings: Settings, stop: asyncio.Event) -> None:
     database = await Database.open(settings.database_url)
     try:
         engine = await open_engine(
-            database, settings.vault(), issuer=settings.issuer, session_idle=settings.session_idle, now=clock.now()
+            database,
+            settings.vault(),
+            issuer=settings.issuer,
+            session_idle=settings.session_idle,
+            now=clock.now(),
+            fetcher=Fetcher(settings.fetch_allow, ca_file=settings.fetch_ca_file),
         )
         app = Starlette(routes=health_routes(database))
         async with asyncio.TaskGroup() as tasks:

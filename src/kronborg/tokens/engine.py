@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from kronborg.clients.directory import Directory
 from kronborg.clients.register import ensure_admin_api
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
+from kronborg.core.fetch import Fetcher
 from kronborg.tokens.keys import KeyRing
 
 
@@ -25,6 +26,8 @@ class Engine:
     session_idle: timedelta
     keys: KeyRing
     directory: Directory
+    fetcher: Fetcher = field(default_factory=Fetcher)
+    """Calls what clients registered as theirs; the only way out of this process."""
 
     @property
     def userinfo(self) -> str:
@@ -33,10 +36,18 @@ class Engine:
 
 
 async def open_engine(
-    database: Database, vault: Vault, *, issuer: str, session_idle: timedelta, now: datetime
+    database: Database,
+    vault: Vault,
+    *,
+    issuer: str,
+    session_idle: timedelta,
+    now: datetime,
+    fetcher: Fetcher | None = None,
 ) -> Engine:
     """The engine of this process, with its first keys and the admin API in place."""
-    engine = Engine(database, vault, issuer, session_idle, KeyRing(database, vault), Directory(database))
+    engine = Engine(
+        database, vault, issuer, session_idle, KeyRing(database, vault), Directory(database), fetcher or Fetcher()
+    )
     await engine.keys.rotate(now=now)
     await ensure_admin_api(database, issuer=issuer, now=now)
     return engine

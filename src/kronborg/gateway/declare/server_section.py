@@ -79,6 +79,17 @@ class EnvoySection(Section):
     """Worker threads of the gateway."""
 
 
+class FetchSection(Section):
+    """How the server calls URLs that clients registered: their keys, request objects, logout notices."""
+
+    allow: Annotated[tuple[Host, ...], Field(max_length=50)] = ()
+    """Networks that may be called although they are not public, like `10.1.0.0/16`. For development and for clients
+    inside your own network: whoever registers a client can make the server call what is in them. Loopback networks
+    may then be called by plain http too."""
+    ca_file: Uri | None = None
+    """Certificate authorities (PEM) trusted for these calls besides the system's; relative to this file."""
+
+
 class ServerSection(Section):
     """Settings of this installation, not objects in its store: they hold from the next start."""
 
@@ -104,5 +115,7 @@ class ServerSection(Section):
     """How long people stay signed in."""
     envoy: EnvoySection = EnvoySection()
     """How Envoy is run."""
+    fetch: FetchSection = FetchSection()
+    """How URLs that clients registered are called."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """How much is logged."""
