@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
+from urllib.parse import urlsplit
 
+from kronborg.clients import profiles
 from kronborg.clients.model import (
     AUTH_METHODS,
     BUILT_IN_NAMES,
@@ -17,6 +19,7 @@ from kronborg.clients.model import (
     ClientDraft,
 )
 from kronborg.clients.redirects import audience_problem, origin_problem, redirect_problem
+from kronborg.clients.settings import Profile
 from kronborg.core.errors import Problem
 from kronborg.core.jose import BadKey, PublicKey, public_key
 from kronborg.core.json import JsonObject
@@ -68,13 +71,18 @@ def _api_problems(draft: ApiDraft, taken: Mapping[str, str]) -> Iterator[Problem
             yield Problem(where, "a description is at most 200 visible characters")
 
 
-def client_problems(draft: ClientDraft, *, scopes: Collection[str], audiences: Collection[str]) -> tuple[Problem, ...]:
-    """Every problem of a client; `scopes` and `audiences` are all that exist."""
+def client_problems(
+    draft: ClientDraft, *, scopes: Collection[str], audiences: Collection[str], profile: Profile = "none"
+) -> tuple[Problem, ...]:
+    """Every problem of a client; `scopes` and `audiences` are all that exist, `profile` is that of the installation."""
     return (
         *_identity_problems(draft),
         *_method_problems(draft),
         *_grant_problems(draft),
         *_address_problems(draft),
+        *_logout_problems(draft),
+        *_rotation_problems(draft),
+        *profiles.problems(draft, profile),
         *_known_problems("scopes", draft.scopes, scopes, "there is no such scope", MAX_SCOPES),
         *_known_problems("audiences", draft.audiences, audiences, "there is no API with this audience", MAX_URIS),
     )
@@ -153,6 +161,46 @@ def _address_problems(draft: ClientDraft) -> Iterator[Problem]:
             wrong = origin_problem(uri) if where == "web_origins" else redirect_problem(uri, public=public)
             if wrong or uri in uris[:index]:
                 yield Problem(f"{where}[{index}]", wrong or "stands here twice")
+
+
+def _logout_problems(draft: ClientDraft) -> Iterator[Problem]:
+    settings = draft.settings
+    for name, uri in (
+        ("backchannel_logout_uri", settings.backchannel_logout_uri),
+        ("frontchannel_logout_uri", settings.frontchannel_logout_uri),
+    ):
+        # Back-Channel Logout §2.2: absolute, without fragment; a private-use scheme cannot be called.
+        wrong = None if uri is None else redirect_problem(uri, public=False)
+        if wrong:
+            yield Problem(f"settings.{name}", wrong)
+    # Front-Channel Logout §2: domain, port and scheme of a registered redirect URI, so that nobody else is framed.
+    front = settings.frontchannel_logout_uri
+    if front is not None and _origin(front) not in {_origin(uri) for uri in draft.redirect_uris}:
+        yield Problem(
+            "settings.frontchannel_logout_uri",
+            "has another scheme, host or port than every redirect URI",
+            "put it beside a registered redirect URI",
+        )
+
+
+def _origin(uri: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return "", uri
+    return parts.scheme, parts.netloc
+
+
+def _rotation_problems(draft: ClientDraft) -> Iterator[Problem]:
+    settings = draft.settings
+    bound = settings.dpop_bound_access_tokens or settings.tls_client_certificate_bound_access_tokens
+    # RFC 9700 §2.2.2: refresh tokens of public clients are sender-constrained or rotated.
+    if draft.kind == "public" and not settings.refresh_token_rotation and not bound:
+        yield Problem(
+            "settings.refresh_token_rotation",
+            "a public client rotates its refresh tokens, or binds them to a key (RFC 9700 section 2.2.2)",
+            "leave it on, or say dpop_bound_access_tokens: true",
+        )
 
 
 def _known_problems(

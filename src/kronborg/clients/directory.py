@@ -12,7 +12,12 @@ from datetime import datetime, timedelta
 
 from kronborg.clients import store
 from kronborg.clients.model import Api, Client
+from kronborg.clients.profiles import contradiction, hardened
+from kronborg.clients.settings import Profile
 from kronborg.core.db import Database
+from kronborg.core.log import get_logger
+
+log = get_logger("kronborg.clients")
 
 FRESH = timedelta(milliseconds=500)
 MAX_CLIENTS = 4096
@@ -40,22 +45,26 @@ class Apis:
 
 
 class Directory:
-    """One per process and database; for use from one event loop."""
+    """One per process and database; for use from one event loop. `profile` is that of the installation."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, profile: Profile = "none") -> None:
         self._database = database
+        self._profile: Profile = profile
+        self._told: set[str] = set()
         self._generation = _Generation.number
         self._clients: dict[str, tuple[Client, datetime]] = {}
         self._apis: tuple[Apis, datetime] | None = None
 
     async def client(self, client_id: str, *, now: datetime) -> Client | None:
-        """The client, at most `FRESH` old, disabled or not; None when there is none."""
+        """The client as its profiles make it, at most `FRESH` old, disabled or not; None when there is none."""
         self._forget_what_changed()
         known = self._clients.get(client_id)
         if known is not None and abs(now - known[1]) < FRESH:
             return known[0]
         generation = _Generation.number
         client = await store.read_client(self._database.lookup, client_id)
+        if client is not None and (self._profile != "none" or client.settings.profile != "none"):
+            client = self._held(client)
         if client is None:
             self._clients.pop(client_id, None)
         elif generation == _Generation.number:
@@ -78,6 +87,13 @@ class Directory:
         if generation == _Generation.number:
             self._apis = (known, now)
         return known
+
+    def _held(self, client: Client) -> Client:
+        clause = contradiction(client, self._profile)
+        if clause is not None and client.id not in self._told and len(self._told) < MAX_CLIENTS:
+            self._told.add(client.id)
+            log.warning("client_refused_by_profile", client_id=client.id, clause=clause)
+        return hardened(client, self._profile)
 
     def forget(self) -> None:
         """Read everything again at its next use."""

@@ -28,6 +28,7 @@ from kronborg.clients.model import (
     Scope,
     TokenFormat,
 )
+from kronborg.clients.settings import Profile
 from kronborg.core import events, opaque
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database, Session
@@ -75,11 +76,16 @@ async def remove_api(session: Session, audience: str, *, actor: str, now: dateti
     await _tell(session, "api.removed", audience, actor, now)
 
 
-async def save_client(session: Session, draft: ClientDraft, *, actor: str, now: datetime) -> Client:
-    """Make the client `draft.id` as drafted; its secrets stay. Raises `Invalid` with everything that is wrong."""
+async def save_client(
+    session: Session, draft: ClientDraft, *, actor: str, now: datetime, profile: Profile = "none"
+) -> Client:
+    """Make the client `draft.id` as drafted; its secrets stay. Raises `Invalid` with everything that is wrong.
+
+    `profile` is that of the installation. What it switches on is not stored: the directory does so at every reading.
+    """
     apis = await store.list_apis(session)
     names = BUILT_IN_NAMES.union(*(api.scope_names for api in apis))
-    problems = client_problems(draft, scopes=names, audiences={api.audience for api in apis})
+    problems = client_problems(draft, scopes=names, audiences={api.audience for api in apis}, profile=profile)
     if problems:
         raise Invalid(*problems)
     known = await store.find_client(session, draft.id)

@@ -16,6 +16,7 @@ Profile = Literal["none", "oauth21", "fapi2-security", "fapi2-message-signing", 
 ResponseType = Literal[
     "code", "id_token", "token", "id_token token", "code id_token", "code token", "code id_token token", "none"
 ]
+ResponseMode = Literal["query", "fragment", "form_post", "jwt", "query.jwt", "fragment.jwt", "form_post.jwt"]
 SigningAlgorithm = Literal["ES256", "EdDSA", "Ed25519", "PS256", "RS256"]
 KeyEncryption = Literal["RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A256KW"]
 ContentEncryption = Literal["A128GCM", "A256GCM", "A128CBC-HS256", "A256CBC-HS512"]
@@ -35,6 +36,14 @@ class ClientSettings:
     """The profile it is held to, besides that of the installation."""
     response_types: tuple[ResponseType, ...] = ("code",)
     """What it may ask the authorization endpoint for. Everything but `code` is legacy."""
+    response_modes: tuple[ResponseMode, ...] = ()
+    """The only response modes it may ask for (FAPI 2.0 Message Signing §5.3.3); any when empty."""
+    require_pkce: bool = False
+    """It uses PKCE though it is confidential; public clients always do (RFC 9700 §2.1.1)."""
+    require_redirect_uri: bool = False
+    """Its requests name their `redirect_uri` even if only one is registered."""
+    require_resource: bool = False
+    """Its requests name the API they are for (RFC 8707 §2)."""
     require_pushed_authorization_requests: bool = False
     """RFC 9126 §6."""
     require_signed_request_object: bool = False
@@ -77,6 +86,8 @@ class ClientSettings:
     """OIDC Core §8.1."""
     dpop_bound_access_tokens: bool = False
     """RFC 9449 §5.2: it always uses DPoP."""
+    require_dpop_nonce: bool = False
+    """RFC 9449 §8: its proofs carry a nonce of ours, so that none can be made in advance."""
     tls_client_certificate_bound_access_tokens: bool = False
     """RFC 8705 §3.4."""
     tls_client_auth_subject_dn: str | None = None
@@ -113,6 +124,8 @@ class ClientSettings:
     """Its CIBA requests carry a code that only the person knows."""
     authorization_details_types: tuple[str, ...] = ()
     """RFC 9396 §10: the types it may ask for."""
+    refresh_token_rotation: bool = True
+    """Each use of a refresh token gives the next one; off only where tokens are bound to a key or a secret."""
     refresh_token_lifetime: int | None = None
     """Seconds until its refresh tokens end whatever happens; the server's 90 days when absent."""
     refresh_token_idle: int | None = None
