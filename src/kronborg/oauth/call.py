@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from kronborg.core.group_writer import Execute
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.oauth.requests import Form, Headers
 
@@ -13,11 +15,14 @@ from kronborg.oauth.requests import Form, Headers
 class Confirmation:
     """What the caller proved to hold: a DPoP key (`jkt`, RFC 9449 §6) and a certificate (`x5t`, RFC 8705 §3.1).
 
-    Both are base64url SHA-256 thumbprints; None where there was no proof, or none is wanted.
+    Both are base64url SHA-256 thumbprints; None where there was no proof, or none is wanted. `spend` uses the proof up:
+    the first thing in the unit that stores what it buys. `nonce` is one for the next proof (RFC 9449 §8.2).
     """
 
     jkt: str | None = None
     x5t: str | None = None
+    spend: Callable[[Execute], None] | None = None
+    nonce: str | None = None
 
     @property
     def cnf(self) -> JsonObject:

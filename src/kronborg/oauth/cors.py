@@ -29,10 +29,13 @@ async def cors_headers(engine: Engine, headers: Headers, *, methods: bytes, now:
         return [VARY]
     allowed = [VARY, (b"access-control-allow-origin", origin)]
     if preflight is None:
-        return [*allowed, (b"access-control-expose-headers", b"www-authenticate, x-request-id, retry-after")]
+        return [
+            *allowed,
+            (b"access-control-expose-headers", b"www-authenticate, dpop-nonce, x-request-id, retry-after"),
+        ]
     return [
         *allowed,
         (b"access-control-allow-methods", methods),
-        (b"access-control-allow-headers", b"authorization, content-type"),
+        (b"access-control-allow-headers", b"authorization, content-type, dpop"),
         (b"access-control-max-age", b"600"),
     ]

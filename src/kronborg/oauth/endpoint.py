@@ -37,10 +37,11 @@ _PRAGMA = (b"pragma", b"no-cache")
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """An answer that is not plain JSON, a signed one for example."""
+    """An answer that is not plain JSON, a signed one for example, or needs header fields of its own."""
 
     body: bytes
     media_type: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 Answer = JsonObject | Encoded | None
@@ -88,7 +89,8 @@ class FormEndpoint:
             await respond(send, 503, body, [*extra, (b"retry-after", b"1")])
         else:
             if isinstance(answer, Encoded):
-                await respond(send, self._status, answer.body, extra, media_type=answer.media_type)
+                more = [*extra, *answer.headers]
+                await respond(send, self._status, answer.body, more, media_type=answer.media_type)
             else:
                 await respond(send, self._status, b"" if answer is None else orjson.dumps(answer), extra)
 

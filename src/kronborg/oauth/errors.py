@@ -4,7 +4,9 @@ OAuthError (tokens.errors)
 ├─ InvalidRequest         RFC 6749 §5.2
 ├─ InvalidClient          RFC 6749 §5.2; 401 with a challenge when it came by the Authorization header
 ├─ UnauthorizedClient     RFC 6749 §5.2
-└─ UnsupportedGrantType   RFC 6749 §5.2
+├─ UnsupportedGrantType   RFC 6749 §5.2
+├─ InvalidDpopProof       RFC 9449 §5
+└─ UseDpopNonce           RFC 9449 §8; carries the nonce to use
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from kronborg.tokens.errors import InvalidGrant, InvalidScope, InvalidTarget, OA
 
 __all__ = [
     "InvalidClient",
+    "InvalidDpopProof",
     "InvalidGrant",
     "InvalidRequest",
     "InvalidScope",
@@ -20,6 +23,7 @@ __all__ = [
     "OAuthError",
     "UnauthorizedClient",
     "UnsupportedGrantType",
+    "UseDpopNonce",
 ]
 
 
@@ -50,3 +54,19 @@ class UnsupportedGrantType(OAuthError):
     """The server has no such grant."""
 
     error = "unsupported_grant_type"
+
+
+class InvalidDpopProof(OAuthError):
+    """The DPoP proof is missing where it must be, malformed, for another request, too old, or was used before."""
+
+    error = "invalid_dpop_proof"
+
+
+class UseDpopNonce(OAuthError):
+    """The DPoP proof must carry the nonce that comes with this answer."""
+
+    error = "use_dpop_nonce"
+
+    def __init__(self, nonce: str) -> None:
+        super().__init__("the DPoP proof must carry the nonce of the DPoP-Nonce header")
+        self.headers = ((b"dpop-nonce", nonce.encode()),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from kronborg.core import opaque
@@ -13,7 +14,7 @@ from kronborg.tokens import refresh, store
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import InvalidGrant
 from kronborg.tokens.issue import Order, TokenSet, fill
-from kronborg.tokens.model import CODE_LIFETIME, REFRESH_ABSOLUTE, Authorization, Code, Grant, Subject
+from kronborg.tokens.model import CODE_LIFETIME, REFRESH_ABSOLUTE, Authorization, Code, Grant, GrantDetails, Subject
 
 CODE_DIGEST = "authorization-code"
 
@@ -71,15 +72,30 @@ async def find_code(engine: Engine, text: str) -> Code | None:
 
 
 async def redeem(
-    engine: Engine, code: Code, subject: Subject, order: Order, *, with_refresh: bool, now: datetime
+    engine: Engine,
+    code: Code,
+    subject: Subject,
+    order: Order,
+    *,
+    with_refresh: bool,
+    now: datetime,
+    details: GrantDetails,
+    first: Callable[[Execute], None] | None = None,
 ) -> TokenSet:
-    """Spend a code that the caller has checked in every respect. Raises `InvalidGrant` when it was used before."""
-    grant = code.grant
+    """Spend a code that the caller has checked in every respect. Raises `InvalidGrant` when it was used before.
+
+    `details` are those that the grant has from now on. `first` runs first in the same unit.
+    """
+    grant = code.grant if details == code.grant.details else replace(code.grant, details=details)
     successor = opaque.mint(opaque.REFRESH) if with_refresh else None
 
     def unit(execute: Execute) -> None:
+        if first is not None:
+            first(execute)
         if not store.redeem_code(execute, code.digest, now=now):
             refuse_replay(execute, code, now=now)
+        if grant is not code.grant:
+            store.set_details(execute, grant)
         order.store(execute)
         if successor is not None:
             refresh.add(engine, execute, successor, grant, now=now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from collections.abc import Callable
 from datetime import datetime
 
 from kronborg.core import opaque
@@ -39,12 +40,24 @@ async def find(engine: Engine, text: str) -> RefreshToken | None:
 
 
 async def rotate(
-    engine: Engine, text: str, token: RefreshToken, subject: Subject, order: Order, *, now: datetime
+    engine: Engine,
+    text: str,
+    token: RefreshToken,
+    subject: Subject,
+    order: Order,
+    *,
+    now: datetime,
+    first: Callable[[Execute], None] | None = None,
 ) -> TokenSet:
-    """Trade a refresh token that the caller has checked. Raises `InvalidGrant` when it was traded too long ago."""
+    """Trade a refresh token that the caller has checked. Raises `InvalidGrant` when it was traded too long ago.
+
+    `first` runs first in the same unit.
+    """
     fresh_salt = os.urandom(16)
 
     def unit(execute: Execute) -> str:
+        if first is not None:
+            first(execute)
         salt = fresh_salt
         if store.rotate_refresh(execute, token.digest, salt, now=now):
             successor = _successor(engine, text, salt)

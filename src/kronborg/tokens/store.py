@@ -22,7 +22,7 @@ from kronborg.tokens.model import Access, Code, Grant, RefreshToken
 __all__ = ["tables"]
 
 CLEAN_BATCH = 1000
-Cleanable = Literal["access", "refresh", "codes", "grants", "revoked", "assertions"]
+Cleanable = Literal["access", "refresh", "codes", "grants", "revoked", "assertions", "proofs"]
 CLEANABLE: tuple[Cleanable, ...] = get_args(Cleanable)
 
 # --- grants --------------------------------------------------------------------------------------------------------
@@ -39,6 +39,7 @@ _GRANTS_OF_USER = f"""
 SELECT {_GRANT_COLUMNS} FROM tokens_grants g
 WHERE g.user_id = ? AND g.revoked_at IS NULL AND g.expires_at > ? ORDER BY g.created_at DESC LIMIT 500
 """  # noqa: S608  # our own columns
+_SET_DETAILS = "UPDATE tokens_grants SET details = ? WHERE id = ?"
 _REVOKE = "UPDATE tokens_grants SET revoked_at = ? WHERE revoked_at IS NULL AND "
 _BY_GRANT = _REVOKE + "id = ? RETURNING id"
 _BY_CLIENT = _REVOKE + "client_id = ? RETURNING id"
@@ -65,6 +66,11 @@ def add_grant(execute: Execute, grant: Grant) -> None:
             details_text(grant.details),
         ),
     )
+
+
+def set_details(execute: Execute, grant: Grant) -> None:
+    """Store the details of a grant anew."""
+    execute(_SET_DETAILS, (details_text(grant.details), grant.id))
 
 
 async def find_grant(lookup: Lookup, grant_id: str) -> Grant | None:
@@ -309,7 +315,14 @@ def use_assertion(execute: Execute, digest: bytes, *, expires_at: datetime) -> b
 
 # --- cleaning ------------------------------------------------------------------------------------------------------
 
-_KEYS_OF = {"access": "digest", "refresh": "digest", "grants": "id", "revoked": "jti", "assertions": "digest"}
+_KEYS_OF = {
+    "access": "digest",
+    "refresh": "digest",
+    "grants": "id",
+    "revoked": "jti",
+    "assertions": "digest",
+    "proofs": "digest",
+}
 _CLEAN = {
     what: f"DELETE FROM tokens_{what} WHERE {key} IN"  # noqa: S608  # our own tables
     f" (SELECT {key} FROM tokens_{what} WHERE expires_at < ? LIMIT ?) RETURNING 1"

@@ -19,8 +19,9 @@ keys_table = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("activated_at", UtcDateTime),
     Column("retired_at", UtcDateTime),
-    # One next and one active key, however many processes rotate at once.
-    Index("uq_tokens_keys_live", "state", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
+    Column("alg", Text, nullable=False, server_default="ES256"),
+    # One next and one active key of each line, however many processes rotate at once.
+    Index("uq_tokens_keys_live", "alg", "state", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
 )
 
 grants_table = Table(
@@ -92,6 +93,7 @@ revoked_table = Table(
     metadata,
     Column("jti", Text, primary_key=True),
     Column("expires_at", UtcDateTime, nullable=False),
+    Index("ix_tokens_revoked_expires_at", "expires_at"),
 )
 
 cutoffs_table = Table(
@@ -106,4 +108,15 @@ assertions_table = Table(
     metadata,
     Column("digest", LargeBinary, primary_key=True),
     Column("expires_at", UtcDateTime, nullable=False),
+    Index("ix_tokens_assertions_expires_at", "expires_at"),
+)
+
+proofs_table = Table(
+    "tokens_proofs",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index("ix_tokens_proofs_expires_at", "expires_at"),
+    # Written at every request with a proof: one tree, not two.
+    sqlite_with_rowid=False,
 )

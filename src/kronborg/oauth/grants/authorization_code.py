@@ -5,6 +5,7 @@ from __future__ import annotations
 from kronborg.clients.model import Client
 from kronborg.oauth import pkce
 from kronborg.oauth.call import Call
+from kronborg.oauth.confirmation import bound, check_code
 from kronborg.oauth.errors import InvalidGrant
 from kronborg.tokens.audience import Grantable, choose, still_grantable
 from kronborg.tokens.codes import find_code, redeem, replayed
@@ -27,6 +28,7 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     # RFC 6749 §4.1.3: required and identical if it was part of the authorization request.
     if form.get("redirect_uri") != code.redirect_uri:
         raise InvalidGrant("redirect_uri differs from the authorization request")
+    check_code(code, call)
     pkce.check(form.get("code_verifier"), code.challenge)
     if code.challenge is None and client.kind == "public":
         raise InvalidGrant("a public client needs PKCE")
@@ -39,4 +41,13 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     # RFC 6749 §4.1.3 knows no scope here; RFC 8707 §2.2 lets resource choose.
     target = choose(granted, apis, userinfo=engine.userinfo, scope=None, resource=form.get("resource"))
     order = order_for_grant(engine, code.grant, person, target, now=now, claims=call.confirmed.cnf)
-    return await redeem(engine, code, person, order, with_refresh="refresh_token" in client.grants, now=now)
+    return await redeem(
+        engine,
+        code,
+        person,
+        order,
+        with_refresh="refresh_token" in client.grants,
+        now=now,
+        details=bound(client, call, code.grant.details),
+        first=call.confirmed.spend,
+    )

@@ -23,4 +23,5 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
         scope=form.get("scope"),
         resource=form.get("resource"),
     )
-    return await issue_for_client(engine, client.id, target, now=now, claims=call.confirmed.cnf)
+    confirmed = call.confirmed
+    return await issue_for_client(engine, client.id, target, now=now, claims=confirmed.cnf, first=confirmed.spend)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kronborg.clients.model import Client
 from kronborg.oauth.call import Call
+from kronborg.oauth.confirmation import check_grant
 from kronborg.oauth.errors import InvalidGrant
 from kronborg.tokens import refresh
 from kronborg.tokens.audience import Grantable, choose, still_grantable
@@ -20,6 +21,8 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     # RFC 6749 §6: bound to the client it was issued to.
     if token is None or token.grant.client_id != client.id:
         raise InvalidGrant("the refresh token is unknown, expired, or was issued to another client")
+    # Before anything is made of it: without the key that it is bound to, a stolen one does nothing at all.
+    check_grant(token.grant, call)
     if token.rotated_at is not None and not refresh.in_grace(token.rotated_at, now=now):
         await refresh.reused(engine, token, now=now)
     if token.expires_at <= now:
@@ -32,4 +35,4 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     granted = still_grantable(client, apis, whole, userinfo=engine.userinfo)
     target = choose(granted, apis, userinfo=engine.userinfo, scope=form.get("scope"), resource=form.get("resource"))
     order = order_for_grant(engine, token.grant, person, target, now=now, claims=call.confirmed.cnf)
-    return await refresh.rotate(engine, text, token, person, order, now=now)
+    return await refresh.rotate(engine, text, token, person, order, now=now, first=call.confirmed.spend)
