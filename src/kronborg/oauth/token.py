@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import orjson
+
 from kronborg.clients.model import Client
-from kronborg.core.json import JsonObject, JsonValue
+from kronborg.core.json import JsonValue
 from kronborg.oauth.back_off import Gate
 from kronborg.oauth.call import Call
 from kronborg.oauth.client_auth import authenticate, require_grant
 from kronborg.oauth.confirmation import confirm
+from kronborg.oauth.endpoint import Answer, Encoded
 from kronborg.oauth.errors import InvalidTarget, UnsupportedGrantType
-from kronborg.oauth.grants import authorization_code, client_credentials, refresh_token
+from kronborg.oauth.grants import authorization_code, client_credentials, refresh_token, token_exchange
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import TokenSet
 
@@ -22,10 +25,15 @@ GRANTS: Final[dict[str, Exchange]] = {
     "authorization_code": authorization_code.exchange,
     "refresh_token": refresh_token.exchange,
     "client_credentials": client_credentials.exchange,
+    "urn:ietf:params:oauth:grant-type:token-exchange": token_exchange.exchange,
 }
 
 
-async def token(engine: Engine, gate: Gate, call: Call) -> JsonObject:
+SPENDERS: Final = frozenset({"authorization_code", "refresh_token", "client_credentials"})
+"""The grants that use a DPoP proof up in the unit that stores their tokens; for the others it is done beforehand."""
+
+
+async def token(engine: Engine, gate: Gate, call: Call) -> Answer:
     """The answer of the token endpoint. Raises `OAuthError`, `TooMany`, `Overloaded`."""
     client = await authenticate(engine, gate, call)
     grant_type = call.form.require("grant_type")
@@ -36,7 +44,11 @@ async def token(engine: Engine, gate: Gate, call: Call) -> JsonObject:
     # RFC 8707 §2.2 allows several; a token of ours has one audience.
     if "resource" in call.form.several:
         raise InvalidTarget("an access token is for one resource: ask for one at a time")
-    tokens = await exchange(engine, client, await confirm(engine, client, call))
+    call = await confirm(engine, client, call)
+    confirmed = call.confirmed
+    if confirmed.spend is not None and grant_type not in SPENDERS:
+        await engine.database.writer.run(confirmed.spend)
+    tokens = await exchange(engine, client, call)
     answer: dict[str, JsonValue] = {
         "access_token": tokens.access_token,
         "token_type": tokens.token_type,
@@ -49,4 +61,7 @@ async def token(engine: Engine, gate: Gate, call: Call) -> JsonObject:
         answer["id_token"] = tokens.id_token
     if tokens.more:
         answer.update(tokens.more)
+    if confirmed.nonce is not None:
+        # RFC 9449 §8.2: a fresh one for the next request.
+        return Encoded(orjson.dumps(answer), b"application/json", ((b"dpop-nonce", confirmed.nonce.encode()),))
     return answer

@@ -6,19 +6,20 @@ What has a row is stored first, inside the unit of the request; what is signed i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from kronborg.core import opaque
 from kronborg.core.group_writer import Execute
 from kronborg.core.ids import token_id
-from kronborg.core.jose import b64, sign_es256
+from kronborg.core.jose import b64
 from kronborg.core.json import JsonObject, JsonValue
+from kronborg.core.jws import SigningKey
 from kronborg.tokens import store
 from kronborg.tokens.audience import Target
 from kronborg.tokens.engine import Engine
-from kronborg.tokens.keys import ACCESS_TYPE, ID_TYPE, SigningKey
+from kronborg.tokens.keys import ACCESS_TYPE, ID_TYPE
 from kronborg.tokens.model import ID_TOKEN_LIFETIME, INTERNAL_LIFETIME, Access, Grant, InternalJwt, Subject
 
 ACCESS_DIGEST = "access-token"
@@ -99,12 +100,30 @@ def order_for_grant(
     return _order(engine, access, target)
 
 
+def order_for_access(engine: Engine, access: Access, target: Target) -> Order:
+    """An access token that the caller has put together (token exchange), in the format of its target."""
+    return _order(engine, access, target)
+
+
 async def issue_for_client(
-    engine: Engine, client_id: str, target: Target, *, now: datetime, claims: JsonObject = NO_CLAIMS
+    engine: Engine,
+    client_id: str,
+    target: Target,
+    *,
+    now: datetime,
+    claims: JsonObject = NO_CLAIMS,
+    first: Callable[[Execute], None] | None = None,
 ) -> TokenSet:
-    """An access token of a client for itself, stored if it is a reference token."""
+    """An access token of a client for itself, stored if it is a reference token; `first` runs first in that unit."""
     order = order_for_client(engine, client_id, target, now=now, claims=claims)
-    if order.reference is not None:
+    if first is not None:
+
+        def unit(execute: Execute) -> None:
+            first(execute)
+            order.store(execute)
+
+        await engine.database.writer.run(unit)
+    elif order.reference is not None:
         await engine.database.writer.run(order.store)
     return await fill(engine, order, now=now)
 
@@ -160,7 +179,7 @@ def sign_access(key: SigningKey, issuer: str, access: Access) -> str:
         claims["auth_time"] = int(access.auth_time.timestamp())
     if access.claims:
         claims.update(access.claims)
-    return sign_es256(key.key, key.kid, claims, typ=ACCESS_TYPE)
+    return key.compact(claims, typ=ACCESS_TYPE)
 
 
 def sign_id_token(
@@ -189,7 +208,7 @@ def sign_id_token(
         claims["nonce"] = nonce
     if grant.session_id is not None:
         claims["sid"] = grant.session_id
-    return sign_es256(key.key, key.kid, claims, typ=ID_TYPE)
+    return key.compact(claims, typ=ID_TYPE)
 
 
 async def internal(engine: Engine, access: Access, *, now: datetime) -> InternalJwt:

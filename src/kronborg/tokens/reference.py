@@ -39,7 +39,8 @@ async def resolve_reference(engine: Engine, token: str, *, now: datetime) -> Acc
     access = Access(
         jti=stored.jti,
         client_id=stored.client_id,
-        subject=stored.client_id,
+        # A client's own token is about the client; one exchanged for another client's says so (oauth/token_exchange).
+        subject=str(stored.claims.get("sub", stored.client_id)),
         grant_id=stored.grant_id,
         session_id=None,
         audience=stored.audience,
@@ -99,6 +100,8 @@ async def _standing(engine: Engine, access: Access, standing: Standing, *, now: 
     if not await client_stands(engine, access.client_id, now=now):
         return None
     if access.grant_id is None:
+        if access.subject != access.client_id and not await _subject_stands(engine, access, now=now):
+            return None
         return access
     grant = standing.grant
     person = None if grant is None else await person_behind(engine, grant, now=now)
@@ -118,6 +121,16 @@ async def _standing(engine: Engine, access: Access, standing: Standing, *, now: 
         auth_time=grant.auth_time,
         claims=access.claims,
     )
+
+
+async def _subject_stands(engine: Engine, access: Access, *, now: datetime) -> bool:
+    """Whether the client that a token without grant speaks for, by exchange, still stands: what it holds, too."""
+    if not await client_stands(engine, access.subject, now=now):
+        return False
+    standing = await store.find_standing(
+        engine.database.lookup, jti=access.jti, client_id=access.subject, grant_id=None
+    )
+    return standing.not_before is None or access.issued_at >= standing.not_before
 
 
 def _moment(seconds: object) -> datetime:
