@@ -17,13 +17,15 @@ import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from kronborg.core.addresses import Address, is_host, literal, may_call, networks
 from kronborg.core.errors import Refusal
+from kronborg.core.json import JsonObject
+from kronborg.core.kept import Kept
 from kronborg.core.log import get_logger
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class Fetcher:
         self._places = asyncio.Semaphore(AT_ONCE)
         self._hosts: dict[str, tuple[asyncio.Semaphore, int]] = {}
         self._trust: ssl.SSLContext | None = None
+        self._kept = Kept(Unreachable)
 
     async def get(self, url: str, *, accept: tuple[str, ...], etag: str | None = None) -> Fetched:
         """The document at `url`, of one of the media types `accept`; `status` is 200, or 304 when `etag` still holds.
@@ -102,13 +105,27 @@ class Fetcher:
         """The answer to a POST, whatever its status is but a redirect. Raises `Unreachable`."""
         return await self._call("POST", url, {**(headers or {}), "content-type": media_type}, body)
 
+    async def document(
+        self, url: str, *, accept: tuple[str, ...] = ("application/json",), now: datetime, renew: bool = False
+    ) -> JsonObject:
+        """The JSON object at `url`, kept for as long as its server says, within bounds.
+
+        `renew` asks again, at most every half minute, for one that seems to have changed. Raises `Unreachable`.
+        """
+
+        async def fetch(url: str, etag: str | None) -> Fetched:
+            return await self.get(url, accept=accept, etag=etag)
+
+        return await self._kept.get(url, fetch, now=now, renew=renew)
+
     async def _call(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Fetched:
         import httpcore
 
         parts = _split(url)
         if parts is None:
             raise self._refused("", "the URL is not well-formed")
-        sent = {"host": parts.netloc, "user-agent": "kronborg", "accept-encoding": "identity", **headers}
+        usual = {"host": parts.netloc, "user-agent": "kronborg", "accept-encoding": "identity"}
+        sent = list({**usual, **headers}.items())
         try:
             async with asyncio.timeout(self._total), self._place(parts.hostname or ""):
                 pinned = await self._pin(parts)

@@ -1,8 +1,38 @@
-"""The JSON values that cross our edges, as a type."""
+"""The JSON values that cross our edges, as a type, and the strict reading of an object that somebody else wrote."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+
+import orjson
 
 JsonValue = None | bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 JsonObject = Mapping[str, JsonValue]
+
+
+def read_object(raw: bytes) -> JsonObject:
+    """The one JSON object that these bytes are. Raises `ValueError`.
+
+    No member stands twice (RFC 8259 §4 leaves open which would count), and there is nothing in it that another reader
+    would not take: NaN, half a surrogate pair, numbers beyond 64 bits.
+    """
+    try:
+        value: JsonValue = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        orjson.dumps(value)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError("not JSON, or a member stands twice") from error
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate member")
+    return members
+
+
+def _no_constant(_name: str) -> JsonValue:
+    raise ValueError("NaN and Infinity are not JSON")

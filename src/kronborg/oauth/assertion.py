@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from kronborg.clients.check import registered_keys
+from kronborg.clients.keys_of import keys_of
 from kronborg.clients.model import Client
 from kronborg.core.jose import BadJwt, Jwt, parse, verify
 from kronborg.core.json import JsonValue
@@ -37,7 +37,8 @@ async def check_assertion(engine: Engine, client: Client, assertion: str, *, now
     """Whether the assertion proves this client, for the first time: its `jti` is spent in the database."""
     try:
         jwt = parse(assertion)
-        verify(jwt, registered_keys(client.jwks), types=TYPES)
+        keys = await keys_of(engine.fetcher, client, now=now, kid=jwt.header.get("kid"))
+        verify(jwt, keys, types=TYPES)
         expires_at = _checked(jwt, client.id, engine.issuer, now=now)
     except BadJwt:
         return False
