@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from kronborg.clients import profiles
+from kronborg.clients.check_grants import grant_problems
+from kronborg.clients.check_settings import setting_problems
 from kronborg.clients.model import (
     AUTH_METHODS,
     BUILT_IN_NAMES,
-    GRANTS,
     KINDS,
     MAX_TOKEN_LIFETIME,
     TOKEN_FORMATS,
@@ -22,7 +23,8 @@ from kronborg.clients.redirects import audience_problem, origin_problem, redirec
 from kronborg.clients.settings import Profile
 from kronborg.core.errors import Problem
 from kronborg.core.jose import BadKey, PublicKey, public_key
-from kronborg.core.json import JsonObject
+from kronborg.core.json import JsonObject, JsonValue
+from kronborg.core.jwe import encryption_keys
 
 MAX_SECRETS = 5
 MAX_URIS = 20
@@ -78,8 +80,9 @@ def client_problems(
     return (
         *_identity_problems(draft),
         *_method_problems(draft),
-        *_grant_problems(draft),
+        *grant_problems(draft, audiences=audiences),
         *_address_problems(draft),
+        *setting_problems(draft),
         *_logout_problems(draft),
         *_rotation_problems(draft),
         *profiles.problems(draft, profile),
@@ -89,16 +92,22 @@ def client_problems(
 
 
 def registered_keys(jwks: JsonObject | None) -> tuple[PublicKey, ...]:
-    """The keys of a registered JWK set. Raises `BadKey`."""
-    keys = None if jwks is None else jwks.get("keys")
-    if not isinstance(keys, (list, tuple)) or not 1 <= len(keys) <= MAX_KEYS:
+    """The keys of a registered JWK set that verify what the client signed. Raises `BadKey`."""
+    keys = _members(jwks)
+    if not 1 <= len(keys) <= MAX_KEYS:
         raise BadKey("a JWK set has a list of one to ten keys")
     parsed = []
     for key in keys:
         if not isinstance(key, Mapping):
             raise BadKey("each key is an object")
-        parsed.append(public_key(key))
+        if key.get("use") != "enc":
+            parsed.append(public_key(key))
     return tuple(parsed)
+
+
+def _members(jwks: JsonObject | None) -> Sequence[JsonValue]:
+    keys = None if jwks is None else jwks.get("keys")
+    return keys if isinstance(keys, (list, tuple)) else ()
 
 
 def _identity_problems(draft: ClientDraft) -> Iterator[Problem]:
@@ -124,28 +133,13 @@ def _method_problems(draft: ClientDraft) -> Iterator[Problem]:
         yield Problem("auth_method", "a public client cannot keep a secret", "use none, or make it confidential")
     if draft.kind == "confidential" and draft.auth_method == "none":
         yield Problem("auth_method", "a confidential client must authenticate", "use client_secret_basic")
-    if draft.auth_method == "private_key_jwt":
+    if draft.jwks is not None:
         try:
             registered_keys(draft.jwks)
+            if any(isinstance(key, Mapping) and key.get("use") == "enc" for key in _members(draft.jwks)):
+                encryption_keys(draft.jwks)
         except BadKey as wrong:
             yield Problem("jwks", str(wrong))
-    elif draft.jwks is not None:
-        yield Problem("jwks", "keys are for private_key_jwt only")
-
-
-def _grant_problems(draft: ClientDraft) -> Iterator[Problem]:
-    grants = draft.grants
-    for index, grant in enumerate(grants):
-        if grant not in GRANTS:
-            yield Problem(f"grants[{index}]", f"must be one of {', '.join(GRANTS)}")
-        elif grant in grants[:index]:
-            yield Problem(f"grants[{index}]", "stands here twice")
-    if "client_credentials" in grants and draft.kind == "public":
-        yield Problem("grants", "client_credentials is for confidential clients (RFC 6749 section 4.4)")
-    if "refresh_token" in grants and "authorization_code" not in grants:
-        yield Problem("grants", "refresh_token needs authorization_code")
-    if "authorization_code" in grants and not draft.redirect_uris:
-        yield Problem("redirect_uris", "authorization_code needs at least one redirect URI")
 
 
 def _address_problems(draft: ClientDraft) -> Iterator[Problem]:

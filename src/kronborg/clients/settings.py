@@ -120,8 +120,6 @@ class ClientSettings:
     """Where `ping` and `push` are sent to."""
     backchannel_authentication_request_signing_alg: SigningAlgorithm | None = None
     """The algorithm of its signed CIBA requests; unsigned ones are refused when set."""
-    backchannel_user_code_parameter: bool = False
-    """Its CIBA requests carry a code that only the person knows."""
     authorization_details_types: tuple[str, ...] = ()
     """RFC 9396 §10: the types it may ask for."""
     refresh_token_rotation: bool = True
