@@ -135,7 +135,8 @@ def _method_problems(draft: ClientDraft) -> Iterator[Problem]:
         yield Problem("auth_method", "a confidential client must authenticate", "use client_secret_basic")
     if draft.jwks is not None:
         try:
-            registered_keys(draft.jwks)
+            if not registered_keys(draft.jwks) and draft.auth_method == "private_key_jwt":
+                raise BadKey("private_key_jwt needs a key for signatures")
             if any(isinstance(key, Mapping) and key.get("use") == "enc" for key in _members(draft.jwks)):
                 encryption_keys(draft.jwks)
         except BadKey as wrong:

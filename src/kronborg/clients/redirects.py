@@ -47,6 +47,14 @@ def audience_problem(audience: str) -> str | None:
     return None
 
 
+def url_problem(url: str) -> str | None:
+    """Why this is no address of a web server: https (http for the loopback), without user name and fragment."""
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https") or "#" in url:
+        return "not an absolute https URL of at most 2000 ASCII characters without fragment"
+    return _web_problem(parts)
+
+
 def _split(uri: str) -> SplitResult | None:
     """The parts of an absolute URI in plain ASCII; None when it is none."""
     if not 0 < len(uri) <= MAX_URI or not _ALLOWED.fullmatch(uri.replace("#", "")) or _PERCENT.search(uri):
