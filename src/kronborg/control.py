@@ -104,20 +104,25 @@ def control_app(engine: Engine, secret: str) -> ASGIApp:
 
 async def _engine(database: Database, settings: Settings) -> Engine:
     return await open_engine(
-        database, settings.vault(), issuer=settings.issuer, session_idle=settings.session_idle, now=clock.now()
+        database,
+        settings.vault(),
+        issuer=settings.issuer,
+        session_idle=settings.session_idle,
+        now=clock.now(),
+        profile=settings.profile,
     )
 
 
 def _keys(engine: Engine) -> Keys:
     async def keys() -> str:
-        return (await engine.keys.current(now=clock.now())).jwks.decode()
+        return (await engine.keys.current(now=clock.now())).signing_jwks.decode()
 
     return keys
 
 
 def _empty(settings: Settings) -> Snapshot:
     """Before anything is published nothing is open."""
-    return Snapshot(issuer=settings.issuer, hosts=hosts_of(settings.gateway_url))
+    return Snapshot(issuer=settings.issuer, hosts=hosts_of(settings.gateway_url), url=settings.gateway_url)
 
 
 def _version(deliverer: Deliverer, status: str) -> float:

@@ -26,6 +26,7 @@ from kronborg.signin.sessions import end_all_sessions, purge_sessions
 from kronborg.signin.throttle import purge_counters
 from kronborg.tokens import revoke
 from kronborg.tokens.engine import Engine, open_engine
+from kronborg.tokens.signing import wanted_lines
 
 log = get_logger("kronborg.worker")
 
@@ -69,8 +70,8 @@ HANDLERS: Mapping[str, tuple[Handler, ...]] = {
 
 
 async def rotate_keys(engine: Engine, now: datetime) -> None:
-    """Promote the next signing key when the active one is old."""
-    await engine.keys.rotate(now=now)
+    """Promote the next signing key of each line when the active one is old; end the lines that nobody wants."""
+    await engine.keys.rotate(now=now, wanted=await wanted_lines(engine, now=now))
 
 
 async def clean_tokens(engine: Engine, now: datetime) -> None:
@@ -155,6 +156,7 @@ async def worker(settings: Settings, stop: asyncio.Event) -> None:
             session_idle=settings.session_idle,
             now=clock.now(),
             fetcher=Fetcher(settings.fetch_allow, ca_file=settings.fetch_ca_file),
+            profile=settings.profile,
         )
         app = Starlette(routes=health_routes(database))
         async with asyncio.TaskGroup() as tasks:

@@ -109,6 +109,7 @@ SELECT id, audience, name, token_format, token_lifetime, created_at, updated_at,
 """
 _SCOPES = "SELECT name, api_id, description FROM clients_scopes ORDER BY api_id, position"
 _SECRET_USED = "UPDATE clients_secrets SET last_used_at = ? WHERE id = ?"  # noqa: S105  # a statement
+_ALGORITHMS = "SELECT settings FROM clients_clients WHERE settings LIKE ?"
 _ORIGIN = "SELECT web_origins FROM clients_clients WHERE disabled = ? AND web_origins <> '[]'"
 
 
@@ -134,6 +135,13 @@ async def read_web_origins(lookup: Lookup) -> frozenset[str]:
     """The web origins of every client that is not disabled."""
     rows = await lookup.all(_ORIGIN, (False,))
     return frozenset(origin for (text,) in rows for origin in orjson.loads(cast("str", text)))
+
+
+async def read_response_algorithms(lookup: Lookup) -> frozenset[str]:
+    """The algorithms that clients registered for what the server signs."""
+    rows = await lookup.all(_ALGORITHMS, ("%_signed_response_alg%",))
+    settings = [orjson.loads(cast("str", text)) for (text,) in rows]
+    return frozenset(one[name] for one in settings for name in one if name.endswith("_signed_response_alg"))
 
 
 def mark_secret_used(execute: Execute, secret_id: str, *, now: datetime) -> None:

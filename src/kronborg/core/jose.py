@@ -86,7 +86,7 @@ def parse(token: str) -> Jwt:
     parts = _COMPACT.fullmatch(token)
     if parts is None:
         raise BadJwt("not three base64url parts")
-    header, claims = _object(unb64(parts[1])), _object(unb64(parts[2]))
+    header, claims = parse_object(unb64(parts[1])), parse_object(unb64(parts[2]))
     unb64(parts[3])
     # RFC 7515 §4.1.11: an extension that is not understood is refused; we understand none.
     if "crit" in header or "b64" in header:
@@ -186,7 +186,8 @@ def _text(jwk: JsonObject, member: str) -> str:
     return text
 
 
-def _object(raw: bytes) -> JsonObject:
+def parse_object(raw: bytes) -> JsonObject:
+    """A JSON object in which no member stands twice. Raises `BadJwt`."""
     try:
         value: JsonValue = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from kronborg.core.json import JsonObject
+from kronborg.core.jws import Line
 
 CODE_LIFETIME = timedelta(seconds=60)
 REFRESH_IDLE = timedelta(days=14)
@@ -20,13 +21,15 @@ KEY_AGE = timedelta(days=30)
 """An active signing key older than this makes way for the next one."""
 KEY_RETIREMENT = timedelta(days=7)
 """For so long a retiring key stays in the JWKS; longer than any token signed with it lives."""
+KEY_NOTICE = timedelta(hours=1)
+"""For so long at least a next key is published before it signs; longer than anybody may keep the JWKS."""
 
 KeyState = Literal["next", "active", "retiring"]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A signing key as stored: the public part as a JWK, the private part sealed in the vault."""
+    """A key as stored: the public part as a JWK, the private part sealed in the vault, or named in a PKCS#11 token."""
 
     id: str
     state: KeyState
@@ -35,6 +38,7 @@ class StoredKey:
     created_at: datetime
     activated_at: datetime | None
     retired_at: datetime | None
+    line: Line = "ES256"
 
 
 @dataclass(frozen=True, slots=True)
