@@ -68,6 +68,7 @@ async def identity_app(settings: Settings, database: Database) -> ASGIApp:
         gateway_url=settings.gateway_url,
         session_idle=settings.session_idle,
         session_absolute=settings.session_absolute,
+        profile=settings.profile,
     )
     engine = await open_engine(
         database,
@@ -76,6 +77,7 @@ async def identity_app(settings: Settings, database: Database) -> ASGIApp:
         session_idle=parts.session_idle,
         now=clock.now(),
         fetcher=Fetcher(settings.fetch_allow, ca_file=settings.fetch_ca_file),
+        profile=settings.profile,
     )
     return compose(parts, engine)
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from kronborg.clients.settings import Profile
 from kronborg.core.crypto import Vault
 from kronborg.core.errors import Invalid, Problem
 
@@ -66,6 +67,7 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     session_idle: timedelta = timedelta(hours=12)
     session_absolute: timedelta = timedelta(days=14)
+    profile: Profile = "none"
     envoy_concurrency: int = 2
     log_level: str = "INFO"
     fetch_allow: tuple[str, ...] = ()
@@ -243,6 +245,7 @@ def _from_file(path: Path) -> Settings:
         trusted_proxies=server.trusted_proxies,
         session_idle=server.session.idle,
         session_absolute=server.session.absolute,
+        profile=server.profile,
         envoy_concurrency=server.envoy.concurrency,
         log_level=server.log_level or default.log_level,
         fetch_allow=server.fetch.allow,

@@ -12,7 +12,9 @@ import typer
 from kronborg.cli.options import DataOption, FileOption, LimitOption, SearchOption, YesOption, confirm, duration
 from kronborg.cli.output import JsonOption, print_one, print_rows
 from kronborg.cli.store_access import actor, find_settings, with_store
+from kronborg.clients.legacy import legacy_of
 from kronborg.clients.model import SECRET_METHODS, Api, ApiDraft, Client, ClientDraft, NewSecret, Scope
+from kronborg.clients.profiles import switched_on
 from kronborg.clients.register import add_secret, remove_api, remove_client, remove_secret, save_api, save_client
 from kronborg.clients.store import find_api, find_client, list_apis, list_clients
 from kronborg.core import clock
@@ -45,6 +47,12 @@ def _api_row(api: Api) -> dict[str, object]:
     return {"id": api.id, **fields_of(api), "created_at": api.created_at, "updated_at": api.updated_at}
 
 
+def _warn(client: Client) -> None:
+    """Say on standard error what this client is allowed for the sake of an old system."""
+    for legacy in legacy_of(client):
+        typer.echo(f"warning: client {client.id}: {legacy.sentence}", err=True)
+
+
 @client_commands.command("list")
 def client_list(
     search: SearchOption = "",
@@ -68,6 +76,7 @@ def client_list(
 
     rows = []
     for client in with_store(find_settings(file, data), work):
+        _warn(client)
         row = _client_row(client)
         del row["secrets"]
         rows.append(row)
@@ -87,7 +96,11 @@ def client_show(
             raise NotFound("there is no client with this id")
         return client
 
-    print_one(_client_row(with_store(find_settings(file, data), work)), as_json=as_json)
+    settings = find_settings(file, data)
+    client = with_store(settings, work)
+    _warn(client)
+    more = switched_on(client, settings.profile)
+    print_one({**_client_row(client), **({"demanded_by_profile": more} if more else {})}, as_json=as_json)
 
 
 @client_commands.command("create")
@@ -131,12 +144,13 @@ def client_create(
         async with whole(installation.database) as session:
             if await find_client(session, client_id) is not None:
                 raise Conflict("there is a client with this id")
-            client = await save_client(session, draft, actor=actor(), now=now)
+            client = await save_client(session, draft, actor=actor(), now=now, profile=installation.profile)
             if client.auth_method not in SECRET_METHODS:
                 return client, None
             return client, await add_secret(session, installation.vault, client_id, actor=actor(), now=now)
 
     client, secret = with_store(find_settings(file, data), work)
+    _warn(client)
     row = _client_row(client)
     del row["secrets"]
     print_one({**row, **({"secret": secret.secret} if secret else {})}, as_json=as_json)

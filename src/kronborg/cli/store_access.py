@@ -50,7 +50,9 @@ def with_store(settings: Settings, work: Callable[[Installation], Awaitable[T]])
     async def main() -> T:
         database = await Database.open(settings.database_url)
         try:
-            installation = Installation(database, settings.vault(), Passwords(), settings.issuer, settings.gateway_url)
+            installation = Installation(
+                database, settings.vault(), Passwords(), settings.issuer, settings.gateway_url, settings.profile
+            )
             return await work(installation)
         finally:
             await database.close()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field, JsonValue
 
 from kronborg.clients import register
 from kronborg.clients.model import SECRET_METHODS, Api, ApiDraft, AuthMethod, Client, ClientDraft, NewSecret, Scope
-from kronborg.clients.settings import UNSET, UNSET_API, ApiSettings, ClientSettings
+from kronborg.clients.settings import UNSET, UNSET_API, ApiSettings, ClientSettings, Profile
 from kronborg.clients.store import find_api, find_client, list_apis, list_clients
 from kronborg.core import clock
 from kronborg.core.api import (
@@ -254,7 +254,8 @@ async def make_client(request: Request, response: Response, body: ClientToMake) 
     async with whole(parts.database) as session:
         if await find_client(session, body.id) is not None:
             raise Conflict("there is a client with this id")
-        client = await register.save_client(session, ClientDraft(**dict(body)), actor=actor, now=now)
+        draft, profile = ClientDraft(**dict(body)), cast("Profile", parts.profile)
+        client = await register.save_client(session, draft, actor=actor, now=now, profile=profile)
         if client.auth_method in SECRET_METHODS:
             made = await register.add_secret(session, parts.vault, client.id, actor=actor, now=now)
         client = await _found_client(session, client.id)
@@ -279,10 +280,11 @@ async def save_client(
     request: Request, response: Response, client_id: Id, body: ClientToSave
 ) -> ShownClientWithSecrets:
     """Replace a client; its secrets stay. `If-Match` guards against changes made meanwhile."""
-    async with whole(parts_of(request).database) as session:
+    parts, actor = parts_of(request), caller_of(request).actor
+    async with whole(parts.database) as session:
         check_match(request, _client(await _found_client(session, client_id)))
-        draft = ClientDraft(id=client_id, **dict(body))
-        await register.save_client(session, draft, actor=caller_of(request).actor, now=clock.now())
+        draft, profile = ClientDraft(id=client_id, **dict(body)), cast("Profile", parts.profile)
+        await register.save_client(session, draft, actor=actor, now=clock.now(), profile=profile)
         shown = _client(await _found_client(session, client_id))
     with_etag(response, shown)
     return shown

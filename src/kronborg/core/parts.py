@@ -21,6 +21,7 @@ class Parts:
     gateway_url: str = "http://localhost:8080"
     session_idle: timedelta = timedelta(hours=12)
     session_absolute: timedelta = timedelta(days=14)
+    profile: str = "none"
 
     @property
     def secure(self) -> bool:

@@ -7,12 +7,13 @@ looked at. Files are never read for a document that arrives here, nor is this pr
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, JsonValue, ValidationError
 
+from kronborg.clients.settings import Profile
 from kronborg.core import clock
 from kronborg.core.api import Body, Shown, caller_of, refusals
 from kronborg.core.errors import Invalid, Problem
@@ -99,7 +100,8 @@ def _installation(request: Request) -> Installation:
     parts, passwords = parts_of(request), request.app.state.passwords
     if not isinstance(passwords, Passwords):
         raise TypeError("app.state.passwords is not set by the composition root")
-    return Installation(parts.database, parts.vault, passwords, parts.issuer, parts.gateway_url)
+    profile = cast("Profile", parts.profile)
+    return Installation(parts.database, parts.vault, passwords, parts.issuer, parts.gateway_url, profile)
 
 
 async def _read(request: Request) -> tuple[Loaded, Secrets, str | None]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from kronborg.clients.directory import Directory
 from kronborg.clients.register import ensure_admin_api
+from kronborg.clients.settings import Profile
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.fetch import Fetcher
@@ -28,6 +29,8 @@ class Engine:
     directory: Directory
     fetcher: Fetcher = field(default_factory=Fetcher)
     """Calls what clients registered as theirs; the only way out of this process."""
+    profile: Profile = "none"
+    """What every client is held to, besides its own profile."""
 
     @property
     def userinfo(self) -> str:
@@ -43,11 +46,11 @@ async def open_engine(
     session_idle: timedelta,
     now: datetime,
     fetcher: Fetcher | None = None,
+    profile: Profile = "none",
 ) -> Engine:
     """The engine of this process, with its first keys and the admin API in place."""
-    engine = Engine(
-        database, vault, issuer, session_idle, KeyRing(database, vault), Directory(database), fetcher or Fetcher()
-    )
+    ring, directory = KeyRing(database, vault), Directory(database, profile)
+    engine = Engine(database, vault, issuer, session_idle, ring, directory, fetcher or Fetcher(), profile)
     await engine.keys.rotate(now=now)
     await ensure_admin_api(database, issuer=issuer, now=now)
     return engine

@@ -133,7 +133,8 @@ class _Work:
             case ApiDraft() as api:
                 await save_api(session, api, actor=actor, now=now)
             case ClientDraft() as client:
-                await save_client(session, _with_keys(one, client, current), actor=actor, now=now)
+                drafted, profile = _with_keys(one, client, current), self.installation.profile
+                await save_client(session, drafted, actor=actor, now=now, profile=profile)
             case GroupDraft() as group:
                 known = current.group(one.ref)
                 if known is None:

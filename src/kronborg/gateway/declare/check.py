@@ -14,6 +14,7 @@ from kronborg.accounts.model import MAX_NAME, folded, name_problems, printable, 
 from kronborg.accounts.users import NewUser
 from kronborg.clients.check import api_problems, client_problems
 from kronborg.clients.model import BUILT_IN_NAMES, SECRET_METHODS, Api, ApiDraft, ClientDraft
+from kronborg.clients.settings import Profile
 from kronborg.core.errors import Problem
 from kronborg.gateway.declare.current import Current
 from kronborg.gateway.declare.objects import GroupDraft, Object, Ref
@@ -38,6 +39,7 @@ class Checked:
     after: Mapping[Ref, Object]
     issuer: str
     hosts: tuple[str, ...]
+    profile: Profile = "none"
 
     def problems(self) -> list[Problem]:
         """Every reason against applying it, in the order of the file."""
@@ -80,7 +82,7 @@ class Checked:
             client = replace(client, jwks=stored.jwks if stored else None)
         scopes = BUILT_IN_NAMES.union(scope.name for api in self._apis() for scope in api.scopes)
         audiences = {api.audience for api in self._apis()}
-        for problem in client_problems(client, scopes=scopes, audiences=audiences):
+        for problem in client_problems(client, scopes=scopes, audiences=audiences, profile=self.profile):
             mend, section = problem.mend, self.loaded.document.clients[wanted.label]
             indexed = _WHERE.fullmatch(problem.where)
             if indexed and problem.detail.startswith("there is no"):
@@ -149,6 +151,8 @@ class Checked:
         path: Path = (*wanted.path, problem.where)
         if indexed:
             path = (*wanted.path, indexed[1], int(indexed[2]))
+        elif problem.where.startswith("settings."):
+            path = (*wanted.path, *problem.where.split("."))
         elif problem.where in ("id", "username") or (problem.where == "name" and wanted.ref.kind == "group"):
             path = wanted.path
         return self.loaded.source.problem(path, problem.detail, problem.mend, key=path == wanted.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kronborg.clients.settings import Profile
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.signin.passwords import Passwords
@@ -18,3 +19,4 @@ class Installation:
     passwords: Passwords
     issuer: str
     gateway_url: str
+    profile: Profile = "none"

@@ -13,6 +13,8 @@ from typing import Literal
 
 import orjson
 
+from kronborg.clients.legacy import legacy_of
+from kronborg.clients.model import ClientDraft
 from kronborg.core.db import ReadSession
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.json import JsonValue
@@ -92,6 +94,7 @@ async def make_plan(installation: Installation, loaded: Loaded, secrets: Secrets
         _after(wanted, current, installation),
         installation.issuer,
         hosts_of(installation.gateway_url),
+        installation.profile,
     ).problems()
     if problems:
         raise Invalid(*problems[:MOST_PROBLEMS])
@@ -131,8 +134,19 @@ def compare(
         for ref, thing in sorted(current.objects.items(), key=lambda pair: pair[0])
         if ref not in wanted and ref not in current.declared and ref != _own_api(installation)
     )
-    plan = Plan(tuple(changes), unmanaged, tuple(news.notes), _digest(wanted, current, news.fresh))
+    notes = (*news.notes, *_legacy_notes(wanted))
+    plan = Plan(tuple(changes), unmanaged, notes, _digest(wanted, current, news.fresh))
     return Planned(plan, wanted, current, news)
+
+
+def _legacy_notes(wanted: Mapping[Ref, Wanted]) -> list[str]:
+    """What the file allows for the sake of old systems."""
+    return [
+        f"client {one.label}: {legacy.sentence}"
+        for one in wanted.values()
+        if isinstance(one.thing, ClientDraft)
+        for legacy in legacy_of(one.thing)
+    ]
 
 
 def removed(wanted: Mapping[Ref, Wanted], current: Current, installation: Installation) -> list[Ref]:

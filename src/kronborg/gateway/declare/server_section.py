@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from kronborg.clients.settings import Profile
 from kronborg.core.quantities import Duration, parse_duration
 from kronborg.gateway.declare.parts import Host, Port, Section, Uri
 
@@ -111,6 +112,8 @@ class ServerSection(Section):
     """Serve plain HTTP beyond this machine; without it every address but loopback is refused."""
     trusted_proxies: Annotated[tuple[Host, ...], Field(max_length=50)] = ()
     """Addresses or networks of the proxies in front of the identity process, whose `X-Forwarded-For` is believed."""
+    profile: Profile = "none"
+    """The profile that every client is held to: `oauth21`, `fapi2-security`, `fapi2-message-signing` or `mcp`."""
     session: SessionTimes = SessionTimes()
     """How long people stay signed in."""
     envoy: EnvoySection = EnvoySection()
