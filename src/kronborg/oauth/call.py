@@ -42,8 +42,8 @@ NOTHING_PROVED = Confirmation()
 class Call:
     """One request. `address` is the caller's, for the gate; `url` is that of the endpoint, without a query.
 
-    `certificate` is the DER of the client's certificate, from our own TLS or a trusted proxy; `confirmed` is set by
-    the token endpoint once the client is known.
+    `certificates` are the client's in DER, its own first, from our TLS or a trusted proxy; `confirmed` is set by the
+    token endpoint once the client is known.
     """
 
     form: Form
@@ -51,5 +51,5 @@ class Call:
     address: str
     now: datetime
     url: str = ""
-    certificate: bytes | None = None
+    certificates: tuple[bytes, ...] = ()
     confirmed: Confirmation = NOTHING_PROVED

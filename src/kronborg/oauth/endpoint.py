@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from kronborg.core.client_certificate import CERTIFICATES, certificates_of
 from kronborg.core.errors import Overloaded, TooMany
 from kronborg.core.json import JsonObject
 from kronborg.oauth.call import Call
@@ -108,7 +109,8 @@ async def read_call(scope: Scope, receive: Receive, *, issuer: str, now: datetim
     client = scope.get("client")
     address = client[0] if client else ""
     form = parse_form(await read_body(receive), repeatable=REPEATABLE)
-    return Call(form, headers, address, now, url=issuer + scope["path"])
+    url = issuer + scope["path"]
+    return Call(form, headers, address, now, url, certificates_of(scope) if CERTIFICATES in scope else ())
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from functools import partial
 from urllib.parse import parse_qsl
@@ -14,18 +13,27 @@ from starlette.routing import Route
 
 from kronborg.accounts.store import find_user
 from kronborg.core import clock
+from kronborg.core.client_certificate import certificates_of
 from kronborg.core.json import JsonObject
 from kronborg.oauth.cors import cors_headers
-from kronborg.oauth.errors import InvalidRequest
+from kronborg.oauth.errors import InvalidRequest, OAuthError
 from kronborg.oauth.pages.answers import query_string
+from kronborg.oauth.presentation import (
+    MAX_TOKEN,
+    InsufficientScope,
+    InvalidToken,
+    Presented,
+    Use,
+    challenge,
+    check_holder,
+    presented,
+)
 from kronborg.oauth.userinfo import claims_of
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.reference import resolve
 
 USERINFO = "/oauth/userinfo"
-MAX_TOKEN = 8192
 MAX_BODY = 16 * 1024
-_BEARER = re.compile(r"(?i:bearer) +(?P<token>[A-Za-z0-9._~+/-]+=*)")
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -42,46 +50,49 @@ async def userinfo(engine: Engine, request: Request) -> Response:
 
 
 async def _answer(engine: Engine, request: Request, *, now: datetime) -> Response:
+    dpop = request.headers.get("authorization", "")[:5].lower() == "dpop "
     try:
-        token = await _token(request)
+        shown = await _presented(request)
+        if shown is None:
+            return _refused(None, 401)
+        access = await resolve(engine, shown.token, now=now)
+        # A token for any other API says nothing here, even if it is genuine (RFC 9068 §4).
+        if access is None or access.audience != engine.userinfo or access.grant_id is None:
+            raise InvalidToken("the access token is not valid here, or not any more")
+        use = Use(request.method, engine.userinfo, request.scope["headers"], certificates_of(request.scope), now)
+        nonce = await check_holder(engine, access, shown, use)
+        if "openid" not in access.scopes:
+            return _refused(InsufficientScope("the access token lacks a scope"), 403, dpop=dpop, scope="openid")
+        async with engine.database.read() as session:
+            user = await find_user(session, access.subject)
+        if user is None or user.disabled:
+            raise InvalidToken("the access token is not valid here, or not any more")
     except InvalidRequest as refusal:
-        return _challenge(400, refusal.error, refusal.detail)
-    if token is None:
-        # RFC 6750 §3.1: without a token there is no error code.
-        return _challenge(401)
-    access = await resolve(engine, token, now=now)
-    # A token for any other API says nothing here, even if it is genuine (RFC 9068 §4).
-    if access is None or access.audience != engine.userinfo or access.grant_id is None:
-        return _challenge(401, "invalid_token", "the access token is not valid here, or not any more")
-    if "openid" not in access.scopes:
-        return _challenge(403, "insufficient_scope", "the access token lacks a scope", scope="openid")
-    async with engine.database.read() as session:
-        user = await find_user(session, access.subject)
-    if user is None or user.disabled:
-        return _challenge(401, "invalid_token", "the access token is not valid here, or not any more")
-    return _json(200, claims_of(user, access.scopes))
+        return _refused(refusal, 400, dpop=dpop)
+    except OAuthError as refusal:
+        return _refused(refusal, 401, dpop=dpop)
+    response = _json(200, claims_of(user, access.scopes))
+    if nonce is not None:
+        # RFC 9449 §8.2
+        response.headers["dpop-nonce"] = nonce
+    return response
 
 
-async def _token(request: Request) -> str | None:
-    """The bearer token of a request; None without one. Raises `InvalidRequest`.
+async def _presented(request: Request) -> Presented | None:
+    """The token of a request; None without one. Raises `InvalidRequest`.
 
     It comes in the header, or in the form of a POST (RFC 6750 §2.1, §2.2), never in the query: that is logged.
     """
-    headers = request.headers.getlist("authorization")
-    if len(headers) > 1:
-        raise InvalidRequest("there is more than one Authorization header")
+    in_header = presented(request.scope["headers"])
     in_form = await _form_token(request) if request.method == "POST" else None
     if "access_token=" in query_string(request):
         raise InvalidRequest("an access token does not belong into the query")
-    if not headers or headers[0].partition(" ")[0].lower() != "bearer":
-        return in_form
+    if in_form is None:
+        return in_header
     # RFC 6750 §2: not more than one way in each request.
-    if in_form is not None:
+    if in_header is not None:
         raise InvalidRequest("the access token is sent in more than one way")
-    found = _BEARER.fullmatch(headers[0])
-    if found is None or len(headers[0]) > MAX_TOKEN:
-        raise InvalidRequest("the Authorization header is malformed")
-    return found["token"]
+    return Presented(in_form, dpop=False)
 
 
 async def _form_token(request: Request) -> str | None:
@@ -103,16 +114,10 @@ async def _form_token(request: Request) -> str | None:
     return tokens[0] if tokens else None
 
 
-def _challenge(status: int, error: str | None = None, detail: str = "", *, scope: str | None = None) -> Response:
-    parts = ['realm="kronborg"']
-    body: JsonObject = {}
-    if error is not None:
-        parts += [f'error="{error}"', f'error_description="{detail}"']
-        body = {"error": error, "error_description": detail}
-    if scope is not None:
-        parts.append(f'scope="{scope}"')
+def _refused(refusal: OAuthError | None, status: int, *, dpop: bool = False, scope: str | None = None) -> Response:
+    body: JsonObject = {} if refusal is None else {"error": refusal.error, "error_description": refusal.detail}
     response = _json(status, body)
-    response.headers["www-authenticate"] = f"Bearer {', '.join(parts)}"
+    response.raw_headers += challenge(refusal, dpop=dpop, realm="kronborg", scope=scope)
     return response
 
 
