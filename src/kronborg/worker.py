@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from prometheus_client import Counter
 from starlette.applications import Starlette
 
+from kronborg.clients.directory import FRESH
 from kronborg.config import Settings
 from kronborg.core import clock, events
 from kronborg.core.db import Database
@@ -56,13 +57,21 @@ async def revoke_of_session(engine: Engine, event: Event, now: datetime) -> None
 
 
 async def revoke_of_client(engine: Engine, event: Event, now: datetime) -> None:
-    """A client that is disabled or gone keeps no tokens."""
-    await revoke.revoke_client(engine, event.subject, actor="system", now=now)
+    """A client that is disabled or gone keeps no tokens, nor those that a process gives it that has not heard yet."""
+    await revoke.revoke_client(engine, event.subject, actor="system", reason=event.name, now=now, margin=FRESH)
+
+
+async def revoke_offline(engine: Engine, event: Event, now: datetime) -> None:
+    """A new password throws out whoever knew the old one: from offline access too. Sessions ended with the change."""
+    await revoke.revoke_offline(
+        engine, event.subject, given_before=event.at, actor="system", reason=event.name, now=now
+    )
 
 
 HANDLERS: Mapping[str, tuple[Handler, ...]] = {
     "user.disabled": (revoke_of_user,),
     "user.deleted": (revoke_of_user,),
+    "password.set": (revoke_offline,),
     "session.ended": (revoke_of_session,),
     "client.disabled": (revoke_of_client,),
     "client.removed": (revoke_of_client,),

@@ -12,8 +12,9 @@ from kronborg.core.events import record_in
 from kronborg.core.group_writer import Execute
 from kronborg.oauth.model import Consent
 from kronborg.oauth.store import consents_of_user, forget_consent, hold_consent, keep_consent
+from kronborg.tokens.ending import end_grants_to
 from kronborg.tokens.model import Grant
-from kronborg.tokens.store import grants_of_user, revoke_grants
+from kronborg.tokens.store import grants_of_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +73,11 @@ async def withdraw(database: Database, user_id: str, client_id: str, *, now: dat
 
     def unit(execute: Execute) -> bool:
         forgotten = forget_consent(execute, user_id, client_id)
-        grants = revoke_grants(execute, now=now, user_id=user_id, client_id=client_id)
-        if not forgotten and not grants:
+        ended = end_grants_to(execute, user_id, client_id, actor=user_id, reason="consent_withdrawn", now=now)
+        if not forgotten and not ended:
             return False
-        for grant_id in grants:
-            record_in(
-                execute,
-                "grant.revoked",
-                actor=user_id,
-                subject=grant_id,
-                now=now,
-                detail={"reason": "consent_withdrawn", "client_id": client_id},
-            )
-        record_in(
-            execute, "consent.withdrawn", actor=user_id, subject=user_id, now=now, detail={"client_id": client_id}
-        )
+        detail = {"client_id": client_id}
+        record_in(execute, "consent.withdrawn", actor=user_id, subject=user_id, now=now, detail=detail)
         return True
 
     return await database.writer.run(unit)

@@ -11,6 +11,7 @@ from kronborg.core.events import record_in
 from kronborg.core.group_writer import Execute
 from kronborg.core.ids import new_id
 from kronborg.tokens import refresh, store
+from kronborg.tokens.ending import end_grant
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import InvalidGrant
 from kronborg.tokens.issue import Order, TokenSet, fill
@@ -113,9 +114,8 @@ async def replayed(engine: Engine, code: Code, *, now: datetime) -> None:
 def refuse_replay(execute: Execute, code: Code, *, now: datetime) -> None:
     """Revoke the grant of a used code. Raises `InvalidGrant`, always."""
     # RFC 6749 §4.1.2: a second use suggests a stolen code, so its tokens go too.
-    if store.revoke_grant(execute, code.grant.id, now=now):
-        detail = {"reason": "code_replayed", "client_id": code.grant.client_id}
-        record_in(execute, "grant.revoked", actor="system", subject=code.grant.id, now=now, detail=detail)
+    client_id = code.grant.client_id
+    end_grant(execute, code.grant.id, actor="system", reason="code_replayed", now=now, client_id=client_id)
     raise InvalidGrant("the code was already used")
 
 

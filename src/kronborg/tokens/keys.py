@@ -28,6 +28,7 @@ from kronborg.core.json import JsonObject
 from kronborg.core.jwe import EncryptionKey, encryption_key
 from kronborg.core.jws import DECRYPTING, LINES, SIGNING, Line, SigningKey, line_of, read_private
 from kronborg.tokens import keys_store as store
+from kronborg.tokens.ending import end_key
 from kronborg.tokens.key_holders import KeyHolder, SealedKeys
 from kronborg.tokens.model import KEY_AGE, KEY_NOTICE, KEY_RETIREMENT, KeyState, StoredKey
 
@@ -288,6 +289,7 @@ def _announced(follows: StoredKey | None, now: datetime) -> bool:
 def _tell_revoked(execute: Execute, key: StoredKey, *, actor: str, now: datetime) -> None:
     detail: JsonObject = {"alg": key.line, "state": key.state}
     record_in(execute, "key.revoked", actor=actor, subject=key.id, now=now, detail=detail)
+    end_key(execute, key.id, now=now)
 
 
 def _document(keys: Iterable[StoredKey]) -> bytes:

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from kronborg.core import opaque
-from kronborg.core.events import record_in
 from kronborg.core.group_writer import Execute
 from kronborg.core.jose import b64
 from kronborg.tokens import store
+from kronborg.tokens.ending import end_grant
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import InvalidGrant
 from kronborg.tokens.issue import Order, TokenSet, fill
@@ -97,9 +97,8 @@ def _salt_in_grace(execute: Execute, token: RefreshToken, *, now: datetime) -> b
     rotation = store.rotation_of(execute, token.digest)
     if rotation is not None and in_grace(rotation[0], now=now):
         return rotation[1]
-    if store.revoke_grant(execute, token.grant.id, now=now):
-        detail = {"reason": "refresh_token_reused", "client_id": token.grant.client_id}
-        record_in(execute, "grant.revoked", actor="system", subject=token.grant.id, now=now, detail=detail)
+    client_id = token.grant.client_id
+    end_grant(execute, token.grant.id, actor="system", reason="refresh_token_reused", now=now, client_id=client_id)
     raise InvalidGrant("the refresh token was already used")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from kronborg.core import opaque
-from kronborg.core.events import record_in
 from kronborg.core.group_writer import Execute
-from kronborg.tokens import store
+from kronborg.tokens import ending, feed, store
+from kronborg.tokens.ending import NO_MARGIN
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import ACCESS_DIGEST
 from kronborg.tokens.model import Access
@@ -21,43 +21,26 @@ async def revoke_token(engine: Engine, token: str, *, client_id: str, now: datet
 
     A refresh token takes its grant along, and with it every token of the grant (§2.1).
     """
-    if token.startswith(opaque.REFRESH):
-        refresh = await find_refresh(engine, token)
-        if refresh is not None and refresh.grant.client_id == client_id:
-            await revoke_grant(engine, refresh.grant.id, actor=client_id, reason="revoked_by_client", now=now)
-        return
-    if token.startswith(opaque.ACCESS):
-        digest = engine.vault.digest(token, context=ACCESS_DIGEST)
-        stored = await store.find_access(engine.database.lookup, digest)
-        if stored is not None and stored.client_id == client_id:
-            await engine.database.writer.run(
-                lambda execute: _told(execute, store.drop_access(execute, digest), stored.jti, client_id, now)
-            )
-        return
-    access = await read_jwt(engine, token, now=now)
-    if access is not None and access.client_id == client_id and access.expires_at > now:
-        await revoke_access(engine, access, actor=client_id, now=now)
+    await _take_back(engine, token, owner=client_id, actor=client_id, reason="revoked_by_client", now=now)
 
 
-async def revoke_access(engine: Engine, access: Access, *, actor: str, now: datetime) -> None:
-    """Revoke one JWT access token until it expires."""
-    await engine.database.writer.run(
-        lambda execute: _told(
-            execute, store.revoke_jti(execute, access.jti, expires_at=access.expires_at), access.jti, actor, now
-        )
+async def revoke_any_token(engine: Engine, token: str, *, actor: str, now: datetime) -> bool:
+    """Revoke a token, whoever holds it; whether it was one that could be revoked. For administrators."""
+    return await _take_back(engine, token, owner=None, actor=actor, reason="revoked_by_administrator", now=now)
+
+
+async def revoke_access(engine: Engine, access: Access, *, actor: str, now: datetime) -> bool:
+    """Revoke one JWT access token until it expires; False when it was revoked before."""
+    return await engine.database.writer.run(
+        lambda execute: ending.end_token(execute, access.jti, until=access.expires_at, actor=actor, now=now)
     )
 
 
 async def revoke_grant(engine: Engine, grant_id: str, *, actor: str, reason: str, now: datetime) -> bool:
     """Revoke one grant with all its tokens; False when there is none, or was revoked before."""
-
-    def unit(execute: Execute) -> bool:
-        revoked = store.revoke_grant(execute, grant_id, now=now)
-        if revoked:
-            _tell(execute, (grant_id,), actor, reason, now)
-        return revoked
-
-    return await engine.database.writer.run(unit)
+    return await engine.database.writer.run(
+        partial(ending.end_grant, grant_id=grant_id, actor=actor, reason=reason, now=now)
+    )
 
 
 async def revoke_grants(
@@ -69,28 +52,51 @@ async def revoke_grants(
     client_id: str | None = None,
     user_id: str | None = None,
     session_id: str | None = None,
+    offline: bool = False,
 ) -> int:
-    """Revoke the grants of a client, a user, a user to a client, or a session (but not offline ones); how many."""
+    """Revoke the grants of a user, of a user to a client, or of a session; how many.
+
+    A session leaves what was given for offline access, but with `offline`.
+    """
 
     def unit(execute: Execute) -> int:
-        revoked = store.revoke_grants(execute, now=now, client_id=client_id, user_id=user_id, session_id=session_id)
-        _tell(execute, revoked, actor, reason, now)
-        return len(revoked)
+        match client_id, user_id, session_id:
+            case (None, str(), None):
+                return ending.end_user(execute, user_id, actor=actor, reason=reason, now=now)
+            case (str(), str(), None):
+                return ending.end_grants_to(execute, user_id, client_id, actor=actor, reason=reason, now=now)
+            case (None, None, str()):
+                return ending.end_session_grants(
+                    execute, session_id, actor=actor, reason=reason, now=now, offline=offline
+                )
+            case _:
+                raise ValueError("name a user, a user and a client, or a session")
 
     return await engine.database.writer.run(unit)
 
 
-async def revoke_client(engine: Engine, client_id: str, *, actor: str, now: datetime) -> int:
-    """Revoke everything a client holds, its own tokens included; how many grants."""
+async def revoke_offline(
+    engine: Engine, user_id: str, *, given_before: datetime, actor: str, reason: str, now: datetime
+) -> int:
+    """Revoke what a person gave for offline access before that moment; how many grants."""
+    return await engine.database.writer.run(
+        partial(ending.end_offline, user_id=user_id, given_before=given_before, actor=actor, reason=reason, now=now)
+    )
 
-    def unit(execute: Execute) -> int:
-        store.cut_off(execute, client_id, now=now)
-        revoked = store.revoke_grants(execute, now=now, client_id=client_id)
-        _tell(execute, revoked, actor, "client_revoked", now)
-        record_in(execute, "client.tokens_revoked", actor=actor, subject=client_id, now=now)
-        return len(revoked)
 
-    return await engine.database.writer.run(unit)
+async def revoke_client(
+    engine: Engine,
+    client_id: str,
+    *,
+    actor: str,
+    now: datetime,
+    reason: str = "client_revoked",
+    margin: timedelta = NO_MARGIN,
+) -> int:
+    """Revoke everything a client holds, its own tokens included; how many grants. `margin`: see `ending.end_client`."""
+    return await engine.database.writer.run(
+        partial(ending.end_client, client_id=client_id, actor=actor, reason=reason, now=now, margin=margin)
+    )
 
 
 async def clean(engine: Engine, *, now: datetime) -> int:
@@ -98,14 +104,29 @@ async def clean(engine: Engine, *, now: datetime) -> int:
     deleted = 0
     for what in store.CLEANABLE:
         deleted += await engine.database.writer.run(partial(store.clean, what=what, before=now))
-    return deleted
+    return deleted + await feed.purge(engine.database, now=now)
 
 
-def _told(execute: Execute, revoked: bool, jti: str, actor: str, now: datetime) -> None:
-    if revoked:
-        record_in(execute, "token.revoked", actor=actor, subject=jti, now=now)
+async def _take_back(engine: Engine, token: str, *, owner: str | None, actor: str, reason: str, now: datetime) -> bool:
+    """Whether it was a token of `owner` (of anybody without one) that could be revoked."""
+    writer = engine.database.writer
+    if token.startswith(opaque.REFRESH):
+        refresh = await find_refresh(engine, token)
+        if refresh is None or owner not in (None, refresh.grant.client_id):
+            return False
+        return await revoke_grant(engine, refresh.grant.id, actor=actor, reason=reason, now=now)
+    if token.startswith(opaque.ACCESS):
+        digest = engine.vault.digest(token, context=ACCESS_DIGEST)
+        stored = await store.find_access(engine.database.lookup, digest)
+        if stored is None or owner not in (None, stored.client_id):
+            return False
 
+        def unit(execute: Execute) -> bool:
+            until = stored.expires_at
+            return ending.end_reference(execute, digest, stored.jti, until=until, actor=actor, now=now)
 
-def _tell(execute: Execute, grants: tuple[str, ...], actor: str, reason: str, now: datetime) -> None:
-    for grant_id in grants:
-        record_in(execute, "grant.revoked", actor=actor, subject=grant_id, now=now, detail={"reason": reason})
+        return await writer.run(unit)
+    access = await read_jwt(engine, token, now=now)
+    if access is None or owner not in (None, access.client_id) or access.expires_at <= now:
+        return False
+    return await revoke_access(engine, access, actor=actor, now=now)

@@ -45,7 +45,11 @@ _BY_GRANT = _REVOKE + "id = ? RETURNING id"
 _BY_CLIENT = _REVOKE + "client_id = ? RETURNING id"
 _BY_USER = _REVOKE + "user_id = ? RETURNING id"
 _BY_USER_AND_CLIENT = _REVOKE + "user_id = ? AND client_id = ? RETURNING id"
+_OFFLINE = "% offline_access %"
 _BY_SESSION = _REVOKE + "session_id = ? AND (' ' || scopes || ' ') NOT LIKE ? RETURNING id"
+_BY_SESSION_WHOLLY = _REVOKE + "session_id = ? RETURNING id"
+_BY_USER_OFFLINE = _REVOKE + "user_id = ? AND created_at < ? AND (' ' || scopes || ' ') LIKE ? RETURNING id"
+_LEFT_IN_SESSION = "SELECT 1 FROM tokens_grants WHERE session_id = ? AND revoked_at IS NULL LIMIT 1"
 
 
 def add_grant(execute: Execute, grant: Grant) -> None:
@@ -96,10 +100,11 @@ def revoke_grants(
     client_id: str | None = None,
     user_id: str | None = None,
     session_id: str | None = None,
+    offline: bool = False,
 ) -> tuple[str, ...]:
     """Revoke the grants of a client, of a user, of a user to a client, or of a session; their ids.
 
-    A session takes those grants along that were not given `offline_access`.
+    A session takes those grants along that were not given `offline_access`; with `offline` those too.
     """
     at = to_micros(now)
     match client_id, user_id, session_id:
@@ -110,10 +115,22 @@ def revoke_grants(
         case (str(), str(), None):
             rows = execute(_BY_USER_AND_CLIENT, (at, user_id, client_id))
         case (None, None, str()):
-            rows = execute(_BY_SESSION, (at, session_id, "% offline_access %"))
+            whole = _BY_SESSION_WHOLLY, (at, session_id)
+            rows = execute(*whole) if offline else execute(_BY_SESSION, (at, session_id, _OFFLINE))
         case _:
             raise ValueError("name a client, a user, both, or a session")
     return tuple(str(row[0]) for row in rows)
+
+
+def revoke_offline(execute: Execute, user_id: str, *, given_before: datetime, now: datetime) -> tuple[str, ...]:
+    """Revoke the grants for offline access that a user gave before that moment; their ids."""
+    rows = execute(_BY_USER_OFFLINE, (to_micros(now), user_id, to_micros(given_before), _OFFLINE))
+    return tuple(str(row[0]) for row in rows)
+
+
+def session_has_grants(execute: Execute, session_id: str) -> bool:
+    """Whether a grant given in a session is not revoked."""
+    return bool(execute(_LEFT_IN_SESSION, (session_id,)))
 
 
 # --- codes ---------------------------------------------------------------------------------------------------------
