@@ -206,7 +206,11 @@ class Live:
 
     def publish(self, *routes: Route) -> Delivery:
         """Only these routes from now on."""
-        said = asyncio.run(put(self.snapshot(*routes), self.keys, self.proxy))
+        return self.deliver(self.snapshot(*routes))
+
+    def deliver(self, snapshot: Snapshot) -> Delivery:
+        """This snapshot from now on."""
+        said = asyncio.run(put(snapshot, self.keys, self.proxy))
         assert said.status == "acked", said.reason
         return said
 

@@ -25,6 +25,16 @@ def protected(gateway: Live) -> Live:
     return gateway
 
 
+POINTER = "http://localhost:8080/.well-known/oauth-protected-resource"
+
+
+def challenge(path: str, error: str | None = None, scope: str | None = "catalogue:read") -> str:
+    """What a refusal of the route at `path` says in WWW-Authenticate."""
+    said = "" if error is None else f', error="{error}"'
+    wanted = "" if scope is None else f', scope="{scope}"'
+    return f'Bearer realm="kronborg"{said}{wanted}, resource_metadata="{POINTER}{path}"'
+
+
 def assert_refused(answer: Answer, status: int, challenge: str | None) -> None:
     assert answer.status == status
     assert answer.headers.get("www-authenticate") == challenge
@@ -37,7 +47,7 @@ def assert_refused(answer: Answer, status: int, challenge: str | None) -> None:
     assert b"rbac" not in answer.body.lower()
 
 
-INVALID = 'Bearer realm="kronborg", error="invalid_token"'
+INVALID = challenge("/catalogue", "invalid_token")
 
 
 def test_a_valid_token_reaches_the_service(protected: Live) -> None:
@@ -54,18 +64,14 @@ def test_a_valid_token_reaches_the_service(protected: Live) -> None:
 def test_rfc6750_3_1__without_a_token_the_challenge_has_no_error_code(protected: Live) -> None:
     answer = protected.get("/catalogue/items")
 
-    assert_refused(answer, 401, 'Bearer realm="kronborg"')
+    assert_refused(answer, 401, challenge("/catalogue"))
 
 
 @pytest.mark.spec("RFC 6750 §3.1")
 def test_rfc6750_3_1__a_missing_scope_is_named_in_the_challenge(protected: Live) -> None:
     answer = protected.get("/both", token=protected.token())
 
-    assert_refused(
-        answer,
-        403,
-        'Bearer realm="kronborg", error="insufficient_scope", scope="catalogue:read catalogue:write"',
-    )
+    assert_refused(answer, 403, challenge("/both", "insufficient_scope", "catalogue:read catalogue:write"))
 
 
 def test_every_scope_of_a_route_is_required_and_none_may_hide_in_another(protected: Live) -> None:
@@ -83,7 +89,7 @@ def test_one_of_the_roles_is_enough_and_none_is_not(protected: Live) -> None:
     text = protected.get("/roles", token=protected.token(roles="admin"))
 
     assert (clerk.status, guest.status, without.status, text.status) == (200, 403, 403, 403)
-    assert_refused(guest, 403, 'Bearer realm="kronborg", error="insufficient_scope"')
+    assert_refused(guest, 403, challenge("/roles", "insufficient_scope", None))
 
 
 def test_a_role_from_one_request_does_not_stick_to_the_next(protected: Live) -> None:
@@ -205,7 +211,7 @@ def test_a_token_in_the_query_or_a_cookie_or_the_body_is_no_token(protected: Liv
     )
 
     for answer in (query, cookie, form):
-        assert_refused(answer, 401, 'Bearer realm="kronborg"')
+        assert_refused(answer, 401, challenge("/catalogue"))
 
 
 @pytest.mark.spec("RFC 9110 §11.1")

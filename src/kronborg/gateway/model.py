@@ -14,6 +14,9 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 HEALTH = "/healthz"
 """The gateway answers this itself; no route may claim it."""
 
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+"""Inserted between the host and the path of a protected resource (RFC 9728 section 3.1); the gateway answers there."""
+
 PathKind = Literal["exact", "prefix"]
 Per = Literal["client", "user", "address", "route"]
 
@@ -27,6 +30,11 @@ class Path:
 
     kind: PathKind
     value: str
+
+    @property
+    def stem(self) -> str:
+        """The path itself; of a prefix without its last slash, so that of `/` nothing is left."""
+        return self.value if self.kind == "exact" else self.value.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +142,16 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """An API that a route may ask a token for, the scopes it knows, and whether it takes reference tokens."""
+    """An API that a route may ask a token for, the scopes it knows, and whether it takes reference tokens.
+
+    `details_types` are the authorization details that it understands (RFC 9396).
+    """
 
     uri: str
     scopes: tuple[str, ...] = ()
     reference: bool = False
+    name: str = ""
+    details_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +170,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything published at once, as one value. `hosts` are the names the gateway answers to."""
+    """Everything published at once, as one value. `hosts` are the names the gateway answers to; `url` is the one
+    that clients are told, without a last slash."""
 
     issuer: str
     services: tuple[Service, ...] = ()
     routes: tuple[Route, ...] = ()
     audiences: tuple[Audience, ...] = ()
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1")
+    url: str = "http://localhost:8080"
     limits: Limits = field(default_factory=Limits)
     version: int = 0
 

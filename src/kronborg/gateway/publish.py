@@ -32,10 +32,17 @@ async def draft(session: ReadSession, *, issuer: str, gateway_url: str) -> Snaps
         services=await list_services(session),
         routes=await list_routes(session),
         audiences=tuple(
-            Audience(api.audience, api.scope_names, reference=api.token_format == "reference")  # noqa: S105
+            Audience(
+                api.audience,
+                api.scope_names,
+                reference=api.token_format == "reference",  # noqa: S105  # not a secret
+                name=api.name,
+                details_types=api.settings.authorization_details_types,
+            )
             for api in apis
         ),
         hosts=hosts_of(gateway_url),
+        url=gateway_url.rstrip("/"),
     )
 
 

@@ -17,6 +17,8 @@ import orjson
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.model import Audience, Limits, Path, PathKind, Route, Service, Snapshot, SpikeArrest
 
+# What snapshots of 0.1, which did not say it, were served under unless somebody chose otherwise.
+_URL = "http://localhost:8080"
 _Value = TypeVar("_Value", str, int, bool)
 
 
@@ -45,6 +47,7 @@ def thaw(content: bytes, *, version: int) -> Snapshot:
         routes=tuple(_route(part) for part in _parts(found, "routes")),
         audiences=tuple(_audience(part) for part in _parts(found, "audiences")),
         hosts=_texts(found, "hosts"),
+        url=_get(found, "url", str) if "url" in found else _URL,
         limits=_limits(_object(found["limits"])),
         version=version,
     )
@@ -108,7 +111,13 @@ def _route(found: JsonObject) -> Route:
 
 
 def _audience(found: JsonObject) -> Audience:
-    return Audience(_get(found, "uri", str), _texts(found, "scopes"), _get(found, "reference", bool))
+    return Audience(
+        uri=_get(found, "uri", str),
+        scopes=_texts(found, "scopes"),
+        reference=_get(found, "reference", bool),
+        name=_get(found, "name", str) if "name" in found else "",
+        details_types=_texts(found, "details_types") if "details_types" in found else (),
+    )
 
 
 def _arrest(found: JsonObject) -> SpikeArrest:

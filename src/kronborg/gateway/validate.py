@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from kronborg.core.errors import Problem
-from kronborg.gateway.model import HEALTH, METHODS, Path, Rate, Route, Service, Snapshot
+from kronborg.gateway.model import HEALTH, METHODS, WELL_KNOWN, Path, Rate, Route, Service, Snapshot
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _HOST_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -135,7 +135,7 @@ def _route(route: Route, services: set[str]) -> Iterator[Problem]:
             "is not a path in normal form",
             "start with /, no //, dot segments, percent-encoding, ; or query",
         )
-    if route.path == Path("exact", HEALTH):
+    if route.path == Path("exact", HEALTH) or f"{route.path.stem}/".startswith(f"{WELL_KNOWN}/"):
         yield Problem(f"{where}.path", "is answered by the gateway itself", "choose another path")
     if route.host is not None and not host_is_valid(route.host):
         yield Problem(f"{where}.host", "is not a host name", "use a plain lower-case name without a port")
@@ -210,7 +210,7 @@ def _clashes(snapshot: Snapshot) -> Iterator[Problem]:
     """Two routes for one host, path and method: the second could never be reached."""
     taken: dict[tuple[str, str, str, str], str] = {}
     for route in snapshot.routes:
-        value = route.path.value if route.path.kind == "exact" else route.path.value.rstrip("/")
+        value = route.path.stem
         rivals: set[str] = set()
         for host in snapshot.hosts if route.host is None else (route.host,):
             for method in route.methods or METHODS:

@@ -10,9 +10,13 @@ from http import HTTPStatus
 
 from kronborg.core.json import JsonObject
 from kronborg.gateway.envoy.resource import typed
+from kronborg.gateway.model import Route
 
 REALM = "kronborg"
 """The protection space named in every challenge (RFC 9110 section 11.5)."""
+
+METADATA = "kronborg"
+"""The namespace of what a route tells the challenges."""
 
 INVALID_TOKEN = "invalid_token"  # noqa: S105
 MISSING_ROLE = "missing_role"
@@ -47,11 +51,11 @@ _TITLES = {413: "Content Too Large"}
 def reply_config() -> JsonObject:
     """The `local_reply_config` of the listener."""
     # RFC 6750 section 3.1: a request without any token gets a challenge without an error code.
-    silent = f'Bearer realm="{REALM}"'
-    broken = f'{silent}, error="invalid_token"'
-    # RFC 6750 section 3: the scope that would do, told by the route that refused.
-    short = f'{silent}, error="insufficient_scope", scope="%METADATA(ROUTE:kronborg:scope)%"'
-    unfit = f'{silent}, error="insufficient_scope"'
+    silent = _challenge("scope", "resource_metadata")
+    broken = _challenge("scope", "resource_metadata", error="invalid_token")
+    short = _challenge("scope", "resource_metadata", error="insufficient_scope")
+    # Another scope would not help who lacks the role.
+    unfit = _challenge("resource_metadata", error="insufficient_scope")
     mappers = [
         _mapper(_because("jwt_authn_access_denied{Jwt_is_missing}"), 401, silent),
         _mapper(_because("jwt_authn_access_denied"), 401, broken),
@@ -67,6 +71,23 @@ def reply_config() -> JsonObject:
         "mappers": mappers,
         "body_format": _body("%RESPONSE_CODE%", "Refused", "The request could not be served."),
     }
+
+
+def hints(route: Route, pointer: str | None) -> JsonObject:
+    """What the challenges of a protected route add, told by the route that refused, ready to be appended.
+
+    RFC 6750 section 3: the scope that would do. RFC 9728 section 5.1: where to learn which server issues tokens.
+    """
+    scope = " ".join(sorted(route.scopes))
+    return {
+        "scope": f', scope="{scope}"' if scope else "",
+        "resource_metadata": f', resource_metadata="{pointer}"' if pointer else "",
+    }
+
+
+def _challenge(*hinted: str, error: str | None = None) -> str:
+    said = "" if error is None else f', error="{error}"'
+    return f'Bearer realm="{REALM}"{said}' + "".join(f"%METADATA(ROUTE:{METADATA}:{hint})%" for hint in hinted)
 
 
 def _mapper(condition: JsonObject, status: int, challenge: str | None) -> JsonObject:

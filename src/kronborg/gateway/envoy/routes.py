@@ -10,11 +10,13 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.envoy import direct, replies
 from kronborg.gateway.envoy.clusters import cluster_name
 from kronborg.gateway.envoy.filters import access, body, cors, jwt, phantom, spike_arrest
 from kronborg.gateway.envoy.listener import ROUTES
-from kronborg.gateway.envoy.resource import seconds, typed
-from kronborg.gateway.model import HEALTH, METHODS, Path, Route, Snapshot
+from kronborg.gateway.envoy.resource import seconds
+from kronborg.gateway.model import METHODS, WELL_KNOWN, Path, Route, Snapshot
+from kronborg.gateway.protected_resource import Described, describe
 
 # ";" and "\\", plain or encoded, encoded control characters, and what a second decoding would turn into
 # a dot, slash, backslash or semicolon. Encoded slashes are refused before routing; letters, digits and "-._~"
@@ -24,8 +26,6 @@ _ENCODED = "3b|5c|7f|[01][0-9a-f]|25(?:2e|2f|3b|5c)"
 # they are ordinary (`a%40b.example`), so each is refused only where the path of some route has it.
 _SPECIAL = "!$&'()*+,=:@"
 _RETRY = "connect-failure,refused-stream,reset-before-request"
-_OFF = typed("envoy.config.route.v3.FilterConfig", disabled=True)
-_OPEN: dict[str, JsonObject] = {jwt.NAME: _OFF, access.NAME: _OFF}
 
 
 def route_table(snapshot: Snapshot) -> JsonObject:
@@ -35,30 +35,35 @@ def route_table(snapshot: Snapshot) -> JsonObject:
         general = host in snapshot.hosts
         served = tuple(route for route in snapshot.routes if route.host == host or (route.host is None and general))
         by_routes.setdefault(served, []).append(host)
-    hosts: list[JsonObject] = [
-        {
-            "name": hosts[0],
-            "domains": [f"[{host}]" if ":" in host else host for host in hosts],
-            "routes": [*_refusals(served), *_ordered(served, snapshot), _answer({"prefix": "/"}, 404)],
-        }
-        for served, hosts in by_routes.items()
-    ]
+    hosts = [_virtual_host(names, served, snapshot) for served, names in by_routes.items()]
     # Without this an unknown or a doubled Host would meet the filters instead of a plain answer.
-    hosts.append({"name": "elsewhere", "domains": ["*"], "routes": [_health(), _answer({"prefix": "/"}, 421)]})
+    hosts.append(
+        {"name": "elsewhere", "domains": ["*"], "routes": [direct.health(), direct.answer({"prefix": "/"}, 421)]}
+    )
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": ROUTES,
         "ignore_port_in_host_matching": True,
+        "max_direct_response_body_size_bytes": direct.LARGEST_DOCUMENT,
         "virtual_hosts": hosts,
     }
 
 
-def _health() -> JsonObject:
-    """The gateway's own `/healthz`, whatever the host: it says that this proxy serves, and nothing more."""
+def _virtual_host(names: list[str], served: tuple[Route, ...], snapshot: Snapshot) -> JsonObject:
+    described = describe(served, snapshot)
+    documents = list(direct.documents(described))
+    # They come last, where they cost no other request anything, unless a route would take them for its own.
+    first = any(f"{WELL_KNOWN}/".startswith(f"{route.path.stem}/") for route in served if route.path.kind == "prefix")
     return {
-        "match": {"path": HEALTH},
-        "direct_response": {"status": 200, "body": {"inline_string": "ok\n"}},
-        "typed_per_filter_config": {**_OPEN, body.NAME: _OFF},
+        "name": names[0],
+        "domains": [f"[{name}]" if ":" in name else name for name in names],
+        "routes": [
+            *_refusals(served),
+            *(documents if first else ()),
+            *_ordered(served, snapshot, described),
+            *(() if first else documents),
+            direct.answer({"prefix": "/"}, 404),
+        ],
     }
 
 
@@ -76,36 +81,32 @@ def _refusals(routes: Iterable[Route]) -> list[JsonObject]:
         "invert_match": True,
     }
     return [
-        _health(),
-        _answer({"prefix": "/", "headers": [odd_method]}, 405, allow=METHODS),
-        _answer({"safe_regex": {"regex": _twisted(routes)}}, 400),
+        direct.health(),
+        direct.answer({"prefix": "/", "headers": [odd_method]}, 405, allow=METHODS),
+        direct.answer({"safe_regex": {"regex": _twisted(routes)}}, 400),
     ]
 
 
 def _rank(route: Route) -> tuple[int, int, str]:
     """Exact paths first, then the longest prefix."""
-    value = _stem(route.path)
+    value = route.path.stem
     return (0 if route.path.kind == "exact" else 1, -len(value), value)
 
 
-def _stem(path: Path) -> str:
-    return path.value if path.kind == "exact" else path.value.rstrip("/")
-
-
-def _ordered(routes: Iterable[Route], snapshot: Snapshot) -> list[JsonObject]:
+def _ordered(routes: Iterable[Route], snapshot: Snapshot, described: Described) -> list[JsonObject]:
     routes = tuple(routes)
-    prefixes = {_stem(route.path) for route in routes if route.path.kind == "prefix"}
+    prefixes = {route.path.stem for route in routes if route.path.kind == "prefix"}
     entries: list[JsonObject] = []
     for _, group in groupby(sorted(routes, key=lambda route: (_rank(route), route.name)), key=_rank):
         same_path = list(group)
         path = _path(same_path[0].path)
         entries += [_preflight(path, route) for route in same_path if route.cors_origins]
-        entries += [_entry(path, route, snapshot) for route in same_path]
+        entries += [_entry(path, route, snapshot, described.pointers.get(route.name)) for route in same_path]
         if all(route.methods for route in same_path):
             taken = {method for route in same_path for method in route.methods}
-            entries.append(_answer(path, 405, allow=[method for method in METHODS if method in taken]))
+            entries.append(direct.answer(path, 405, allow=[method for method in METHODS if method in taken]))
         if _has_open_twin(same_path, prefixes):
-            entries.append(_answer({"path": same_path[0].path.value + "/"}, 404))
+            entries.append(direct.answer({"path": same_path[0].path.value + "/"}, 404))
     return entries
 
 
@@ -117,7 +118,7 @@ def _has_open_twin(same_path: Sequence[Route], prefixes: set[str]) -> bool:
 
 
 def _path(path: Path) -> JsonObject:
-    stem = _stem(path)
+    stem = path.stem
     if path.kind == "exact":
         return {"path": stem}
     return {"path_separated_prefix": stem} if stem else {"prefix": "/"}
@@ -133,7 +134,7 @@ def _methods(route: Route) -> list[JsonObject]:
     return [{"name": ":method", "string_match": allowed}]
 
 
-def _entry(path: JsonObject, route: Route, snapshot: Snapshot) -> JsonObject:
+def _entry(path: JsonObject, route: Route, snapshot: Snapshot, pointer: str | None) -> JsonObject:
     removed = ["cookie"] if snapshot.wants_cookies and not route.cookies else []
     if route.public:
         # Nobody verified it here, so nobody behind should take it for verified.
@@ -141,7 +142,7 @@ def _entry(path: JsonObject, route: Route, snapshot: Snapshot) -> JsonObject:
     return {
         "name": route.name,
         "match": {**path, "headers": _methods(route)} if route.methods else path,
-        "metadata": {"filter_metadata": {"kronborg": {"scope": " ".join(sorted(route.scopes))}}},
+        "metadata": {"filter_metadata": {replies.METADATA: replies.hints(route, pointer)}},
         "route": {
             "cluster": cluster_name(route.service),
             "timeout": seconds(route.timeout),
@@ -156,7 +157,7 @@ def _filter_configs(route: Route, snapshot: Snapshot) -> JsonObject:
     """What each filter is told on this route; on a public one, the filters that ask for a token are off."""
     configs: dict[str, JsonValue] = {body.NAME: body.route_config(route)}
     if route.public:
-        configs |= _OPEN
+        configs |= direct.OPEN
     else:
         configs[jwt.NAME] = jwt.route_config(route)
         configs[access.NAME] = access.route_config(route)
@@ -179,18 +180,5 @@ def _preflight(path: JsonObject, route: Route) -> JsonObject:
     return {
         "match": {**path, "headers": cors.is_preflight()},
         "route": {"cluster": cluster_name(route.service)},
-        "typed_per_filter_config": {jwt.NAME: _OFF, cors.NAME: cors.route_config(route)},
+        "typed_per_filter_config": {jwt.NAME: direct.OFF, cors.NAME: cors.route_config(route)},
     }
-
-
-def _answer(match: JsonObject, status: int, *, allow: Sequence[str] = ()) -> JsonObject:
-    """A route that ends here."""
-    entry: dict[str, JsonValue] = {
-        "match": match,
-        "direct_response": {"status": status},
-        "typed_per_filter_config": {**_OPEN, body.NAME: _OFF},
-    }
-    if allow:
-        # RFC 9110 section 15.5.6: a 405 says what would be allowed.
-        entry["response_headers_to_add"] = [{"header": {"key": "allow", "value": ", ".join(allow)}}]
-    return entry
