@@ -73,6 +73,34 @@ async def rotate(
     return await fill(engine, order, now=now, refresh_token=successor, identity=identity)
 
 
+async def keep(
+    engine: Engine,
+    token: RefreshToken,
+    subject: Subject,
+    order: Order,
+    *,
+    now: datetime,
+    first: Callable[[Execute], None] | None = None,
+) -> TokenSet:
+    """Use a refresh token that the caller has checked, and leave it as it is: its idle time begins anew.
+
+    Raises `InvalidGrant` when it was rotated meanwhile. `first` runs first in the same unit.
+    """
+    expires_at = min(now + REFRESH_IDLE, token.grant.expires_at)
+
+    def unit(execute: Execute) -> None:
+        if first is not None:
+            first(execute)
+        if not store.extend_refresh(execute, token.digest, expires_at=expires_at):
+            raise InvalidGrant("the refresh token was already used")
+        order.store(execute)
+
+    await engine.database.writer.run(unit)
+    identity = (token.grant, subject) if "openid" in token.grant.scopes else None
+    # RFC 6749 §6: without a new refresh token the client goes on with the one it has.
+    return await fill(engine, order, now=now, identity=identity)
+
+
 async def reused(engine: Engine, token: RefreshToken, *, now: datetime) -> None:
     """Answer a token that is known to be rotated too long ago: end its family, and raise `InvalidGrant`."""
 

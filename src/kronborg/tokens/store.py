@@ -186,6 +186,7 @@ FROM tokens_refresh r JOIN tokens_grants g ON g.id = r.grant_id WHERE r.digest =
 _ROTATE = """
 UPDATE tokens_refresh SET rotated_at = ?, salt = ? WHERE digest = ? AND rotated_at IS NULL RETURNING digest
 """
+_EXTEND = "UPDATE tokens_refresh SET expires_at = ? WHERE digest = ? AND rotated_at IS NULL RETURNING digest"
 _ROTATION = "SELECT rotated_at, salt FROM tokens_refresh WHERE digest = ?"
 
 
@@ -206,6 +207,11 @@ async def find_refresh(lookup: Lookup, digest: bytes) -> RefreshToken | None:
 def rotate_refresh(execute: Execute, digest: bytes, salt: bytes, *, now: datetime) -> bool:
     """Mark a refresh token rotated; True only for the one who did so first."""
     return bool(execute(_ROTATE, (to_micros(now), salt, digest)))
+
+
+def extend_refresh(execute: Execute, digest: bytes, *, expires_at: datetime) -> bool:
+    """Let a refresh token that is not rotated live on; False when it was rotated meanwhile."""
+    return bool(execute(_EXTEND, (to_micros(expires_at), digest)))
 
 
 def rotation_of(execute: Execute, digest: bytes) -> tuple[datetime, bytes] | None:

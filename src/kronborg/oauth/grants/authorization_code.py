@@ -30,8 +30,8 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
         raise InvalidGrant("redirect_uri differs from the authorization request")
     check_code(code, call)
     pkce.check(form.get("code_verifier"), code.challenge)
-    if code.challenge is None and client.kind == "public":
-        raise InvalidGrant("a public client needs PKCE")
+    if code.challenge is None and (client.kind == "public" or client.settings.require_pkce):
+        raise InvalidGrant("this client needs PKCE")
     person = await person_behind(engine, code.grant, now=now)
     if person is None:
         raise InvalidGrant("the grant does not stand any more")

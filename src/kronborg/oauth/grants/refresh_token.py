@@ -35,4 +35,7 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     granted = still_grantable(client, apis, whole, userinfo=engine.userinfo)
     target = choose(granted, apis, userinfo=engine.userinfo, scope=form.get("scope"), resource=form.get("resource"))
     order = order_for_grant(engine, token.grant, person, target, now=now, claims=call.confirmed.cnf)
+    # FAPI 2.0 SP §5.3.2.1 (9): not rotated where the token is bound to a key or a secret; one rotated before stays so.
+    if not client.settings.refresh_token_rotation and token.rotated_at is None:
+        return await refresh.keep(engine, token, person, order, now=now, first=call.confirmed.spend)
     return await refresh.rotate(engine, text, token, person, order, now=now, first=call.confirmed.spend)
