@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jws
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSAlgModel
 
 from kronborg.core.json import JsonObject, JsonValue
 
@@ -33,7 +34,21 @@ _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", r
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MEMBERS = {"EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x"), "RSA": ("kty", "n", "e")}
 _NAMES = {"P-256": ("ES256",), "Ed25519": ("Ed25519", "EdDSA"), "RSA": ("PS256", "RS256")}
-_REGISTRIES = {name: jws.JWSRegistry(algorithms=[name], strict_check_header=False) for name in ALGORITHMS}
+
+
+class _OneAlgorithm(jws.JWSRegistry):
+    """What the library may use for one signature: the algorithm that the key answers to. Sizes are bounded here."""
+
+    max_header_length = MAX_TOKEN
+
+    def get_alg(self, name: str) -> JWSAlgModel:
+        # The library warns at each use of the older name of Ed25519 (RFC 9864), which a key has to be registered for.
+        if not self.allowed or name not in self.allowed:
+            raise UnsupportedAlgorithmError
+        return self.algorithms[name]
+
+
+_REGISTRIES = {name: _OneAlgorithm(algorithms=[name], strict_check_header=False) for name in ALGORITHMS}
 _ES256 = ECDSA(SHA256())
 
 
