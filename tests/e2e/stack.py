@@ -20,6 +20,8 @@ from kronborg.supervise import die_with_parent
 from ports import free_ports
 
 START_WITHIN = 60
+PORTS = 18
+"""In a row, as many as a demo takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Stack:
     gateway: str
     identity: str
     wish_list: str
+    mcp: str
     passwords: dict[str, str]
 
     def secret(self, client: str) -> str:
@@ -60,7 +63,7 @@ def demo_command(data: Path, port_base: int, *more: str) -> list[str]:
 @contextmanager
 def running_demo(data: Path, *, port_base: int | None = None, more: tuple[str, ...] = ()) -> Iterator[Stack]:
     """Start a demo and wait until it says where things are; ends it with SIGINT."""
-    base = port_base or free_ports(17)[0]
+    base = port_base or free_ports(PORTS)[0]
     process = subprocess.Popen(
         demo_command(data, base, *more),
         stdout=subprocess.PIPE,
@@ -78,6 +81,7 @@ def running_demo(data: Path, *, port_base: int | None = None, more: tuple[str, .
             gateway=facts["gateway"],
             identity=facts["identity"],
             wish_list=facts["wish_list"],
+            mcp=facts["mcp"],
             passwords=facts["users"],
         )
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from e2e.stack import Stack, demo_command, running_demo
+from e2e.stack import PORTS, Stack, demo_command, running_demo
 from ports import free_ports
 
 
@@ -48,7 +48,7 @@ def test_a_machine_reaches_a_service_through_the_gateway(stack: Stack) -> None:
 
 
 def test_a_second_start_continues_and_a_reset_begins_anew(tmp_path: Path) -> None:
-    base = free_ports(17)[0]
+    base = free_ports(PORTS)[0]
     data = tmp_path / "data"
     with running_demo(data, port_base=base) as first:
         children = psutil.Process(first.process.pid).children(recursive=True)
@@ -70,7 +70,7 @@ def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
 
     result = subprocess.run(
-        demo_command(tmp_path, free_ports(17)[0], "--reset"), capture_output=True, text=True, check=False
+        demo_command(tmp_path, free_ports(PORTS)[0], "--reset"), capture_output=True, text=True, check=False
     )
 
     assert result.returncode == 1
@@ -79,7 +79,7 @@ def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
-    base = free_ports(17)[0]
+    base = free_ports(PORTS)[0]
     with socket.create_server(("127.0.0.1", base + 1)):
         result = subprocess.run(
             demo_command(tmp_path / "data", base), capture_output=True, text=True, check=False, timeout=60
@@ -91,7 +91,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 
 
 def test_a_running_demo_is_not_reset_and_its_ports_stay(stack: Stack) -> None:
-    elsewhere = free_ports(17)[0]
+    elsewhere = free_ports(PORTS)[0]
 
     reset = subprocess.run(
         demo_command(stack.data, elsewhere, "--reset"), capture_output=True, text=True, check=False, timeout=60

@@ -39,13 +39,14 @@ OFFSETS = {
     "cart": 14,
     "delivery": 15,
     "wish_list": 16,
+    "mcp": 17,
 }
 """Where each process listens, counted from `--port-base`."""
 
 DEFAULT_BASE = 8080
 DEFAULT_DATA = Path(".kronborg")
 SERVICES = ("catalogue", "inventory", "pricing", "cart", "delivery")
-MACHINE_CLIENTS = ("shop-batch", "shop-cart", "wish-list", "operator")
+MACHINE_CLIENTS = ("shop-batch", "shop-cart", "shop-mcp", "wish-list", "operator")
 ROBOT = "shop-robot"
 """A machine client without a secret: it signs its requests with a key of its own (private_key_jwt)."""
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -168,18 +169,18 @@ def _write_private(path: Path, text: str) -> None:
 
 def _ports(settings: Settings) -> dict[str, int]:
     """The shop's ports: they follow the gateway's."""
-    return {name: settings.gateway.port + OFFSETS[name] for name in (*SERVICES, "wish_list")}
+    return {name: settings.gateway.port + OFFSETS[name] for name in (*SERVICES, "wish_list", "mcp")}
 
 
 def _shop(settings: Settings, ports: dict[str, int]) -> list[Child]:
-    """The five microservices and the third-party app, each its own process and port."""
+    """The microservices, the server for assistants and the third-party app, each its own process and port."""
     environ = {
         "SHOP_ISSUER": settings.issuer,
         "SHOP_GATEWAY_URL": settings.gateway_url,
         "SHOP_DATA": str(settings.data / "shop"),
         **{f"SHOP_{name.upper()}_URL": f"http://127.0.0.1:{ports[name]}" for name in SERVICES},
     }
-    secret_of = {"cart": "shop-cart", "wish_list": "wish-list"}
+    secret_of = {"cart": "shop-cart", "wish_list": "wish-list", "mcp": "shop-mcp"}
     children = []
     for name, port in ports.items():
         own = dict(environ)
@@ -187,7 +188,7 @@ def _shop(settings: Settings, ports: dict[str, int]) -> list[Child]:
             own["SHOP_CLIENT_ID"] = secret_of[name]
             own["SHOP_CLIENT_SECRET_FILE"] = str(settings.data / "secrets" / secret_of[name])
         argv = (sys.executable, "-m", f"kronborg_shop.{name}", "--port", str(port))
-        ready = "/healthz" if name == "wish_list" else f"/{name}/healthz"
+        ready = f"/{name}/healthz" if name in SERVICES else "/healthz"
         children.append(Child(name, argv, Address("127.0.0.1", port), ready, "--port-base", own))
     return children
 
@@ -225,8 +226,9 @@ def _facts(settings: Settings, passwords: dict[str, str]) -> dict[str, object]:
         "gateway": settings.gateway_url,
         "identity": settings.issuer,
         "wish_list": f"http://localhost:{ports['wish_list']}/",
+        "mcp": f"{settings.gateway_url}/mcp",
         "users": {person.username: passwords.get(person.username) for person in PEOPLE},
-        "clients": ["shop-web", *MACHINE_CLIENTS, ROBOT],
+        "clients": ["shop-web", "assistant", *MACHINE_CLIENTS, ROBOT],
         "secrets": str(settings.data / "secrets"),
         "file": str(settings.file),
     }
@@ -242,12 +244,14 @@ def tell(settings: Settings, passwords: dict[str, str]) -> None:
         ("wish list", facts["wish_list"], "a third-party app, asks for consent"),
         ("identity", facts["identity"], "your account, sessions and apps"),
         ("gateway", facts["gateway"], "the only way to the services"),
+        ("MCP", facts["mcp"], "the shop's tools, for an assistant"),
         ("", "", ""),
         *(("user", person.username, _password_of(person, passwords)) for person in PEOPLE),
         ("", "", ""),
-        ("clients", "shop-web, wish-list", "people sign in to these"),
+        ("clients", "shop-web, wish-list,", "people sign in to these"),
+        ("", "assistant", ""),
         ("", "shop-batch, shop-cart,", "machines; their secrets are in"),
-        ("", f"operator, {ROBOT}", facts["secrets"]),
+        ("", f"shop-mcp, operator, {ROBOT}", facts["secrets"]),
         ("file", "change it, then:", file),
         ("", "kronborg plan, apply", f"kronborg plan{options}" if options else ""),
     ]

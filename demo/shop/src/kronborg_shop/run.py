@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from kronborg_sdk import Verifier
 from kronborg_shop.settings import PORTS, Settings, add_flags, audience_of, read_settings
@@ -23,7 +24,7 @@ def run(service: str, build: Build, *, client_id: str = "") -> None:
     serve(build(settings, Verifier(settings.issuer, audience_of(service))), arguments.port)
 
 
-def serve(app: FastAPI, port: int) -> None:
+def serve(app: Starlette, port: int) -> None:
     """Serve `app` on 127.0.0.1."""
     uvicorn.run(
         app,

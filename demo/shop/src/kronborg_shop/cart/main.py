@@ -1,4 +1,7 @@
-"""Everybody's own cart and orders. The cart belongs to the token's subject; nobody names anybody else's."""
+"""Everybody's own cart and orders. The cart belongs to the token's subject; no person names anybody else's.
+
+One machine does: the server that assistants use, which knows from the gateway whom each works for.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,11 +18,12 @@ from kronborg_shop.cart.place import Placing
 from kronborg_shop.cart.store import SCHEMA, Store
 from kronborg_shop.database import Database
 from kronborg_shop.products import BY_ID
-from kronborg_shop.service import PROBLEM, Id, Problem, ProductId, new_service
+from kronborg_shop.service import PROBLEM, Id, Problem, ProductId, machine, new_service
 from kronborg_shop.settings import Settings
 
 Reader = Annotated[Principal, Depends(requires("cart:read"))]
 Writer = Annotated[Principal, Depends(requires("cart:write"))]
+Assistant = Annotated[Principal, Depends(machine("cart:assist"))]
 Key = Annotated[
     str,
     Header(
@@ -57,6 +61,15 @@ def _add_cart(app: FastAPI, store: Store, partners: Partners) -> None:
         except Problem:
             quote = None  # a cart without a price is better than none
         return Cart(items=items, quote=quote)
+
+    @app.get("/cart/of/{owner}/items", summary="Somebody's cart, for their assistant", tags=["assistant"])
+    async def cart_of(owner: Id, caller: Assistant) -> Cart:
+        return await view(owner)
+
+    @app.post("/cart/of/{owner}/items", status_code=204, tags=["assistant"], responses={404: PROBLEM})
+    def add_for(owner: Id, body: Item, caller: Assistant) -> None:
+        _must_exist(body.product_id)
+        store.add(owner, body.product_id, body.quantity)
 
     @app.get("/cart/items", summary="Your cart", tags=["cart"])
     async def cart(caller: Reader, code: Annotated[str, Query(max_length=40)] = "") -> Cart:
