@@ -46,6 +46,8 @@ class ClientSettings:
     """Its requests name the API they are for (RFC 8707 §2)."""
     require_pushed_authorization_requests: bool = False
     """RFC 9126 §6."""
+    pushed_request_lifetime: int | None = None
+    """Seconds for which a pushed request may be begun (RFC 9126 §2.2), 5 to 600; 60 when absent."""
     require_signed_request_object: bool = False
     """RFC 9101 §10.5."""
     request_object_signing_alg: SigningAlgorithm | None = None
@@ -150,6 +152,9 @@ class ClientSettings:
     """The version of that software."""
     initiate_login_uri: str | None = None
     """Where a sign-in that starts here is sent to (OIDC Core §4)."""
+    unverified: bool = False
+    """It came by itself, and nobody checked it: people are told so, and it is removed when nobody uses it. An
+    administrator who vouches for it takes this away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from kronborg.clients.check import api_problems, client_problems
 from kronborg.clients.model import BUILT_IN_NAMES, SECRET_METHODS, Api, ApiDraft, ClientDraft
 from kronborg.clients.settings import Profile
 from kronborg.core.errors import Problem
+from kronborg.core.suggest import nearest
 from kronborg.gateway.declare.current import Current
 from kronborg.gateway.declare.objects import GroupDraft, Object, Ref
 from kronborg.gateway.declare.read import Loaded
-from kronborg.gateway.declare.suggest import nearest
 from kronborg.gateway.declare.wanted import Wanted
 from kronborg.gateway.declare.yaml_tree import Path
 from kronborg.gateway.model import Audience, Route, Service, Snapshot

@@ -7,15 +7,16 @@ in `references.py`, because what they may name is also in the store.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path as FilePath
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from kronborg.core.errors import Invalid, Problem
+from kronborg.core.suggest import nearest
+from kronborg.core.wording import said
 from kronborg.gateway.declare.document import Document
-from kronborg.gateway.declare.suggest import nearest
 from kronborg.gateway.declare.yaml_tree import MAX_TEXT, Path, Position, Reading, Tree, read_yaml
 
 MOST_PROBLEMS = 200
@@ -108,7 +109,7 @@ def _told(errors: Iterable[ErrorDetails], source: Source) -> list[Problem]:
     for error in errors:
         path = tuple(error["loc"])
         kind = error["type"]
-        if kind == "extra_forbidden":
+        if kind in ("extra_forbidden", "unexpected_keyword_argument"):
             known = _fields_at(path[:-1])
             problems.append(source.problem(path, "is not a known key", nearest(str(path[-1]), known), key=True))
         elif kind == "missing":
@@ -117,57 +118,34 @@ def _told(errors: Iterable[ErrorDetails], source: Source) -> list[Problem]:
             mend = "use lower-case letters, digits and dashes, at most 63"
             problems.append(source.problem(path[:-1], "is not a possible name", mend, key=True))
         else:
-            detail, _, mend = _message(error).partition("; ")
+            detail, _, mend = said(error).partition("; ")
             problems.append(source.problem(path, detail, mend))
     return problems
 
 
-def _message(error: ErrorDetails) -> str:
-    """What pydantic found, as a person would say it."""
-    context = error.get("ctx", {})
-    match error["type"]:
-        case "string_type":
-            return "must be text; put it in quotes"
-        case "bool_type":
-            return "must be true or false"
-        case "int_type":
-            return "must be a whole number"
-        case "tuple_type":
-            return "must be a list; write [one, two]"
-        case "dict_type" | "model_type" | "model_attributes_type":
-            return "must be a mapping; write its keys below it"
-        case "literal_error":
-            return f"is not one of the known values; use {context.get('expected', '')}"
-        case "string_pattern_mismatch":
-            return f"is not well-formed; it must match {context.get('pattern', '')}"
-        case "string_too_long" | "too_long":
-            return f"is too long; at most {context.get('max_length', '')}"
-        case "string_too_short" | "too_short":
-            return "is empty; write something, or drop the key"
-        case "greater_than_equal" | "less_than_equal":
-            bound = "at least" if "ge" in context else "at most"
-            return f"is out of range; {bound} {context.get('ge', context.get('le', ''))}"
-        case _:
-            return error["msg"]
-
-
 def _fields_at(path: Path) -> tuple[str, ...]:
     """The keys that the model knows at a place of the document."""
-    model: type[BaseModel] | None = Document
+    model: type = Document
     for part in path:
-        found = None if model is None else _model_below(model, part)
-        model = found or (model if model is not None and part not in model.model_fields else None)
-    return () if model is None else tuple(model.model_fields)
+        below = _fields_of(model).get(str(part))
+        # What is no field is the name of an entry: its section is the one we are in already.
+        found = model if below is None else _section_in(below)
+        if found is None:
+            return ()
+        model = found
+    return tuple(_fields_of(model))
 
 
-def _model_below(model: type[BaseModel], part: str | int) -> type[BaseModel] | None:
-    field = model.model_fields.get(str(part))
-    return None if field is None else _section_in(field.annotation)
+def _fields_of(model: type) -> dict[str, object]:
+    """What a section, or the settings of a client or an API, may hold: names and types."""
+    if issubclass(model, BaseModel):
+        return {name: field.annotation for name, field in model.model_fields.items()}
+    return {field.name: field.type for field in fields(model)} if is_dataclass(model) else {}
 
 
-def _section_in(annotation: object) -> type[BaseModel] | None:
+def _section_in(annotation: object) -> type | None:
     """The section inside `X | None`, `dict[Name, X]` and the like."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or is_dataclass(annotation)):
         return annotation
     for inner in getattr(annotation, "__args__", ()):
         found = _section_in(inner)
