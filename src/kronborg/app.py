@@ -17,7 +17,7 @@ from kronborg.core.health import health_routes
 from kronborg.core.html import Pages
 from kronborg.core.http import Edge, LimitBody, Shortcut
 from kronborg.core.parts import Parts
-from kronborg.oauth.api import protocol_endpoints
+from kronborg.oauth.api import protocol_endpoints, status_list_routes
 from kronborg.oauth.authorize_api import browser_routes
 from kronborg.server import serve
 from kronborg.signin import account_pages, pages
@@ -88,6 +88,7 @@ def compose(parts: Parts, engine: Engine) -> ASGIApp:
     app = Starlette(
         routes=[
             *browser_routes(engine),
+            *status_list_routes(engine),
             *health_routes(parts.database),
             *pages.routes(),
             *account_pages.routes(),

@@ -43,8 +43,8 @@ ANYTHING_USUAL = RegistrationPolicy()
 class Admission:
     """How this installation lets clients in that no administrator made. Nobody, by default.
 
-    With `open_policy` anybody may register; without it an initial access token is needed. `documents` switches on client
-    ID metadata documents; then `document_hosts` are the only hosts that may have them (any when empty), and
+    With `open_policy` anybody may register; without it an initial access token is needed. `documents` switches on
+    client ID metadata documents; then `document_hosts` are the only hosts that may have them (any when empty), and
     `document_denied` may not; both may begin with `*.`.
     """
 

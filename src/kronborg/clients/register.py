@@ -37,6 +37,7 @@ from kronborg.core.ids import new_id
 from kronborg.core.whole import whole
 
 SECRET_DIGEST = "client-secret"  # noqa: S105  # the context of a digest
+SECRET_SEAL = "client-secret"  # noqa: S105  # the context of a sealed value
 MAX_APIS = 500
 
 
@@ -163,7 +164,11 @@ async def add_secret(
         return NewSecret(same.id, text, expires_at)
     if len(client.secrets) >= MAX_SECRETS:
         raise Conflict("this client has five secrets: remove one first")
-    added = ClientSecret(new_id(), digest, now, expires_at, None)
+    secret_id, sealed = new_id(), None
+    if client.auth_method == "client_secret_jwt":
+        # The proofs of this method are made with the secret itself: a digest would verify nothing.
+        sealed = vault.seal(text.encode(), context=f"{SECRET_SEAL}:{secret_id}")
+    added = ClientSecret(secret_id, digest, now, expires_at, None, sealed)
     await store.insert_secret(session, client_id, added)
     await _tell(session, "client.secret_added", client_id, actor, now)
     return NewSecret(added.id, text, expires_at)
@@ -176,16 +181,24 @@ async def remove_secret(session: Session, client_id: str, secret_id: str, *, act
     await _tell(session, "client.secret_removed", client_id, actor, now)
 
 
+ADMIN_SCOPES = (
+    Scope("admin:read", "Read every setting"),
+    Scope("admin:write", "Change every setting"),
+    Scope("revocations:read", "Follow what is revoked"),
+)
+
+
 async def ensure_admin_api(database: Database, *, issuer: str, now: datetime) -> None:
-    """See that Kronborg's own admin API exists: audience `<issuer>/api`, scopes `admin:read` and `admin:write`.
+    """See that Kronborg's own admin API exists, audience `<issuer>/api`, with every scope of `ADMIN_SCOPES`.
 
     Raises `Invalid` when there is one under another issuer: what was issued in that name would be worth nothing.
     """
     audience = f"{issuer}/api"
     async with database.read() as session:
-        if await store.find_api(session, audience) is not None:
+        known = await store.find_api(session, audience)
+        if known is not None and {scope.name for scope in ADMIN_SCOPES} <= set(known.scope_names):
             return
-        for api in await store.list_apis(session):
+        for api in await store.list_apis(session) if known is None else ():
             if "admin:read" in api.scope_names:
                 raise Invalid(
                     Problem(
@@ -194,10 +207,16 @@ async def ensure_admin_api(database: Database, *, issuer: str, now: datetime) ->
                         f"write issuer: {api.audience.removesuffix('/api')}, or begin anew in another data folder",
                     )
                 )
-    scopes = (Scope("admin:read", "Read every setting"), Scope("admin:write", "Change every setting"))
     async with whole(database) as writing:
-        if await store.find_api(writing, audience) is None:  # another process may have been faster
-            await save_api(writing, ApiDraft(audience, "Kronborg admin API", scopes), actor="system", now=now)
+        known = await store.find_api(writing, audience)  # another process may have been faster
+        added = tuple(scope for scope in ADMIN_SCOPES if known is None or scope.name not in known.scope_names)
+        if known is None:
+            await save_api(writing, ApiDraft(audience, "Kronborg admin API", added), actor="system", now=now)
+        elif added:
+            draft = ApiDraft(
+                audience, known.name, known.scopes + added, known.token_format, known.token_lifetime, known.settings
+            )
+            await save_api(writing, draft, actor="system", now=now)
 
 
 async def _existing(session: Session, client_id: str) -> Client:

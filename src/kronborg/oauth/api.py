@@ -13,10 +13,13 @@ from kronborg.core import clock
 from kronborg.core.json import JsonObject
 from kronborg.oauth.back_off import Gate
 from kronborg.oauth.call import Call
+from kronborg.oauth.device import authorize_device
 from kronborg.oauth.documents import DocumentEndpoint, jwks_document, metadata_document
 from kronborg.oauth.endpoint import Clock, FormEndpoint
 from kronborg.oauth.introspection import introspect
 from kronborg.oauth.revocation import revoke
+from kronborg.oauth.revocation_feed import FeedEndpoint, by_token
+from kronborg.oauth.status_lists import PATH, StatusListEndpoint
 from kronborg.oauth.token import token
 from kronborg.tokens.engine import Engine
 
@@ -42,14 +45,25 @@ def protocol_endpoints(engine: Engine, *, time: Clock = clock.now) -> dict[str, 
         "/oauth/token": FormEndpoint(engine, partial(token, engine, gate), clock=time, browsers=True),
         "/oauth/introspect": FormEndpoint(engine, partial(introspect, engine, gate), clock=time, browsers=False),
         "/oauth/revoke": FormEndpoint(engine, take_back, clock=time, browsers=True),
+        "/oauth/device_authorization": FormEndpoint(
+            engine, partial(authorize_device, engine, gate), clock=time, browsers=True
+        ),
+        "/oauth/revocations": FeedEndpoint(engine, by_token(engine), clock=time),
         "/oauth/jwks": DocumentEndpoint(engine, jwks_document(engine), clock=time),
         **dict.fromkeys(_metadata_paths(engine.issuer), described),
     }
 
 
 def protocol_routes(engine: Engine, *, time: Clock = clock.now) -> list[Route]:
-    """The same as routes."""
-    return [Route(path, endpoint) for path, endpoint in protocol_endpoints(engine, time=time).items()]
+    """The same as routes, and those of the status lists."""
+    routes = [Route(path, endpoint) for path, endpoint in protocol_endpoints(engine, time=time).items()]
+    return [*routes, *status_list_routes(engine, time=time)]
+
+
+def status_list_routes(engine: Engine, *, time: Clock = clock.now) -> list[Route]:
+    """The status lists, and the list of them. One set for each process."""
+    lists = StatusListEndpoint(engine, clock=time)
+    return [Route(PATH, lists), Route(PATH + "/{list_id}", lists)]
 
 
 def _metadata_paths(issuer: str) -> list[str]:

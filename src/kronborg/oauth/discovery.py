@@ -20,7 +20,10 @@ def metadata(issuer: str, apis: Apis) -> JsonObject:
         "jwks_uri": f"{issuer}/oauth/jwks",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
         "end_session_endpoint": f"{issuer}/oauth/logout",
+        # draft-ietf-oauth-status-list §9.1
+        "status_list_aggregation_endpoint": f"{issuer}/oauth/status-lists",
         "scopes_supported": [*(scope.name for scope in BUILT_IN_SCOPES), *sorted(apis.by_scope)],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment"],
@@ -34,6 +37,7 @@ def metadata(issuer: str, apis: Apis) -> JsonObject:
         "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "authorization_response_iss_parameter_supported": True,
         "claims_supported": [
             *("sub", "name", "preferred_username", "updated_at", "email", "email_verified"),

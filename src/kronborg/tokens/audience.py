@@ -8,6 +8,7 @@ from datetime import timedelta
 from kronborg.clients.directory import Apis
 from kronborg.clients.model import BUILT_IN_NAMES, Api, Client, TokenFormat
 from kronborg.clients.redirects import audience_problem
+from kronborg.clients.settings import UNSET_API, ApiSettings
 from kronborg.tokens.errors import InvalidScope, InvalidTarget
 from kronborg.tokens.model import USERINFO_TOKEN_LIFETIME
 
@@ -28,6 +29,9 @@ class Target:
     scopes: tuple[str, ...]
     token_format: TokenFormat
     lifetime: timedelta
+    listed: bool = False
+    """Whether a JWT gets a place in a status list."""
+    settings: ApiSettings = UNSET_API
 
 
 def split_scope(scope: str) -> tuple[str, ...]:
@@ -104,7 +108,7 @@ def choose(granted: Grantable, apis: Apis, *, userinfo: str, scope: str | None, 
     scopes = tuple(s for s in asked if s in apis.by_scope and apis.by_scope[s].audience == audience)
     if scope is not None and not scopes:
         raise InvalidTarget("none of the scopes belongs to the resource")
-    return Target(audience, scopes, api.token_format, api.token_lifetime)
+    return Target(audience, scopes, api.token_format, api.token_lifetime, api.settings.status_list, api.settings)
 
 
 def _only_audience(granted: Grantable, apis: Apis, asked: tuple[str, ...], userinfo: str) -> str:

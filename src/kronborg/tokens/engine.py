@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from kronborg.clients.directory import Directory
 from kronborg.clients.register import ensure_admin_api
 from kronborg.clients.settings import Profile
+from kronborg.core.client_certificate import NO_MUTUAL_TLS, MutualTls
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.fetch import Fetcher
 from kronborg.tokens.keys import KeyRing
+from kronborg.tokens.status_places import Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,10 @@ class Engine:
     """Calls what clients registered as theirs; the only way out of this process."""
     profile: Profile = "none"
     """What every client is held to, besides its own profile."""
+    places: Places = field(default_factory=Places)
+    """Places in status lists, for the APIs that ask for them."""
+    mutual_tls: MutualTls = NO_MUTUAL_TLS
+    """Where clients with certificates call, and who vouches for them."""
 
     @property
     def userinfo(self) -> str:
@@ -47,10 +53,13 @@ async def open_engine(
     now: datetime,
     fetcher: Fetcher | None = None,
     profile: Profile = "none",
+    mutual_tls: MutualTls = NO_MUTUAL_TLS,
 ) -> Engine:
     """The engine of this process, with its first keys and the admin API in place."""
     ring, directory = KeyRing(database, vault), Directory(database, profile)
-    engine = Engine(database, vault, issuer, session_idle, ring, directory, fetcher or Fetcher(), profile)
+    engine = Engine(
+        database, vault, issuer, session_idle, ring, directory, fetcher or Fetcher(), profile, mutual_tls=mutual_tls
+    )
     await engine.keys.rotate(now=now)
     await ensure_admin_api(database, issuer=issuer, now=now)
     return engine

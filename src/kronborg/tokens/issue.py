@@ -1,28 +1,34 @@
-"""Mint tokens: JWT access tokens (RFC 9068), reference tokens, ID tokens (OIDC Core §2), internal JWTs.
+"""Mint access tokens: JWTs (RFC 9068), encrypted ones, reference tokens, internal JWTs; ID tokens are `id_token.py`.
 
 What has a row is stored first, inside the unit of the request; what is signed is signed after the commit.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import cast
 
+from kronborg.clients.settings import UNSET_API, ApiSettings
 from kronborg.core import opaque
 from kronborg.core.group_writer import Execute
 from kronborg.core.ids import token_id
-from kronborg.core.jose import b64
 from kronborg.core.json import JsonObject, JsonValue
-from kronborg.core.jws import SigningKey
 from kronborg.tokens import store
 from kronborg.tokens.audience import Target
+from kronborg.tokens.claims import mapped_claims
 from kronborg.tokens.engine import Engine
-from kronborg.tokens.keys import ACCESS_TYPE, ID_TYPE
-from kronborg.tokens.model import ID_TOKEN_LIFETIME, INTERNAL_LIFETIME, Access, Grant, InternalJwt, Subject
+from kronborg.tokens.errors import Unbound
+from kronborg.tokens.id_token import id_token
+from kronborg.tokens.keys import ACCESS_TYPE
+from kronborg.tokens.model import INTERNAL_LIFETIME, Access, Grant, InternalJwt, Subject
+from kronborg.tokens.signing import encrypt, sign, sign_with
+from kronborg.tokens.subjects import subject_for
 
 ACCESS_DIGEST = "access-token"
+ACCESS_ENC = "A256GCM"
+"""How access tokens are encrypted for an API that does not say how."""
 NO_CLAIMS: JsonObject = {}
 
 
@@ -46,6 +52,8 @@ class Order:
     access: Access
     reference: str | None
     digest: bytes
+    listed: bool = False
+    settings: ApiSettings = UNSET_API
 
     def store(self, execute: Execute) -> None:
         """Store what must be known before the token is handed out; nothing for a JWT."""
@@ -82,7 +90,12 @@ def order_for_grant(
     now: datetime,
     claims: JsonObject = NO_CLAIMS,
 ) -> Order:
-    """An access token of a client on behalf of a person; it does not outlive the grant."""
+    """An access token of a client on behalf of a person; it does not outlive the grant.
+
+    It tells how strongly the person signed in, if that was asked for (RFC 9470 §6.2, RFC 9068 §2.2.1).
+    """
+    if grant.details.acr is not None:
+        claims = {**claims, "acr": grant.details.acr}
     access = Access(
         jti=token_id(),
         client_id=grant.client_id,
@@ -139,16 +152,36 @@ async def fill(
 ) -> TokenSet:
     """The tokens of an order whose rows are committed; with an ID token when `identity` is given."""
     access = order.access
-    keys = await engine.keys.current(now=now) if order.reference is None or identity else None
-    if order.reference is not None:
-        token = order.reference
-    elif keys is not None:
-        token = sign_access(keys.active, engine.issuer, access)
-    id_token = None
-    if identity is not None and keys is not None:
-        id_token = sign_id_token(keys.active, engine.issuer, *identity, nonce=nonce, access_token=token, now=now)
+    if order.listed:
+        access = await engine.places.give(engine.database, engine.vault, engine.issuer, access, now=now)
+    token = order.reference or await _jwt(engine, access, order.settings, now=now)
+    about = None
+    if identity is not None:
+        client = await engine.directory.client(access.client_id, now=now)
+        if client is not None:
+            about = await id_token(engine, client, identity[0], nonce=nonce, access_token=token, now=now)
     lifetime = int((access.expires_at - now).total_seconds())
-    return TokenSet(token, lifetime, " ".join(access.scopes), refresh_token, id_token, token_type_of(access))
+    return TokenSet(token, lifetime, " ".join(access.scopes), refresh_token, about, token_type_of(access))
+
+
+async def _jwt(engine: Engine, access: Access, settings: ApiSettings, *, now: datetime) -> str:
+    """A JWT access token as its API wishes for it."""
+    claims = access_claims(engine.issuer, access)
+    if settings.claims:
+        claims.update(await mapped_claims(engine, access, now=now))
+    if access.grant_id is not None and settings.encryption_jwks is None:
+        # What a client can read of a person is what it is told in the ID token.
+        client = await engine.directory.client(access.client_id, now=now)
+        if client is not None and client.settings.subject_type == "pairwise":
+            claims["sub"] = subject_for(engine.vault, client, access.subject)
+    if settings.signing_alg == "ES256":
+        signed = await sign_with((await engine.keys.current(now=now)).active, claims, typ=ACCESS_TYPE)
+    else:
+        signed = await sign(engine, claims, typ=ACCESS_TYPE, alg=settings.signing_alg, now=now)
+    if settings.encryption_jwks is None:
+        return signed
+    keys = cast("JsonObject", settings.encryption_jwks)
+    return encrypt(signed, keys, alg=settings.encryption_alg, enc=settings.encryption_enc or ACCESS_ENC)
 
 
 def token_type_of(access: Access) -> str:
@@ -157,8 +190,8 @@ def token_type_of(access: Access) -> str:
     return "DPoP" if isinstance(confirmation, Mapping) and "jkt" in confirmation else "Bearer"
 
 
-def sign_access(key: SigningKey, issuer: str, access: Access) -> str:
-    """A JWT access token (RFC 9068 §2)."""
+def access_claims(issuer: str, access: Access) -> dict[str, JsonValue]:
+    """What a JWT access token says (RFC 9068 §2.2)."""
     claims: dict[str, JsonValue] = {
         "iss": issuer,
         "aud": access.audience,
@@ -179,48 +212,23 @@ def sign_access(key: SigningKey, issuer: str, access: Access) -> str:
         claims["auth_time"] = int(access.auth_time.timestamp())
     if access.claims:
         claims.update(access.claims)
-    return key.compact(claims, typ=ACCESS_TYPE)
-
-
-def sign_id_token(
-    key: SigningKey,
-    issuer: str,
-    grant: Grant,
-    subject: Subject,
-    *,
-    nonce: str | None,
-    access_token: str,
-    now: datetime,
-) -> str:
-    """An ID token (OIDC Core §2). `auth_time` and `amr` are those of the sign-in, also after a refresh (§12.2)."""
-    claims: dict[str, JsonValue] = {
-        "iss": issuer,
-        "aud": grant.client_id,
-        "sub": subject.id,
-        "iat": int(now.timestamp()),
-        "exp": int((now + ID_TOKEN_LIFETIME).timestamp()),
-        "auth_time": int(grant.auth_time.timestamp()),
-        "amr": grant.amr,
-        # OIDC Core §3.1.3.6: the left half of the hash of the access token.
-        "at_hash": b64(hashlib.sha256(access_token.encode()).digest()[:16]),
-    }
-    if nonce is not None:
-        claims["nonce"] = nonce
-    if grant.session_id is not None:
-        claims["sid"] = grant.session_id
-    return key.compact(claims, typ=ID_TYPE)
+    return claims
 
 
 async def internal(engine: Engine, access: Access, *, now: datetime) -> InternalJwt:
     """A JWT of at most 60 s that says what a reference token stands for."""
-    keys = await engine.keys.current(now=now)
     expires_at = min(now + INTERNAL_LIFETIME, access.expires_at)
-    token = sign_access(keys.active, engine.issuer, replace(access, issued_at=now, expires_at=expires_at))
-    return InternalJwt(token, expires_at)
+    claims = access_claims(engine.issuer, replace(access, issued_at=now, expires_at=expires_at))
+    claims.update(await mapped_claims(engine, access, now=now))
+    # ES256 whatever the API says: this one is for the gateway and what stands behind it.
+    return InternalJwt(await sign(engine, claims, typ=ACCESS_TYPE, now=now), expires_at)
 
 
 def _order(engine: Engine, access: Access, target: Target) -> Order:
+    settings = target.settings
+    if settings.require_sender_constraint and "cnf" not in access.claims:
+        raise Unbound("this API takes bound tokens only: prove a key by DPoP, or a certificate by mutual TLS")
     if target.token_format == "jwt":  # noqa: S105  # a format
-        return Order(access, None, b"")
+        return Order(access, None, b"", target.listed, settings)
     text = opaque.mint(opaque.ACCESS)
     return Order(access, text, engine.vault.digest(text, context=ACCESS_DIGEST))

@@ -39,7 +39,7 @@ statuses_table = Table(
 _CLAIM = """
 UPDATE tokens_status_lists SET taken = taken + ?
 WHERE id = (SELECT id FROM tokens_status_lists WHERE taken + ? <= ? AND created_at > ? ORDER BY id LIMIT 1)
-AND taken + ? <= ? RETURNING id, taken
+AND taken + ? <= ? RETURNING id, taken, created_at
 """
 _ADD_LIST = "INSERT INTO tokens_status_lists (id, taken, created_at, expires_at) VALUES (?, ?, ?, ?)"
 _LIST = "SELECT created_at, expires_at FROM tokens_status_lists WHERE id = ?"
@@ -57,7 +57,11 @@ WHERE s.list_id = :list_id AND (
     OR (s.grant_id IS NOT NULL AND g.id IS NULL)
 )
 """).bindparams(bindparam("list_id"))
-_CLEAN = """
+_CLEAN_STATUSES = """
+DELETE FROM tokens_statuses WHERE (list_id, idx) IN
+    (SELECT list_id, idx FROM tokens_statuses WHERE expires_at < ? ORDER BY expires_at LIMIT ?) RETURNING 1
+"""
+_CLEAN_LISTS = """
 DELETE FROM tokens_status_lists WHERE id IN (SELECT id FROM tokens_status_lists WHERE expires_at < ? LIMIT ?)
 RETURNING 1
 """
@@ -70,19 +74,20 @@ class Block:
     list_id: str
     first: int
     count: int
+    opened_at: datetime
 
 
 def claim_block(execute: Execute, *, size: int, capacity: int, opened_after: datetime) -> Block | None:
     """Take the next places of a list that has some left and is not too old; None when there is none such."""
     limits = (size, size, capacity, to_micros(opened_after), size, capacity)
     rows = execute(_CLAIM, limits)
-    return Block(rows[0][0], rows[0][1] - size, size) if rows else None
+    return Block(rows[0][0], rows[0][1] - size, size, from_micros(rows[0][2])) if rows else None
 
 
 def open_list(execute: Execute, list_id: str, *, size: int, now: datetime, expires_at: datetime) -> Block:
     """A new list, and its first places."""
     execute(_ADD_LIST, (list_id, size, to_micros(now), to_micros(expires_at)))
-    return Block(list_id, 0, size)
+    return Block(list_id, 0, size, now)
 
 
 def add_status(execute: Execute, list_id: str, idx: int, access: Access) -> None:
@@ -107,6 +112,7 @@ async def read_invalid(session: ReadSession, list_id: str) -> list[int]:
     return [int(str(row[0])) for row in await session.execute(_INVALID.bindparams(list_id=list_id))]
 
 
-def clean_lists(execute: Execute, *, before: datetime, limit: int) -> int:
-    """Delete lists that are over; how many."""
-    return len(execute(_CLEAN, (to_micros(before), limit)))
+def clean_places(execute: Execute, *, before: datetime, limit: int) -> int:
+    """Delete places of tokens that expired, at most so many, and then lists that are over; how many rows."""
+    until = to_micros(before), limit
+    return len(execute(_CLEAN_STATUSES, until)) or len(execute(_CLEAN_LISTS, until))
