@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from kronborg.oauth.pages import apps, authorize, consent, logout, userinfo
+from kronborg.oauth.pages import apps, authorize, consent, device, logout, userinfo
 from kronborg.tokens.engine import Engine
 
 
@@ -16,4 +16,5 @@ def browser_routes(engine: Engine) -> list[Route]:
         *userinfo.routes(engine),
         *logout.routes(engine),
         *apps.routes(engine),
+        *device.routes(engine),
     ]

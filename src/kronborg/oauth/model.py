@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
+
+WaitingKind = Literal["device", "ciba"]
+WaitingState = Literal["pending", "allowed", "denied", "used"]
+Delivery = Literal["poll", "ping", "push"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +28,49 @@ class Consent:
     def covers(self, scopes: tuple[str, ...], audiences: tuple[str, ...]) -> bool:
         """Whether all of this was allowed before."""
         return self.scopes.issuperset(scopes) and self.audiences.issuperset(audiences)
+
+
+@dataclass(frozen=True, slots=True)
+class Particulars:
+    """What only some waiting requests have; none of it is looked for in the database.
+
+    `user_agent` is that of the device that asked. `message` is the binding message of CIBA §7.1.
+    `sealed_id` and `sealed_token` are the `auth_req_id` and the client's notification token in the vault, for clients
+    that are told (`ping`, `push`).
+    """
+
+    user_agent: str = ""
+    message: str | None = None
+    delivery: Delivery = "poll"
+    sealed_id: str | None = None
+    sealed_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request that waits for its person on another device (RFC 8628, CIBA); the client asks now and then.
+
+    `digest` is that of the credential the client asks with. `user_id` is who has to answer (CIBA), or who did
+    (RFC 8628). `user_code` is the digest of what that person types. `address` is that of the device, or of the client.
+    `pause` counts seconds between two questions.
+    """
+
+    digest: bytes
+    kind: WaitingKind
+    client_id: str
+    user_id: str | None
+    user_code: bytes | None
+    address: str
+    scopes: tuple[str, ...]
+    audiences: tuple[str, ...]
+    state: WaitingState
+    pause: int
+    created_at: datetime
+    expires_at: datetime
+    grant_id: str | None
+    particulars: Particulars
+
+    @property
+    def reference(self) -> str:
+        """What names it on pages and in events: no secret, and of no use at the token endpoint."""
+        return self.digest.hex()[:32]

@@ -44,7 +44,7 @@ def counters_for(
     vault: Vault, settings: ThrottleSettings, *, login: str, address: str, device: str | None
 ) -> tuple[Counter, ...]:
     """The counters of an attempt; `device` is the id of a device known for this very account."""
-    name, network = folded(login), _network(address)
+    name, network = folded(login), network_of(address)
 
     def counter(kind: str, subject: str, allowance: Allowance) -> Counter:
         return Counter(kind, vault.digest(f"{kind}\n{subject}", context="signin.throttle"), allowance)
@@ -115,7 +115,7 @@ def _wait(failures: int, allowance: Allowance) -> timedelta:
     return min(allowance.longest_wait, allowance.first_wait * factor)
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """An address as one caller: IPv6 by /64, since one household has a whole one; IPv4-mapped as IPv4."""
     try:
         parsed = ipaddress.ip_address(address)

@@ -1,0 +1,168 @@
+"""The table of requests that wait for their person on another device, and every statement that touches it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+import orjson
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+
+from kronborg.core.db import Json, UtcDateTime, from_micros, metadata, to_micros
+from kronborg.core.group_writer import Execute, Lookup, Row
+from kronborg.oauth.model import Particulars, Waiting, WaitingKind
+
+BATCH = 1000
+
+waiting_table = Table(
+    "oauth_waiting",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("client_id", Text, ForeignKey("clients_clients.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", Text),
+    Column("user_code", LargeBinary),
+    Column("address", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("audiences", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("pause", Integer, nullable=False),
+    Column("asked_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("grant_id", Text),
+    Column("particulars", Json, nullable=False),
+    Index("uq_oauth_waiting_user_code", "user_code", unique=True),
+    Index("ix_oauth_waiting_client_id", "client_id"),
+    Index("ix_oauth_waiting_user_id", "user_id"),
+    Index("ix_oauth_waiting_expires_at", "expires_at"),
+)
+
+_COLUMNS = """digest, kind, client_id, user_id, user_code, address, scopes, audiences, state, pause, created_at,
+       expires_at, grant_id, particulars"""
+_ADD = f"""
+INSERT INTO oauth_waiting ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING RETURNING digest
+"""  # noqa: S608  # our own columns
+_FIND = f"SELECT {_COLUMNS} FROM oauth_waiting WHERE digest = ? AND kind = ?"  # noqa: S608  # our own columns
+_BY_USER_CODE = f"""
+SELECT {_COLUMNS} FROM oauth_waiting WHERE user_code = ? AND state = 'pending' AND expires_at > ?
+"""  # noqa: S608  # our own columns
+_OF_USER = f"""
+SELECT {_COLUMNS} FROM oauth_waiting
+WHERE user_id = ? AND kind = 'ciba' AND state = 'pending' AND expires_at > ? ORDER BY created_at DESC LIMIT 50
+"""  # noqa: S608  # our own columns
+_COUNT = """
+SELECT count(*) FROM oauth_waiting
+WHERE client_id = ? AND kind = ? AND address = ? AND state = 'pending' AND expires_at > ?
+  AND coalesce(user_id, '') = ?
+"""
+# Five minutes are pause enough for anybody who does not listen.
+_TOO_SOON = """
+UPDATE oauth_waiting SET asked_at = ?, pause = CASE WHEN pause < 300 THEN pause + 5 ELSE pause END
+WHERE digest = ? AND state = 'pending' AND asked_at > ? - pause * 1000000 RETURNING pause
+"""
+_ASKED = "UPDATE oauth_waiting SET asked_at = ? WHERE digest = ? AND state = 'pending'"
+_ANSWER = """
+UPDATE oauth_waiting SET state = ?, user_id = ?, grant_id = ?
+WHERE digest = ? AND state = 'pending' AND expires_at > ? RETURNING digest
+"""
+_REDEEM = "UPDATE oauth_waiting SET state = 'used' WHERE digest = ? AND state = 'allowed' RETURNING digest"
+_CLEAN = """
+DELETE FROM oauth_waiting WHERE digest IN (SELECT digest FROM oauth_waiting WHERE expires_at < ? LIMIT ?) RETURNING 1
+"""
+
+
+def add_waiting(execute: Execute, waiting: Waiting) -> bool:
+    """A new request; False when its user code is in use."""
+    rows = execute(
+        _ADD,
+        (
+            waiting.digest,
+            waiting.kind,
+            waiting.client_id,
+            waiting.user_id,
+            waiting.user_code,
+            waiting.address,
+            " ".join(waiting.scopes),
+            " ".join(waiting.audiences),
+            waiting.state,
+            waiting.pause,
+            to_micros(waiting.created_at),
+            to_micros(waiting.expires_at),
+            waiting.grant_id,
+            orjson.dumps(asdict(waiting.particulars)).decode(),
+        ),
+    )
+    return bool(rows)
+
+
+async def find_waiting(lookup: Lookup, digest: bytes, kind: WaitingKind) -> Waiting | None:
+    """The request of this digest, whatever became of it."""
+    row: Row | None = await lookup.first(_FIND, (digest, kind))
+    return None if row is None else _waiting(row)
+
+
+async def find_by_user_code(lookup: Lookup, user_code: bytes, *, now: datetime) -> Waiting | None:
+    """The request that waits for this code."""
+    row: Row | None = await lookup.first(_BY_USER_CODE, (user_code, to_micros(now)))
+    return None if row is None else _waiting(row)
+
+
+async def waiting_of_user(lookup: Lookup, user_id: str, *, now: datetime) -> tuple[Waiting, ...]:
+    """What waits for this person, the newest first, at most 50."""
+    rows: list[Row] = await lookup.all(_OF_USER, (user_id, to_micros(now)))
+    return tuple(_waiting(row) for row in rows)
+
+
+def count_like(execute: Execute, waiting: Waiting, *, now: datetime) -> int:
+    """How many requests wait like this one: of its client, from its address, for its person or for nobody yet."""
+    like = (waiting.client_id, waiting.kind, waiting.address, to_micros(now), waiting.user_id or "")
+    [row] = execute(_COUNT, like)
+    return int(row[0])
+
+
+def asked_too_soon(execute: Execute, digest: bytes, *, now: datetime) -> bool:
+    """Note that the client asked; whether it did so before its pause was over, which makes the pause longer."""
+    at = to_micros(now)
+    if execute(_TOO_SOON, (at, digest, at)):
+        return True
+    execute(_ASKED, (at, digest))
+    return False
+
+
+def answer_waiting(
+    execute: Execute, digest: bytes, *, allowed: bool, user_id: str, grant_id: str | None, now: datetime
+) -> bool:
+    """The person's answer; True only for the first one, and in time."""
+    state = "allowed" if allowed else "denied"
+    return bool(execute(_ANSWER, (state, user_id, grant_id, digest, to_micros(now))))
+
+
+def redeem_waiting(execute: Execute, digest: bytes) -> bool:
+    """Mark an allowed request used; True only for the one who did so first."""
+    return bool(execute(_REDEEM, (digest,)))
+
+
+def clean_waiting(execute: Execute, *, before: datetime) -> int:
+    """Delete what expired before that moment, at most a batch; how many."""
+    return len(execute(_CLEAN, (to_micros(before), BATCH)))
+
+
+def _waiting(row: Row) -> Waiting:
+    return Waiting(
+        bytes(row[0]),
+        row[1],
+        row[2],
+        row[3],
+        None if row[4] is None else bytes(row[4]),
+        row[5],
+        tuple(row[6].split()),
+        tuple(row[7].split()),
+        row[8],
+        row[9],
+        from_micros(row[10]),
+        from_micros(row[11]),
+        row[12],
+        Particulars(**orjson.loads(row[13])),
+    )
