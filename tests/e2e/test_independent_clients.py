@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from e2e.node import allowed, node
 from e2e.stack import Stack
-from forms import Browser
 
-CLIENTS = Path(__file__).resolve().parent.parent / "clients"
 LIBRARIES = ["openid_client", "oauth4webapi"]
 
 
-@contextmanager
-def node(library: str, wanted: dict[str, object]) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        ["node", f"{library}.mjs", json.dumps(wanted)],
-        cwd=CLIENTS,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def said(process: subprocess.Popen[str]) -> dict[str, Any]:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    line = process.stdout.readline()
-    assert line, process.stderr.read()
-    message: dict[str, Any] = json.loads(line)
-    return message
-
-
 def code_flow(stack: Stack, library: str, wanted: dict[str, object]) -> dict[str, Any]:
-    with node(library, {"flow": "code", "issuer": stack.identity, **wanted}) as process:
-        assert process.stdin is not None
-        with Browser(stack.identity) as browser:
-            answer = browser.sign_in(said(process)["authorize"], "freja", stack.passwords["freja"])
-            if not answer.is_redirect:
-                answer = browser.decide(answer, "allow")
-        process.stdin.write(answer.headers["location"] + "\n")
-        process.stdin.flush()
-        result: dict[str, Any] = said(process)["result"]
+    with node(library, {"flow": "code", "issuer": stack.identity, **wanted}) as party:
+        party.tell(allowed(stack.identity, party.said()["authorize"], "freja", stack.passwords["freja"]))
+        result: dict[str, Any] = party.said()["result"]
         return result
 
 
@@ -107,8 +70,8 @@ def test_a_machine_client_gets_introspects_and_revokes_its_token(stack: Stack, l
         "scope": "catalogue:read",
         "introspect": True,
     }
-    with node(library, wanted) as process:
-        result = said(process)["result"]
+    with node(library, wanted) as party:
+        result = party.said()["result"]
 
     assert result["tokens"]["token_type"].lower() == "bearer"
     assert result["life"]["before"]["active"] is True
@@ -127,7 +90,7 @@ def test_private_key_jwt_by_openid_client(stack: Stack) -> None:
         "kid": key["kid"],
         "scope": "inventory:read",
     }
-    with node("openid_client", wanted) as process:
-        result = said(process)["result"]
+    with node("openid_client", wanted) as party:
+        result = party.said()["result"]
 
     assert result["tokens"]["scope"] == "inventory:read"
