@@ -44,7 +44,7 @@ CLOCK_CALLS = {
 # Hosts that may be written in the product: the loopback, names reserved for examples, names of specifications.
 KNOWN_HOSTS = re.compile(
     r"localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|([\w-]+\.)*(example|test|invalid|localhost)|([\w-]+\.)*example\.(com|org|net)"
-    r"|json-schema\.org|www\.w3\.org|www\.rfc-editor\.org|datatracker\.ietf\.org|iana\.org|www\.iana\.org|openid\.net"
+    r"|json-schema\.org|www\.w3\.org|www\.rfc-editor\.org|datatracker\.ietf\.org|iana\.org|www\.iana\.org|(schemas\.)?openid\.net"
     r"|www\.envoyproxy\.io|www\.apache\.org|htmx\.org|spdx\.org"
 )
 SECRETS = re.compile(

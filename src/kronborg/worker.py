@@ -22,11 +22,13 @@ from kronborg.core.events import Event
 from kronborg.core.fetch import Fetcher
 from kronborg.core.health import health_routes
 from kronborg.core.log import get_logger
+from kronborg.oauth import backchannel, kept_requests
 from kronborg.server import serve
 from kronborg.signin.sessions import end_all_sessions, purge_sessions
 from kronborg.signin.throttle import purge_counters
 from kronborg.tokens import revoke
 from kronborg.tokens.engine import Engine, open_engine
+from kronborg.tokens.purge import purge
 from kronborg.tokens.signing import wanted_lines
 
 log = get_logger("kronborg.worker")
@@ -36,6 +38,7 @@ POLL = 0.2
 ATTEMPTS = 20
 """Times an event is handed to a handler that fails, over about ten minutes, before it is given up."""
 LONGEST_WAIT = timedelta(minutes=1)
+SESSIONS_AT_ONCE = 500
 
 Handler = Callable[[Engine, Event, datetime], Awaitable[object]]
 
@@ -56,6 +59,18 @@ async def revoke_of_session(engine: Engine, event: Event, now: datetime) -> None
         await revoke.revoke_grants(engine, actor="system", reason=event.name, session_id=session_id, now=now)
 
 
+async def announce_session(engine: Engine, event: Event, now: datetime) -> None:
+    """Clients that wish so are told when a session ended that they were part of (OIDC Back-Channel Logout)."""
+    session_id = event.detail.get("sid")
+    if isinstance(session_id, str):
+        await backchannel.announce_session(engine, session_id, user_id=event.subject, now=now)
+
+
+async def announce_user(engine: Engine, event: Event, now: datetime) -> None:
+    """The same for the sessions of a user who is gone."""
+    await backchannel.announce_user(engine, event.subject, now=now)
+
+
 async def revoke_of_client(engine: Engine, event: Event, now: datetime) -> None:
     """A client that is disabled or gone keeps no tokens, nor those that a process gives it that has not heard yet."""
     await revoke.revoke_client(engine, event.subject, actor="system", reason=event.name, now=now, margin=FRESH)
@@ -70,9 +85,9 @@ async def revoke_offline(engine: Engine, event: Event, now: datetime) -> None:
 
 HANDLERS: Mapping[str, tuple[Handler, ...]] = {
     "user.disabled": (revoke_of_user,),
-    "user.deleted": (revoke_of_user,),
+    "user.deleted": (revoke_of_user, announce_user),
     "password.set": (revoke_offline,),
-    "session.ended": (revoke_of_session,),
+    "session.ended": (revoke_of_session, announce_session),
     "client.disabled": (revoke_of_client,),
     "client.removed": (revoke_of_client,),
 }
@@ -85,15 +100,31 @@ async def rotate_keys(engine: Engine, now: datetime) -> None:
 
 async def clean_tokens(engine: Engine, now: datetime) -> None:
     """Delete expired tokens in bounded batches until none is left."""
-    while await revoke.clean(engine, now=now):  # noqa: ASYNC110  # a breath for other writers between batches
+    await purge(engine, now=now)
+
+
+async def clean_requests(engine: Engine, now: datetime) -> None:
+    """Delete authorization requests that nobody can come back to, in bounded batches."""
+    while await kept_requests.clean(engine, now=now):  # noqa: ASYNC110  # a breath for other writers between batches
         await asyncio.sleep(0.05)
 
 
 async def clean_signin(engine: Engine, now: datetime) -> None:
-    """Forget sessions that are over and counters that say nothing any more."""
+    """End sessions whose time is over, forget counters that say nothing any more and notices settled long ago."""
+    ended = SESSIONS_AT_ONCE
+    while ended == SESSIONS_AT_ONCE:
+        async with engine.database.write() as session:
+            ended = await purge_sessions(session, idle=engine.session_idle, now=now, limit=SESSIONS_AT_ONCE)
     async with engine.database.write() as session:
-        await purge_sessions(session, idle=engine.session_idle, now=now)
         await purge_counters(session, now=now)
+    await backchannel.forget_old(engine, now=now)
+
+
+async def deliver_logouts(engine: Engine, now: datetime) -> None:
+    """Tell clients of sessions that ended."""
+    tried = backchannel.BATCH
+    while tried == backchannel.BATCH:
+        tried = await backchannel.deliver(engine, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +139,9 @@ class Job:
 JOBS = (
     Job("rotate_keys", timedelta(minutes=5), rotate_keys),
     Job("clean_tokens", timedelta(minutes=1), clean_tokens),
+    Job("clean_requests", timedelta(minutes=5), clean_requests),
     Job("clean_signin", timedelta(minutes=5), clean_signin),
+    Job("deliver_logouts", timedelta(seconds=2), deliver_logouts),
 )
 
 
@@ -191,10 +224,23 @@ async def _handle(outbox: Outbox, stop: asyncio.Event) -> None:
 async def _repeat(job: Job, engine: Engine, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
-            await job.run(engine, clock.now())
+            await _unless_stopped(job.run(engine, clock.now()), stop)
         except Exception:  # the edge of a process: the next turn tries again
             log.exception("job_failed", job=job.name)
         await _pause(stop, job.every.total_seconds())
+
+
+async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> None:
+    """Wait for it, but no longer than until `stop`: what it has committed stands, the rest is for the next start."""
+    running, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+    finally:
+        for task in (running, stopped):
+            task.cancel()
+        await asyncio.gather(running, stopped, return_exceptions=True)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

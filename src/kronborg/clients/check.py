@@ -19,7 +19,7 @@ from kronborg.clients.model import (
     ApiDraft,
     ClientDraft,
 )
-from kronborg.clients.redirects import audience_problem, origin_problem, redirect_problem
+from kronborg.clients.redirects import audience_problem, document_problem, origin_problem, redirect_problem
 from kronborg.clients.settings import Profile
 from kronborg.core.errors import Problem
 from kronborg.core.jose import BadKey, PublicKey, public_key
@@ -111,7 +111,10 @@ def _members(jwks: JsonObject | None) -> Sequence[JsonValue]:
 
 
 def _identity_problems(draft: ClientDraft) -> Iterator[Problem]:
-    if not _CLIENT_ID.fullmatch(draft.id):
+    # The URL of a metadata document is the id of nothing that somebody vouches for.
+    if draft.settings.unverified and document_problem(draft.id) is None:
+        pass
+    elif not _CLIENT_ID.fullmatch(draft.id):
         yield Problem("id", "a client id is 2 to 64 letters, digits and . _ -, beginning with a letter or digit")
     # RFC 9700 §4.15: user ids are UUIDs, so that no client can be taken for a user.
     elif _UUID.fullmatch(draft.id):
@@ -159,17 +162,8 @@ def _address_problems(draft: ClientDraft) -> Iterator[Problem]:
 
 
 def _logout_problems(draft: ClientDraft) -> Iterator[Problem]:
-    settings = draft.settings
-    for name, uri in (
-        ("backchannel_logout_uri", settings.backchannel_logout_uri),
-        ("frontchannel_logout_uri", settings.frontchannel_logout_uri),
-    ):
-        # Back-Channel Logout §2.2: absolute, without fragment; a private-use scheme cannot be called.
-        wrong = None if uri is None else redirect_problem(uri, public=False)
-        if wrong:
-            yield Problem(f"settings.{name}", wrong)
     # Front-Channel Logout §2: domain, port and scheme of a registered redirect URI, so that nobody else is framed.
-    front = settings.frontchannel_logout_uri
+    front = draft.settings.frontchannel_logout_uri
     if front is not None and _origin(front) not in {_origin(uri) for uri in draft.redirect_uris}:
         yield Problem(
             "settings.frontchannel_logout_uri",

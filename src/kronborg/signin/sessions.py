@@ -91,9 +91,13 @@ async def end_all_sessions(
     return ended
 
 
-async def purge_sessions(session: Session, *, idle: timedelta, now: datetime) -> int:
-    """Forget sessions that are over; how many. For the worker, every few minutes."""
-    return await delete_expired_sessions(session, now=now, idle=idle)
+async def purge_sessions(session: Session, *, idle: timedelta, now: datetime, limit: int = 500) -> int:
+    """End sessions whose time is over, at most `limit`; how many. For the worker, every few minutes."""
+    ended = await delete_expired_sessions(session, now=now, idle=idle, limit=limit)
+    for session_id, user_id in ended:
+        detail = {"sid": session_id, "reason": "expired"}
+        await record(session, "session.ended", actor="system", subject=user_id, now=now, detail=detail)
+    return len(ended)
 
 
 def _digest(vault: Vault, secret: str) -> bytes:

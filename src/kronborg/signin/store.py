@@ -152,10 +152,16 @@ async def delete_sessions_of(session: Session, user_id: str, *, but: str | None 
     return [str(row.id) for row in rows]
 
 
-async def delete_expired_sessions(session: Session, *, now: datetime, idle: timedelta) -> int:
-    """Forget sessions that are over; how many."""
+async def delete_expired_sessions(
+    session: Session, *, now: datetime, idle: timedelta, limit: int
+) -> Sequence[tuple[str, str]]:
+    """Forget sessions that are over, at most `limit`; (session, user) of each."""
     over = (_sessions.expires_at <= now) | (_sessions.last_seen_at <= now - idle)
-    return len(await session.execute(delete(sessions_table).where(over).returning(_sessions.id)))
+    some = select(_sessions.id).where(over).limit(limit)
+    rows = await session.execute(
+        delete(sessions_table).where(_sessions.id.in_(some)).returning(_sessions.id, _sessions.user_id)
+    )
+    return [(str(row.id), str(row.user_id)) for row in rows]
 
 
 async def lock_counter(session: Session, key: bytes, *, now: datetime) -> tuple[int, datetime, datetime]:

@@ -1,0 +1,87 @@
+"""Profiles at the endpoints: what they demand is demanded, and what they refuse is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from kronborg.clients.settings import ClientSettings
+from oauth.flow import CATALOGUE, WEB, WISH_LIST, Flow, Value, answer_of
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.spec("OAuth 2.1 §7.5.1")
+@pytest.mark.parametrize("profile", ["oauth21", "mcp"])
+async def test_a_confidential_client_needs_pkce_too(flow: Flow, profile: str) -> None:
+    await flow.client(WISH_LIST)
+    without: dict[str, Value] = {"code_challenge": None, "code_challenge_method": None, "resource": CATALOGUE}
+    before = answer_of(await flow.through(flow.browser(), WISH_LIST, username="ada", **without))["code"]
+
+    await flow.client(WISH_LIST, settings=ClientSettings(profile=profile))  # type: ignore[arg-type]
+    refused = answer_of(await flow.authorize(flow.browser(), WISH_LIST, **without))
+    late = await flow.exchange(before, WISH_LIST, code_verifier=None)
+    with_it = await flow.tokens(flow.browser(), WISH_LIST, resource=CATALOGUE)
+
+    assert refused["error"] == "invalid_request"
+    assert (late.status_code, late.json()["error"]) == (400, "invalid_grant")
+    assert "access_token" in with_it
+
+
+@pytest.mark.spec("RFC 8707 §2")
+async def test_under_mcp_every_request_names_its_resource(flow: Flow) -> None:
+    machine = "client_credentials"
+    grants = ("authorization_code", "client_credentials")
+    await flow.client(WISH_LIST, grants=grants, settings=ClientSettings(profile="mcp"))  # type: ignore[arg-type]
+
+    bare = answer_of(await flow.authorize(flow.browser(), WISH_LIST))
+    bare_machine = await flow.token(WISH_LIST, grant_type=machine, scope="catalogue:read")
+    named = await flow.token(WISH_LIST, grant_type=machine, scope="catalogue:read", resource=CATALOGUE)
+
+    assert bare["error"] in ("invalid_target", "invalid_request")
+    assert bare_machine.json()["error"] == "invalid_target"
+    assert named.status_code == 200
+
+
+@pytest.mark.spec("FAPI 2.0 SP §5.3.2.1")
+async def test_without_rotation_a_refresh_token_stays_good_and_idle_time_begins_anew(flow: Flow) -> None:
+    await flow.client(WISH_LIST, settings=ClientSettings(refresh_token_rotation=False))  # type: ignore[arg-type]
+    asked = "openid offline_access catalogue:read"
+    first = (await flow.tokens(flow.browser(), WISH_LIST, scope=asked))["refresh_token"]
+
+    answers = []
+    for _ in range(3):
+        flow.clock.pass_by(days=10)
+        answers.append(await flow.refresh(first, WISH_LIST))
+    flow.clock.pass_by(days=15)
+    idle = await flow.refresh(first, WISH_LIST)
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert all("refresh_token" not in answer.json() for answer in answers)
+    assert idle.json()["error"] == "invalid_grant"
+
+
+async def test_a_token_that_was_rotated_before_rotation_ended_does_not_come_back(flow: Flow) -> None:
+    first = (await flow.tokens(flow.browser(), WISH_LIST))["refresh_token"]
+    second = (await flow.refresh(first, WISH_LIST)).json()["refresh_token"]
+    await flow.client(WISH_LIST, settings=ClientSettings(refresh_token_rotation=False))  # type: ignore[arg-type]
+    flow.clock.pass_by(minutes=5)
+
+    kept = await flow.refresh(second, WISH_LIST)
+    replayed = await flow.refresh(first, WISH_LIST)
+    after = await flow.refresh(second, WISH_LIST)
+
+    assert kept.status_code == 200
+    assert [replayed.json()["error"], after.json()["error"]] == ["invalid_grant", "invalid_grant"]
+
+
+@pytest.mark.spec("FAPI 2.0 SP §5.3.2.1")
+async def test_a_client_that_contradicts_its_profile_gets_nothing_any_more(flow: Flow) -> None:
+    refresh = (await flow.tokens(flow.browser(), WEB, scope="openid offline_access catalogue:read"))["refresh_token"]
+    flow.engine.directory._profile = "fapi2-security"
+    flow.engine.directory.forget()
+
+    refused = await flow.refresh(refresh, WEB)
+    page = await flow.authorize(flow.browser(), WEB)
+
+    assert refused.json()["error"] == "invalid_client"
+    assert (page.status_code, page.is_redirect) == (400, False)
