@@ -23,12 +23,15 @@ from kronborg.accounts import api as accounts
 from kronborg.clients import api as clients
 from kronborg.core import clock, events
 from kronborg.core.api import Caller, Limit, Page, ProblemDetails, Shown, Stale
+from kronborg.core.client_certificate import certificates_of
 from kronborg.core.errors import Refusal
 from kronborg.core.http import problem, refusal_problem
 from kronborg.core.parts import Parts, parts_of
 from kronborg.gateway import api as gateway
 from kronborg.gateway import config_api
 from kronborg.gateway.config_api import ConfigRequest
+from kronborg.oauth.errors import InvalidRequest, OAuthError
+from kronborg.oauth.presentation import InsufficientScope, InvalidToken, Use, challenge, check_holder, presented
 from kronborg.signin import api as signin
 from kronborg.signin.passwords import Passwords
 from kronborg.tokens import api as tokens
@@ -41,8 +44,6 @@ ADMIN_ROLE = "kronborg:admin"
 _OPEN = frozenset({"/openapi.json"})
 _READING = frozenset({"/config/plan"})
 """POST requests that change nothing."""
-_BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/=-]{1,8192}) *", re.IGNORECASE)
-"""RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1)."""
 
 
 class Guard:
@@ -70,31 +71,40 @@ class Guard:
         await self._app(scope, receive, send)
 
     async def _check(self, scope: Scope, needed: str) -> Caller | Response:
-        headers = [value for name, value in scope["headers"] if name == b"authorization"]
-        if not headers:
+        headers, now = scope["headers"], clock.now()
+        try:
+            shown = presented(headers)
+        except OAuthError as refusal:
+            return self._refused(400, "Bad request", refusal)
+        if shown is None:
+            if any(name == b"authorization" for name, _ in headers):
+                return self._refused(400, "Bad request", InvalidRequest("the Authorization header holds no token"))
             # RFC 6750 §3.1: without credentials the challenge carries no error.
-            return self._challenge(401, "Unauthorized", "This API needs an access token.")
-        bearer = _BEARER.fullmatch(headers[0])
-        if len(headers) > 1 or bearer is None:
-            detail = "The Authorization header is not one bearer token."
-            return self._challenge(400, "Bad request", detail, error="invalid_request")
-        access = await resolve(self._engine, bearer[1].decode("ascii"), now=clock.now())
-        if access is None or access.audience != self._audience:
-            detail = "The access token is not valid here."
-            return self._challenge(401, "Unauthorized", detail, error="invalid_token")
+            return self._refused(401, "Unauthorized", None)
+        access = await resolve(self._engine, shown.token, now=now)
+        try:
+            if access is None or access.audience != self._audience:
+                raise InvalidToken("the access token is not valid here")
+            url = self._engine.issuer + scope["path"]
+            use = Use(scope["method"], url, headers, certificates_of(scope), now)
+            await check_holder(self._engine, access, shown, use)
+        except OAuthError as refusal:
+            return self._refused(401, "Unauthorized", refusal, dpop=shown.dpop)
         if needed not in access.scopes:
-            detail = "The access token lacks a scope."
-            return self._challenge(403, "Forbidden", detail, error="insufficient_scope", scope=needed)
+            lacking = InsufficientScope("the access token lacks a scope")
+            return self._refused(403, "Forbidden", lacking, dpop=shown.dpop, scope=needed)
         if access.grant_id is not None and ADMIN_ROLE not in access.roles:
             return problem(403, "Forbidden", f"Only people with the role {ADMIN_ROLE} may do this.")
         kind = "client" if access.grant_id is None else "user"
         return Caller(f"{kind}:{access.subject}", access.client_id, access.scopes)
 
-    def _challenge(self, status: int, title: str, detail: str, *, error: str = "", scope: str = "") -> Response:
-        parts = [f'Bearer realm="{self._audience}"']
-        parts += [f'error="{error}", error_description="{detail}"'] if error else []
-        parts += [f'scope="{scope}"'] if scope else []
-        return problem(status, title, detail, headers={"www-authenticate": ", ".join(parts)})
+    def _refused(
+        self, status: int, title: str, refusal: OAuthError | None, *, dpop: bool = False, scope: str | None = None
+    ) -> Response:
+        detail = "this API needs an access token" if refusal is None else refusal.detail
+        response = problem(status, title, f"{detail[0].upper()}{detail[1:]}.")
+        response.raw_headers += challenge(refusal, dpop=dpop, realm=self._audience, scope=scope)
+        return response
 
 
 class ShownEvent(Shown):

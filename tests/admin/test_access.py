@@ -27,7 +27,7 @@ async def test_rfc6750_3_1__without_a_token_the_challenge_carries_no_error(admin
     answer = await admin.http.get("/api/users")
 
     assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == f'Bearer realm="{ISSUER}/api"'
+    assert answer.headers["www-authenticate"].split(", DPoP ")[0] == f'Bearer realm="{ISSUER}/api"'
     assert answer.headers["content-type"] == "application/problem+json"
 
 

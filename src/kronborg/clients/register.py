@@ -115,6 +115,8 @@ async def save_client(
     if client.secrets and client.auth_method not in SECRET_METHODS:
         await store.delete_secrets(session, client.id)
         client = replace(client, secrets=())
+    elif known is not None and known.auth_method == "client_secret_jwt" and client.auth_method != "client_secret_jwt":
+        await store.unseal_secrets(session, client.id)
     await _tell(session, "client.changed" if known else "client.created", client.id, actor, now)
     if known is not None and known.disabled != client.disabled:
         # However it is switched off, its grants go the same way.

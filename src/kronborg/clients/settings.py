@@ -78,8 +78,11 @@ class ClientSettings:
     """How the key of its encrypted introspection responses is wrapped; not encrypted when absent."""
     introspection_encrypted_response_enc: ContentEncryption | None = None
     """How its encrypted introspection responses are encrypted; `A128CBC-HS256` when absent."""
-    token_endpoint_auth_signing_alg: SigningAlgorithm | None = None
-    """The one algorithm of its client assertions."""
+    token_endpoint_auth_signing_alg: SigningAlgorithm | Literal["HS256"] | None = None
+    """The one algorithm of its client assertions; `HS256` is that of `client_secret_jwt`."""
+    legacy_client_assertions: bool = False
+    """Its client assertions may do without a type, and name an endpoint as audience, or several: what RFC 10070 put an
+    end to, because such an assertion can be carried from one server to another."""
     jwks_uri: str | None = None
     """Where its public keys are fetched from, in place of `jwks`."""
     subject_type: Literal["public", "pairwise"] = "public"

@@ -263,6 +263,11 @@ async def delete_secret(session: Session, client_id: str, secret_id: str) -> boo
     return await session.scalar(delete(secrets_table).where(owned).returning(secrets_table.c.id)) is not None
 
 
+async def unseal_secrets(session: Session, client_id: str) -> None:
+    """Keep no more than the digests of a client's secrets."""
+    await session.execute(update(secrets_table).where(secrets_table.c.client_id == client_id).values(sealed=None))
+
+
 async def delete_secrets(session: Session, client_id: str) -> None:
     """Remove every secret of a client."""
     await session.execute(delete(secrets_table).where(secrets_table.c.client_id == client_id))

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jws
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
+from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from joserfc.jws import JWSAlgModel
 
 from kronborg.core.json import JsonObject, JsonValue
 
@@ -109,8 +109,8 @@ def parse(token: str) -> Jwt:
     return Jwt(header, claims, token)
 
 
-def verify(jwt: Jwt, keys: Sequence[PublicKey], *, types: Sequence[str]) -> None:
-    """Check type, algorithm and signature. Raises `BadJwt`."""
+def verify(jwt: Jwt, keys: Sequence[PublicKey], *, types: Sequence[str]) -> PublicKey:
+    """Check type, algorithm and signature; the key that made it. Raises `BadJwt`."""
     typ = jwt.header.get("typ")
     # RFC 7515 §4.1.9: "application/" may be left out, and case does not count.
     if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in types:
@@ -122,7 +122,7 @@ def verify(jwt: Jwt, keys: Sequence[PublicKey], *, types: Sequence[str]) -> None
                 jws.deserialize_compact(jwt.compact, key.key, registry=_REGISTRIES[str(algorithm)])
             except (JoseError, ValueError):
                 continue
-            return
+            return key
     raise BadJwt("no key of ours verifies it")
 
 

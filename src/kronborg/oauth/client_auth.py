@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from kronborg.clients.model import AuthMethod, Client, ClientSecret
 from kronborg.clients.register import SECRET_DIGEST
 from kronborg.clients.store import mark_secret_used
-from kronborg.oauth.assertion import ASSERTION_TYPE, check_assertion, claimed_client
+from kronborg.core.jose import Jwt
+from kronborg.oauth.assertion import ASSERTION_TYPE, check_assertion, claimed_client, read_assertion
 from kronborg.oauth.back_off import Gate
 from kronborg.oauth.call import Call
 from kronborg.oauth.errors import InvalidClient, InvalidRequest, UnauthorizedClient
+from kronborg.oauth.mtls import TLS_METHODS, proves
 from kronborg.oauth.requests import basic_credentials, header
 from kronborg.tokens.engine import Engine
 
@@ -25,8 +27,9 @@ class _Claim:
 
     client_id: str
     method: AuthMethod
-    proof: str
+    proof: str = ""
     by_header: bool = False
+    assertion: Jwt | None = None
 
 
 async def authenticate(engine: Engine, gate: Gate, call: Call, *, confidential: bool = False) -> Client:
@@ -37,6 +40,9 @@ async def authenticate(engine: Engine, gate: Gate, call: Call, *, confidential: 
     """
     claim = _claim(call)
     client = await engine.directory.client(claim.client_id, now=call.now)
+    if claim.method == "none" and call.certificates and client is not None and client.auth_method in TLS_METHODS:
+        # RFC 8705 §2: client_id and the certificate are all that is sent.
+        claim = replace(claim, method=client.auth_method)
     # RFC 6749 §2.3: the method is the registered one, or a weaker one would do.
     fits = client is not None and not client.disabled and client.auth_method == claim.method
     if claim.method == "none":
@@ -44,7 +50,7 @@ async def authenticate(engine: Engine, gate: Gate, call: Call, *, confidential: 
             raise InvalidClient
         return client
     gate.check(claim.client_id, call.address, now=call.now)
-    if client is not None and fits and await _proved(engine, client, claim, now=call.now):
+    if client is not None and fits and await _proved(engine, client, claim, call):
         gate.passed(claim.client_id, call.address)
         return client
     gate.failed(claim.client_id, call.address, now=call.now)
@@ -73,20 +79,32 @@ def _claim(call: Call) -> _Claim:
     if assertion is not None:
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise InvalidRequest("client_assertion_type is not supported")
-        claimed = claimed_client(assertion)
+        jwt = read_assertion(assertion)
+        claimed = claimed_client(jwt)
         if client_id not in (None, claimed):
             raise InvalidClient
-        return _Claim(claimed, "private_key_jwt", assertion)
+        # The algorithm says which of the two it claims to be; which of them counts, the client's registration says.
+        return _Claim(
+            claimed, "client_secret_jwt" if jwt.header.get("alg") == "HS256" else "private_key_jwt", assertion=jwt
+        )
     if client_id is None:
         raise InvalidClient("the request names no client")
     if secret is not None:
         return _Claim(client_id, "client_secret_post", secret)
-    return _Claim(client_id, "none", "")
+    return _Claim(client_id, "none")
 
 
-async def _proved(engine: Engine, client: Client, claim: _Claim, *, now: datetime) -> bool:
-    if claim.method == "private_key_jwt":
-        return await check_assertion(engine, client, claim.proof, now=now)
+async def _proved(engine: Engine, client: Client, claim: _Claim, call: Call) -> bool:
+    now = call.now
+    if claim.method in TLS_METHODS:
+        return await proves(engine, client, call.certificates, now=now)
+    if claim.assertion is not None:
+        by = await check_assertion(engine, client, claim.assertion, url=call.url, now=now)
+        if by is None:
+            return False
+        if isinstance(by, ClientSecret):
+            await _note_use(engine, by, now=now)
+        return True
     digest = engine.vault.digest(claim.proof, context=SECRET_DIGEST)
     used: ClientSecret | None = None
     for secret in client.secrets:
@@ -94,8 +112,11 @@ async def _proved(engine: Engine, client: Client, claim: _Claim, *, now: datetim
             used = secret
     if used is None:
         return False
-    if used.last_used_at is None or now - used.last_used_at > USED_AT_MOST_EVERY:
-        secret_id = used.id
-        await engine.database.writer.run(lambda execute: mark_secret_used(execute, secret_id, now=now))
-        engine.directory.forget()
+    await _note_use(engine, used, now=now)
     return True
+
+
+async def _note_use(engine: Engine, secret: ClientSecret, *, now: datetime) -> None:
+    if secret.last_used_at is None or now - secret.last_used_at > USED_AT_MOST_EVERY:
+        await engine.database.writer.run(lambda execute: mark_secret_used(execute, secret.id, now=now))
+        engine.directory.forget()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from kronborg.clients.admission import NOBODY, Admission
 from kronborg.clients.directory import Directory
+from kronborg.clients.metadata_documents import MetadataDocuments
 from kronborg.clients.register import ensure_admin_api
 from kronborg.clients.settings import Profile
 from kronborg.core.client_certificate import NO_MUTUAL_TLS, MutualTls
@@ -54,12 +56,13 @@ async def open_engine(
     fetcher: Fetcher | None = None,
     profile: Profile = "none",
     mutual_tls: MutualTls = NO_MUTUAL_TLS,
+    admission: Admission = NOBODY,
 ) -> Engine:
     """The engine of this process, with its first keys and the admin API in place."""
-    ring, directory = KeyRing(database, vault), Directory(database, profile)
-    engine = Engine(
-        database, vault, issuer, session_idle, ring, directory, fetcher or Fetcher(), profile, mutual_tls=mutual_tls
-    )
+    ring, fetcher = KeyRing(database, vault), fetcher or Fetcher()
+    found = MetadataDocuments(database, fetcher, admission, profile).client if admission.documents else None
+    directory = Directory(database, profile, admission=admission, documents=found)
+    engine = Engine(database, vault, issuer, session_idle, ring, directory, fetcher, profile, mutual_tls=mutual_tls)
     await engine.keys.rotate(now=now)
     await ensure_admin_api(database, issuer=issuer, now=now)
     return engine
