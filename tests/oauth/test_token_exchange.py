@@ -19,7 +19,8 @@ from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.json import JsonObject
 from kronborg.signin.sessions import end_session
-from kronborg.tokens.issue import sign_access
+from kronborg.tokens.issue import access_claims
+from kronborg.tokens.keys import ACCESS_TYPE
 from kronborg.tokens.reference import resolve
 from kronborg.tokens.revoke import revoke_client, revoke_grants
 from token_site import CART, CATALOGUE, REDIRECT, USERINFO, VERIFIER, Person, Site, basic, claims_of, token_site
@@ -293,7 +294,7 @@ async def with_claims(site: Site, token: str, claims: JsonObject) -> str:
     access = await resolve(site.engine, token, now=site.clock.now)
     assert access is not None
     keys = await site.engine.keys.current(now=site.clock.now)
-    return sign_access(keys.active, site.engine.issuer, replace(access, claims=claims))
+    return keys.active.compact(access_claims(site.engine.issuer, replace(access, claims=claims)), typ=ACCESS_TYPE)
 
 
 @pytest.mark.spec("RFC 8693 §2.2.1")

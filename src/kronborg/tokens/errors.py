@@ -3,7 +3,9 @@
 OAuthError
 ├─ InvalidGrant    RFC 6749 §5.2
 ├─ InvalidScope    RFC 6749 §5.2
-└─ InvalidTarget   RFC 8707 §2
+├─ InvalidTarget   RFC 8707 §2
+├─ NoFittingKey    the client is to be sent something encrypted, and has no key for it
+└─ Unbound         the API takes bound tokens only
 """
 
 from __future__ import annotations
@@ -38,3 +40,11 @@ class InvalidTarget(OAuthError):
     """The resource is unknown, malformed, or not among those granted."""
 
     error = "invalid_target"
+
+
+class NoFittingKey(OAuthError):
+    """What the client publishes holds no key for the encryption that it registered."""
+
+
+class Unbound(OAuthError):
+    """The API takes tokens only that are bound to a key or a certificate, and the caller proved neither."""

@@ -163,6 +163,9 @@ class Subject:
     id: str
     username: str
     roles: tuple[str, ...]
+    name: str = ""
+    email: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from kronborg.core.group_writer import Lookup, Row, Value
 from kronborg.tokens.model import Subject
 
 _PERSON = """
-SELECT u.id, u.username, u.roles, g.roles FROM accounts_users u
+SELECT u.id, u.username, u.roles, g.roles, u.name, u.email, g.name FROM accounts_users u
 LEFT JOIN accounts_memberships m ON m.user_id = u.id
 LEFT JOIN accounts_groups g ON g.id = m.group_id
 WHERE u.id = ? AND u.disabled = ?
 """
 _SIGNED_IN = """
-SELECT u.id, u.username, u.roles, g.roles FROM accounts_users u
+SELECT u.id, u.username, u.roles, g.roles, u.name, u.email, g.name FROM accounts_users u
 JOIN signin_sessions s ON s.user_id = u.id
 LEFT JOIN accounts_memberships m ON m.user_id = u.id
 LEFT JOIN accounts_groups g ON g.id = m.group_id
@@ -40,4 +40,5 @@ async def find_subject(
     for row in rows:
         if row[3] is not None:
             roles.update(orjson.loads(row[3]))
-    return Subject(rows[0][0], rows[0][1], tuple(sorted(roles)))
+    groups = tuple(sorted(row[6] for row in rows if row[6] is not None))
+    return Subject(rows[0][0], rows[0][1], tuple(sorted(roles)), rows[0][4], rows[0][5], groups)

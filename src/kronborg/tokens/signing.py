@@ -6,12 +6,15 @@ from datetime import datetime
 
 import anyio.to_thread
 
+from kronborg.clients.keys_of import jwks_of
 from kronborg.clients.model import Client
 from kronborg.clients.store import read_response_algorithms
 from kronborg.core import jwe
+from kronborg.core.jose import BadKey
 from kronborg.core.json import JsonObject
 from kronborg.core.jws import Line, SigningKey, attach, line_of, message_of
 from kronborg.tokens.engine import Engine
+from kronborg.tokens.errors import NoFittingKey
 
 
 async def sign(engine: Engine, claims: JsonObject, *, typ: str, alg: str | None = None, now: datetime) -> str:
@@ -28,7 +31,7 @@ async def sign_with(key: SigningKey, claims: JsonObject, *, typ: str, alg: str |
     return attach(message, await anyio.to_thread.run_sync(key.signer.sign, message))
 
 
-async def encrypt(text: str | bytes, jwks: JsonObject | None, *, alg: str, enc: str | None, cty: str = "JWT") -> str:
+def encrypt(text: str | bytes, jwks: JsonObject | None, *, alg: str | None, enc: str | None, cty: str = "JWT") -> str:
     """A compact JWE to one of these public keys. Raises `BadKey` when none of them fits.
 
     `cty` is `JWT` for a nested JWT (RFC 7519 §5.2), empty for plain JSON.
@@ -36,20 +39,20 @@ async def encrypt(text: str | bytes, jwks: JsonObject | None, *, alg: str, enc: 
     return jwe.encrypt(text, jwe.encryption_keys(jwks), alg=alg, enc=enc, cty=cty)
 
 
-async def encrypt_to(engine: Engine, client: Client, text: str, *, alg: str, enc: str | None, now: datetime) -> str:
-    """A JWT nested in a JWE to the keys that a client registered. Raises `BadKey` when none of them fits."""
-    return await encrypt(text, await keys_of(engine, client, now=now), alg=alg, enc=enc)
+async def encrypt_to(
+    engine: Engine, client: Client, text: str | bytes, *, alg: str, enc: str | None, now: datetime, cty: str = "JWT"
+) -> str:
+    """A JWT nested in a JWE to the keys that a client registered. Raises `NoFittingKey`."""
+    try:
+        return encrypt(text, await jwks_of(engine.fetcher, client, now=now), alg=alg, enc=enc, cty=cty)
+    except BadKey as error:
+        raise NoFittingKey("the client has no key for the encryption that it registered") from error
 
 
 async def decrypt(engine: Engine, token: str, *, now: datetime) -> bytes:
     """What somebody encrypted to the key with `use: enc` in our JWKS. Raises `BadJwt`."""
     keys = await engine.keys.current(now=now)
     return jwe.decrypt(token, keys.decryption)
-
-
-async def keys_of(engine: Engine, client: Client, *, now: datetime) -> JsonObject | None:
-    """The public keys that a client registered."""
-    return client.jwks
 
 
 async def wanted_lines(engine: Engine, *, now: datetime) -> frozenset[Line]:

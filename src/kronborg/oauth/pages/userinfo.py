@@ -28,8 +28,9 @@ from kronborg.oauth.presentation import (
     check_holder,
     presented,
 )
-from kronborg.oauth.userinfo import claims_of
+from kronborg.oauth.userinfo import about, encoded
 from kronborg.tokens.engine import Engine
+from kronborg.tokens.errors import NoFittingKey
 from kronborg.tokens.reference import resolve
 
 USERINFO = "/oauth/userinfo"
@@ -65,13 +66,15 @@ async def _answer(engine: Engine, request: Request, *, now: datetime) -> Respons
             return _refused(InsufficientScope("the access token lacks a scope"), 403, dpop=dpop, scope="openid")
         async with engine.database.read() as session:
             user = await find_user(session, access.subject)
-        if user is None or user.disabled:
+        client = await engine.directory.client(access.client_id, now=now)
+        if user is None or user.disabled or client is None:
             raise InvalidToken("the access token is not valid here, or not any more")
-    except InvalidRequest as refusal:
+        answer = await encoded(engine, client, await about(engine, client, access, user), now=now)
+    except (InvalidRequest, NoFittingKey) as refusal:
         return _refused(refusal, 400, dpop=dpop)
     except OAuthError as refusal:
         return _refused(refusal, 401, dpop=dpop)
-    response = _json(200, claims_of(user, access.scopes))
+    response = _response(200, answer.body, answer.media_type.decode())
     if nonce is not None:
         # RFC 9449 §8.2
         response.headers["dpop-nonce"] = nonce
@@ -122,5 +125,8 @@ def _refused(refusal: OAuthError | None, status: int, *, dpop: bool = False, sco
 
 
 def _json(status: int, body: JsonObject) -> Response:
-    headers = {"cache-control": "no-store", "pragma": "no-cache"}
-    return Response(orjson.dumps(body), status, media_type="application/json", headers=headers)
+    return _response(status, orjson.dumps(body), "application/json")
+
+
+def _response(status: int, body: bytes, media_type: str) -> Response:
+    return Response(body, status, media_type=media_type, headers={"cache-control": "no-store", "pragma": "no-cache"})

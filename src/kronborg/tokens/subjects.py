@@ -1,0 +1,43 @@
+"""Who a person is to a client: its user id, or a pairwise identifier (OIDC Core §8).
+
+A pairwise identifier is the user id under AES-SIV (RFC 5297), keyed by the vault, with the client's sector as
+associated data: always the same for one sector, unrelated between sectors, and ours alone to turn back.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from kronborg.clients.model import Client
+from kronborg.clients.sectors import sector_of
+from kronborg.core.crypto import Vault
+from kronborg.core.jose import BadJwt, b64, unb64
+
+PREFIX = "p:"
+"""RFC 9700 §4.15: neither a user id nor a client id looks like this."""
+_PURPOSE = "pairwise-subjects"
+
+
+def subject_for(vault: Vault, client: Client, user_id: str) -> str:
+    """The `sub` that this client is told."""
+    if client.settings.subject_type == "public":
+        return user_id
+    return PREFIX + b64(_cipher(vault).encrypt(UUID(user_id).bytes, [sector_of(client).encode()]))
+
+
+def user_behind(vault: Vault, client: Client, subject: str) -> str | None:
+    """The user id behind a `sub` that this client was told; None for one that it was not."""
+    if not subject.startswith(PREFIX):
+        return subject
+    try:
+        raw = _cipher(vault).decrypt(unb64(subject.removeprefix(PREFIX)), [sector_of(client).encode()])
+    except (BadJwt, InvalidTag, ValueError):
+        return None
+    return str(UUID(bytes=raw)) if len(raw) == 16 else None
+
+
+def _cipher(vault: Vault) -> AESSIV:
+    return AESSIV(vault.derive(_PURPOSE))
