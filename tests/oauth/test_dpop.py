@@ -21,7 +21,7 @@ from kronborg.core.jose import b64, unb64
 from kronborg.oauth.api import protocol_routes
 from kronborg.oauth.dpop import current_nonce
 from kronborg.tokens.engine import open_engine
-from kronborg.tokens.revoke import clean
+from kronborg.tokens.purge import purge as clean
 from oauth.proofs import TOKEN, Prover
 from token_site import ISSUER, Site, basic, claims_of, token_site
 

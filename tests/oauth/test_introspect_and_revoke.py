@@ -10,7 +10,7 @@ from kronborg.core.db import Database
 from kronborg.core.jose import new_key, parse, sign_es256
 from kronborg.tokens.exchange import exchange
 from kronborg.tokens.reference import resolve
-from kronborg.tokens.revoke import clean
+from kronborg.tokens.purge import purge
 from token_site import CART, CATALOGUE, ISSUER, Site, basic, claims_of, token_site
 
 pytestmark = pytest.mark.anyio
@@ -176,7 +176,7 @@ async def test_rows_that_expired_are_deleted_and_live_ones_stay(site: Site) -> N
     fresh = await own(site, "cart:read")
     site.clock.pass_by(minutes=6)
 
-    deleted = await clean(site.engine, now=site.clock.now)
+    deleted = await purge(site.engine, now=site.clock.now)
 
     assert deleted == 1
     assert await resolve(site.engine, old, now=site.clock.now) is None
@@ -192,7 +192,7 @@ async def test_spent_refresh_tokens_do_not_pile_up_and_the_live_one_stays(site: 
     tokens = (await site.refresh(tokens["refresh_token"])).json()
     site.clock.pass_by(days=5)
 
-    await clean(site.engine, now=site.clock.now)
+    await purge(site.engine, now=site.clock.now)
 
     assert await site.engine.database.lookup.all("SELECT count(*) FROM tokens_refresh") == [(1,)]
     assert (await site.refresh(tokens["refresh_token"])).status_code == 200
@@ -207,7 +207,7 @@ async def test_a_code_that_nobody_traded_leaves_nothing_behind(site: Site) -> No
     pending = await site.code(person)
     site.clock.pass_by(seconds=2)
 
-    await clean(site.engine, now=site.clock.now)
+    await purge(site.engine, now=site.clock.now)
 
     assert (await site.redeem(late)).json()["error"] == "invalid_grant"
     assert (await site.redeem(pending)).status_code == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -16,7 +17,8 @@ from kronborg.tokens.engine import Engine, open_engine
 from kronborg.tokens.feed import Notice, Page, tell
 from kronborg.tokens.feed_store import Revocation, read_head
 from kronborg.tokens.model import Grant
-from kronborg.tokens.revoke import clean, revoke_client, revoke_grant, revoke_grants, revoke_offline
+from kronborg.tokens.purge import purge
+from kronborg.tokens.revoke import revoke_client, revoke_grant, revoke_grants, revoke_offline
 
 pytestmark = pytest.mark.anyio
 
@@ -130,9 +132,9 @@ async def test_what_concerns_no_living_token_is_purged_from_the_bottom(engine: E
     lookup = engine.database.lookup
     for subject, until in (("a", now + minute), ("b", now + 2 * minute), ("c", now + 9 * minute), ("d", now + minute)):
         one = Notice("token", subject, until=until)
-        await engine.database.writer.run(lambda execute, one=one: tell(execute, (one,), now=now))
+        await engine.database.writer.run(partial(tell, notices=(one,), now=now))
 
-    await clean(engine, now=now + 5 * minute)
+    await purge(engine, now=now + 5 * minute)
 
     assert await read_head(lookup) == (4, 2)
     current = await feed.read(lookup, after=2)
@@ -146,8 +148,8 @@ async def test_a_reader_that_is_too_far_behind_or_ahead_is_told_to_begin_anew(
 ) -> None:
     for number in range(4):
         one = Notice("token", str(number), until=now + timedelta(minutes=1 + 10 * (number > 1)))
-        await engine.database.writer.run(lambda execute, one=one: tell(execute, (one,), now=now))
-    await clean(engine, now=now + timedelta(minutes=5))
+        await engine.database.writer.run(partial(tell, notices=(one,), now=now))
+    await purge(engine, now=now + timedelta(minutes=5))
 
     page = await feed.read(engine.database.lookup, after=after, limit=1)
 

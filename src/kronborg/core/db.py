@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from kronborg.core.errors import Overloaded, Refusal
 from kronborg.core.group_writer import GroupWriter, Lookup
 from kronborg.core.json import JsonValue
-from kronborg.core.sqlite import SqliteLookup, SqliteWriter, sqlite_engine
+from kronborg.core.sqlite import SqliteLookup, SqliteWriter, shrink_sqlite, sqlite_engine
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable
@@ -185,6 +185,12 @@ class Database:
                 raise
             await connection.commit()
             session.committed()
+
+    async def shrink(self, *, pages: int) -> int:
+        """Give at most so many free pages of an SQLite file back to the disk; how many. PostgreSQL needs no help."""
+        if not isinstance(self.writer, SqliteWriter):
+            return 0
+        return await self.writer.run(lambda execute: shrink_sqlite(execute, pages=pages))
 
     async def close(self) -> None:
         """Finish waiting writes and close every connection."""

@@ -38,6 +38,8 @@ def migrate(url: str) -> None:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
             else:
                 connection.exec_driver_sql("PRAGMA busy_timeout=10000")
+                # Only a file that is still empty takes it: room that is free can be given back, in small steps.
+                connection.exec_driver_sql("PRAGMA auto_vacuum=INCREMENTAL")
             command.upgrade(alembic_config(connection), "head")
     finally:
         engine.dispose()

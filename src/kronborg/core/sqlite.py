@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from kronborg.core.group_writer import GroupWriter, Lookup, Row, Value
+from kronborg.core.group_writer import Execute, GroupWriter, Lookup, Row, Value
 
 BUSY_PATIENCE = 5.0
 """Seconds a batch waits for another process to release SQLite's write lock."""
+
+FREE_PAGES = 1024
+"""Pages that are left free in any case."""
 
 SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -143,6 +146,20 @@ class SqliteLookup(Lookup):
     async def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def shrink_sqlite(execute: Execute, *, pages: int) -> int:
+    """Give at most so many free pages back to the disk, as part of a unit; how many.
+
+    A tenth of the file is left free: it will be needed again. A file that was made without incremental vacuum never
+    gives anything back.
+    """
+    free, whole = (int(execute(f"PRAGMA {name}")[0][0]) for name in ("freelist_count", "page_count"))
+    surplus = min(pages, free - max(whole // 10, FREE_PAGES))
+    if surplus <= 0:
+        return 0
+    execute(f"PRAGMA incremental_vacuum({surplus})")
+    return free - int(execute("PRAGMA freelist_count")[0][0])
 
 
 def sqlite_engine(path: str, *, begin: str, pool_size: int) -> AsyncEngine:

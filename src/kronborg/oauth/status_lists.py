@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 
 import orjson
@@ -17,6 +18,7 @@ PATH = "/oauth/status-lists"
 _CACHE = (b"cache-control", f"public, max-age={int(TTL.total_seconds())}".encode())
 _METHODS = b"GET, HEAD"
 _GZIP_FROM = 1024
+_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
 
 
 class StatusListEndpoint:
@@ -44,7 +46,7 @@ class StatusListEndpoint:
             body = orjson.dumps({"status_lists": [uri_of(self._engine.issuer, one) for one in ids]})
             await _send(send, 200, [*headers, _CACHE, (b"content-type", b"application/json")], body, method)
             return
-        found = await self._lists.published(list_id, now=now)
+        found = await self._lists.published(list_id, now=now) if _ID.fullmatch(list_id) else None
         if found is None:
             await _send(send, 404, [*headers, (b"cache-control", b"no-store")], b"")
             return

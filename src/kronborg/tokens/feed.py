@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kronborg.clients.model import MAX_TOKEN_LIFETIME
-from kronborg.core.db import Database
 from kronborg.core.group_writer import Execute, Lookup
 from kronborg.tokens import feed_store as store
 from kronborg.tokens.feed_store import Kind, Revocation
@@ -89,8 +88,3 @@ async def wait(lookup: Lookup, *, after: int, seconds: float) -> None:
         if head != after or left <= 0:
             return
         await asyncio.sleep(min(LOOK_EVERY, left))
-
-
-async def purge(database: Database, *, now: datetime) -> int:
-    """Delete a batch of the oldest entries, those that concern no living token; how many."""
-    return await database.writer.run(lambda execute: store.drop_entries(execute, before=now))

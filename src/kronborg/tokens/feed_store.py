@@ -37,8 +37,6 @@ head_table = Table(
     Column("floor", BigInteger, nullable=False),
 )
 
-PURGE_BATCH = 1000
-
 _TAKE = "UPDATE tokens_feed_head SET seq = seq + ? WHERE one = 1 RETURNING seq"
 _ADD = "INSERT INTO tokens_feed (seq, kind, subject, not_before, until, at) VALUES (?, ?, ?, ?, ?, ?)"
 _HEAD = "SELECT seq, floor FROM tokens_feed_head WHERE one = 1"
@@ -93,13 +91,13 @@ async def read_entries(lookup: Lookup, *, after: int, limit: int) -> tuple[Revoc
     )
 
 
-def drop_entries(execute: Execute, *, before: datetime) -> int:
-    """Delete the oldest entries as far as all of them are over, at most a batch; how many.
+def drop_entries(execute: Execute, *, before: datetime, limit: int) -> int:
+    """Delete the oldest entries as far as all of them are over, at most so many; how many.
 
     Only from the bottom: an entry that is over waits for those below it, so that there is never a gap.
     """
     last = 0
-    for seq, until in execute(_OVER, (PURGE_BATCH,)):
+    for seq, until in execute(_OVER, (limit,)):
         if until >= to_micros(before):
             break
         last = seq

@@ -7,7 +7,7 @@ from functools import partial
 
 from kronborg.core import opaque
 from kronborg.core.group_writer import Execute
-from kronborg.tokens import ending, feed, store
+from kronborg.tokens import ending, store
 from kronborg.tokens.ending import NO_MARGIN
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import ACCESS_DIGEST
@@ -97,14 +97,6 @@ async def revoke_client(
     return await engine.database.writer.run(
         partial(ending.end_client, client_id=client_id, actor=actor, reason=reason, now=now, margin=margin)
     )
-
-
-async def clean(engine: Engine, *, now: datetime) -> int:
-    """Delete rows that expired; how many. For the worker, each minute: it deletes a bounded batch of each kind."""
-    deleted = 0
-    for what in store.CLEANABLE:
-        deleted += await engine.database.writer.run(partial(store.clean, what=what, before=now))
-    return deleted + await feed.purge(engine.database, now=now)
 
 
 async def _take_back(engine: Engine, token: str, *, owner: str | None, actor: str, reason: str, now: datetime) -> bool:

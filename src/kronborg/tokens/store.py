@@ -356,9 +356,9 @@ _CLEAN["codes"] = """DELETE FROM tokens_grants WHERE id IN
     (SELECT grant_id FROM tokens_codes WHERE used_at IS NULL AND expires_at < ? LIMIT ?) RETURNING 1"""
 
 
-def clean(execute: Execute, what: Cleanable, *, before: datetime) -> int:
-    """Delete what expired before that moment, at most a batch; how many rows. Grants take codes and refresh along."""
-    return len(execute(_CLEAN[what], (to_micros(before), CLEAN_BATCH)))
+def clean(execute: Execute, what: Cleanable, *, before: datetime, limit: int = CLEAN_BATCH) -> int:
+    """Delete what expired before that moment, at most so many; how many rows. Grants take codes and refresh along."""
+    return len(execute(_CLEAN[what], (to_micros(before), limit)))
 
 
 # --- rows to values ------------------------------------------------------------------------------------------------

@@ -1,0 +1,84 @@
+"""Delete what has expired, in batches small enough that nobody notices, however much there is.
+
+A batch holds the write lock of SQLite, so its size follows the time it takes; between batches the lock is free for
+longer than it was held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from kronborg.core.group_writer import Execute
+from kronborg.tokens import feed_store, status_store, store
+from kronborg.tokens.engine import Engine
+
+Batch = Callable[[Execute, int], int]
+"""Deletes at most so many rows; how many it did."""
+
+BATCH_TAKES = 0.008
+"""Seconds that a batch should take."""
+SMALLEST, LARGEST = 50, 5000
+REST = 1.5
+"""Rest after a batch, in times of what it took."""
+VACUUM_PAGES = 128
+
+
+class Pace:
+    """How many rows the next batch may hold."""
+
+    def __init__(self, size: int = 500) -> None:
+        self.size = size
+
+    def took(self, rows: int, seconds: float) -> None:
+        """Learn from a batch: towards the size that takes as long as it should, by half of it at most."""
+        if rows and seconds > 0:
+            fitting = rows * BATCH_TAKES / seconds
+            self.size = round(min(LARGEST, max(SMALLEST, self.size / 2, min(fitting, self.size * 1.5))))
+
+
+def batches(*, before: datetime) -> tuple[Batch, ...]:
+    """One for each kind of row. Grants come last: they take along what hangs on them."""
+
+    def clean(what: store.Cleanable) -> Batch:
+        return lambda execute, limit: store.clean(execute, what, before=before, limit=limit)
+
+    def places(execute: Execute, limit: int) -> int:
+        return status_store.clean_places(execute, before=before, limit=limit)
+
+    def entries(execute: Execute, limit: int) -> int:
+        return feed_store.drop_entries(execute, before=before, limit=limit)
+
+    return (*(clean(what) for what in store.CLEANABLE), places, entries)
+
+
+async def purge(engine: Engine, *, now: datetime) -> int:
+    """Delete every row that expired before `now`, and give the room back to the disk; how many rows. For the worker."""
+    deleted = 0
+    for batch in batches(before=now):
+        pace = Pace()
+        while rows := await _paced(engine, batch, pace):
+            deleted += rows
+    while await _paced(engine, None, Pace(VACUUM_PAGES)):
+        pass
+    return deleted
+
+
+async def _paced(engine: Engine, batch: Batch | None, pace: Pace) -> int:
+    """One batch (a step of vacuum without one) and the rest after it; how many rows or pages."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    if batch is None:
+        done = await engine.database.shrink(pages=pace.size)
+    else:
+        done = await engine.database.writer.run(partial(_limited, batch=batch, limit=pace.size))
+    took = loop.time() - began
+    pace.took(done, took)
+    await asyncio.sleep(took * REST)
+    return done
+
+
+def _limited(execute: Execute, *, batch: Batch, limit: int) -> int:
+    return batch(execute, limit)
