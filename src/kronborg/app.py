@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -19,6 +20,7 @@ from kronborg.core.http import Edge, LimitBody, Shortcut
 from kronborg.core.parts import Parts
 from kronborg.oauth.api import protocol_endpoints, status_list_routes
 from kronborg.oauth.authorize_api import browser_routes
+from kronborg.oauth.pages.logout import signed_out
 from kronborg.server import serve
 from kronborg.signin import account_pages, pages
 from kronborg.signin.parts import SignInParts
@@ -78,6 +80,7 @@ async def identity_app(settings: Settings, database: Database) -> ASGIApp:
         now=clock.now(),
         fetcher=Fetcher(settings.fetch_allow, ca_file=settings.fetch_ca_file),
         profile=settings.profile,
+        admission=settings.admission,
     )
     return compose(parts, engine)
 
@@ -102,4 +105,5 @@ def compose(parts: Parts, engine: Engine) -> ASGIApp:
     app.state.engine = engine
     app.state.pages = html
     app.state.signin = SignInParts.make()
+    app.state.after_sign_out = partial(signed_out, engine)
     return Edge(Shortcut(LimitBody(app), protocol_endpoints(engine)), secure=parts.secure)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from kronborg.clients.admission import NOBODY, Admission, admission_json, admission_of, policy_problems
 from kronborg.clients.settings import Profile
 from kronborg.core.crypto import Vault
 from kronborg.core.errors import Invalid, Problem
@@ -72,6 +73,7 @@ class Settings:
     log_level: str = "INFO"
     fetch_allow: tuple[str, ...] = ()
     fetch_ca_file: Path | None = None
+    admission: Admission = NOBODY
 
     @property
     def database_url(self) -> str:
@@ -127,6 +129,7 @@ def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
 def resolved(settings: Settings) -> dict[str, str]:
     """The environment that gives a child process these settings as they are; the master key is not in it."""
     plain = {name: _freeze(value) for name, value in asdict(replace(settings, master_key=None)).items()}
+    plain["admission"] = admission_json(settings.admission)
     return {RESOLVED: orjson.dumps(plain).decode()}
 
 
@@ -147,6 +150,8 @@ def _thaw(text: str) -> Settings:
         default = field.default
         if isinstance(default, Address):
             plain[field.name] = Address(**value)
+        elif isinstance(default, Admission):
+            plain[field.name] = admission_of(value)
         elif isinstance(default, timedelta):
             plain[field.name] = timedelta(seconds=value)
         elif isinstance(default, tuple):
@@ -196,6 +201,10 @@ def check(settings: Settings) -> tuple[Problem, ...]:
             problems.append(Problem("server.fetch.allow", "holds no address or network", "write 10.1.0.0/16"))
     if settings.fetch_ca_file is not None and not settings.fetch_ca_file.is_file():
         problems.append(Problem("server.fetch.ca_file", "is no file", "give a file of certificates in PEM"))
+    admission = settings.admission
+    if admission.open_policy is not None:
+        problems += policy_problems(admission.open_policy, "server.registration")
+    problems += policy_problems(admission.document_policy, "server.client_id_metadata_documents")
     private = (("control", settings.control), ("worker", settings.worker))
     for name, address in private:
         if not address.loopback:
@@ -229,6 +238,7 @@ def _master_key(env: Mapping[str, str]) -> str | None:
 
 def _from_file(path: Path) -> Settings:
     from kronborg.gateway.declare.document import load
+    from kronborg.gateway.declare.server_section import admission_in
 
     server = load(path).server
     default = Settings()
@@ -250,4 +260,5 @@ def _from_file(path: Path) -> Settings:
         log_level=server.log_level or default.log_level,
         fetch_allow=server.fetch.allow,
         fetch_ca_file=None if server.fetch.ca_file is None else path.absolute().parent / server.fetch.ca_file,
+        admission=admission_in(server),
     )

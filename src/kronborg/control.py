@@ -110,6 +110,7 @@ async def _engine(database: Database, settings: Settings) -> Engine:
         session_idle=settings.session_idle,
         now=clock.now(),
         profile=settings.profile,
+        admission=settings.admission,
     )
 
 

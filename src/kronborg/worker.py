@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from starlette.applications import Starlette
 
 from kronborg.clients.directory import FRESH
+from kronborg.clients.registration import remove_unused
 from kronborg.config import Settings
 from kronborg.core import clock, events
 from kronborg.core.db import Database
@@ -127,6 +128,12 @@ async def deliver_logouts(engine: Engine, now: datetime) -> None:
         tried = await backchannel.deliver(engine, now=now)
 
 
+async def clean_clients(engine: Engine, now: datetime) -> None:
+    """Remove clients that came by themselves and that nobody uses."""
+    while await remove_unused(engine.database, now=now):  # noqa: ASYNC110  # a breath for other writers in between
+        await asyncio.sleep(0.05)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """Something to do now and then."""
@@ -140,6 +147,7 @@ JOBS = (
     Job("rotate_keys", timedelta(minutes=5), rotate_keys),
     Job("clean_tokens", timedelta(minutes=1), clean_tokens),
     Job("clean_requests", timedelta(minutes=5), clean_requests),
+    Job("clean_clients", timedelta(minutes=10), clean_clients),
     Job("clean_signin", timedelta(minutes=5), clean_signin),
     Job("deliver_logouts", timedelta(seconds=2), deliver_logouts),
 )
@@ -199,6 +207,7 @@ async def worker(settings: Settings, stop: asyncio.Event) -> None:
             now=clock.now(),
             fetcher=Fetcher(settings.fetch_allow, ca_file=settings.fetch_ca_file),
             profile=settings.profile,
+            admission=settings.admission,
         )
         app = Starlette(routes=health_routes(database))
         async with asyncio.TaskGroup() as tasks:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from kronborg.clients.model import AuthMethod, GrantName
-from kronborg.core.json import JsonObject
+from kronborg.clients.model import AUTH_METHODS, GRANTS, AuthMethod, GrantName
+from kronborg.core.errors import Problem
+from kronborg.core.json import JsonObject, JsonValue
 
 USUAL_GRANTS: tuple[GrantName, ...] = ("authorization_code", "refresh_token")
 USUAL_METHODS: tuple[AuthMethod, ...] = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
 ADMIN_SCOPES = frozenset({"admin:read", "admin:write", "revocations:read"})
 """What nobody gets who came without an administrator, whatever a policy says."""
+MAX_CLIENTS = 100_000
+LONGEST_UNUSED = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,49 @@ def policy_json(policy: RegistrationPolicy) -> JsonObject:
         "max_clients": policy.max_clients,
         "unused": int(policy.unused.total_seconds()),
     }
+
+
+def admission_json(admission: Admission) -> JsonObject:
+    """An admission as one process hands it to another."""
+    return {
+        "open_policy": None if admission.open_policy is None else policy_json(admission.open_policy),
+        "documents": admission.documents,
+        "document_hosts": list(admission.document_hosts),
+        "document_denied": list(admission.document_denied),
+        "document_policy": policy_json(admission.document_policy),
+    }
+
+
+def admission_of(stored: JsonObject) -> Admission:
+    """The admission that `admission_json` wrote."""
+    policy, documents = stored["open_policy"], stored["document_policy"]
+    return Admission(
+        open_policy=policy_of(policy) if isinstance(policy, Mapping) else None,
+        documents=stored["documents"] is True,
+        document_hosts=_texts(stored["document_hosts"]),
+        document_denied=_texts(stored["document_denied"]),
+        document_policy=policy_of(documents) if isinstance(documents, Mapping) else ANYTHING_USUAL,
+    )
+
+
+def policy_problems(policy: RegistrationPolicy, where: str = "policy") -> tuple[Problem, ...]:
+    """Everything that makes a policy impossible."""
+    problems = []
+    if not 1 <= policy.max_clients <= MAX_CLIENTS:
+        problems.append(Problem(f"{where}.max_clients", "must be between 1 and 100000"))
+    if not timedelta(hours=1) <= policy.unused <= LONGEST_UNUSED:
+        problems.append(Problem(f"{where}.unused", "must be between an hour and 366 days"))
+    if not policy.grants or any(grant not in GRANTS for grant in policy.grants):
+        problems.append(Problem(f"{where}.grants", "must name at least one grant, and only grants that there are"))
+    if not policy.auth_methods or any(method not in AUTH_METHODS for method in policy.auth_methods):
+        problems.append(Problem(f"{where}.auth_methods", "must name at least one method, and only those there are"))
+    if not policy.redirect_schemes:
+        problems.append(Problem(f"{where}.redirect_schemes", "must name at least one scheme", "write [https]"))
+    return tuple(problems)
+
+
+def _texts(value: JsonValue) -> tuple[str, ...]:
+    return tuple(str(one) for one in value) if isinstance(value, (list, tuple)) else ()
 
 
 def policy_of(stored: JsonObject) -> RegistrationPolicy:

@@ -7,10 +7,13 @@ process that makes a change, `changed()` runs after the commit and empties every
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
-from kronborg.clients import store
+from kronborg.clients import dynamic_store, store
+from kronborg.clients.admission import NOBODY, Admission
 from kronborg.clients.model import Api, Client
 from kronborg.clients.profiles import contradiction, hardened
 from kronborg.clients.settings import Profile
@@ -21,6 +24,7 @@ log = get_logger("kronborg.clients")
 
 FRESH = timedelta(milliseconds=500)
 MAX_CLIENTS = 4096
+NOTED = timedelta(hours=1)
 
 
 class _Generation:
@@ -44,11 +48,27 @@ class Apis:
     """The origins that any client registered for calls from a browser."""
 
 
+class Documents(Protocol):
+    """Makes clients of metadata documents: `MetadataDocuments.client`, which stands above this module."""
+
+    async def __call__(self, client_id: str, scopes: Collection[str], *, now: datetime) -> Client | None: ...
+
+
 class Directory:
     """One per process and database; for use from one event loop. `profile` is that of the installation."""
 
-    def __init__(self, database: Database, profile: Profile = "none") -> None:
+    def __init__(
+        self,
+        database: Database,
+        profile: Profile = "none",
+        *,
+        admission: Admission = NOBODY,
+        documents: Documents | None = None,
+    ) -> None:
         self._database = database
+        self.admission = admission
+        self._documents = documents
+        self._used: dict[str, datetime] = {}
         self._profile: Profile = profile
         self._told: set[str] = set()
         self._generation = _Generation.number
@@ -62,7 +82,7 @@ class Directory:
         if known is not None and abs(now - known[1]) < FRESH:
             return known[0]
         generation = _Generation.number
-        client = await store.read_client(self._database.lookup, client_id)
+        client = await self._read(client_id, now=now)
         if client is not None and (self._profile != "none" or client.settings.profile != "none"):
             client = self._held(client)
         if client is None:
@@ -72,6 +92,31 @@ class Directory:
                 self._clients.clear()
             self._clients[client_id] = (client, now)
         return client
+
+    async def stored(self, client_id: str, *, now: datetime) -> Client | None:
+        """The client as it is stored, for a page that shows it: no document is fetched."""
+        if client_id in self._clients:
+            return await self.client(client_id, now=now)
+        return await store.read_client(self._database.lookup, client_id)
+
+    async def note_use(self, client: Client, *, now: datetime) -> None:
+        """Somebody used a client that goes when nobody does: stored at most every hour."""
+        before = self._used.get(client.id)
+        if before is not None and abs(now - before) < NOTED:
+            return
+        if len(self._used) >= MAX_CLIENTS:
+            self._used.clear()
+        self._used[client.id] = now
+        await self._database.writer.run(lambda execute: dynamic_store.mark_used(execute, client.id, now=now))
+
+    async def _read(self, client_id: str, *, now: datetime) -> Client | None:
+        # The id of a metadata document is a URL, and no other client's is.
+        if not client_id.startswith("https:"):
+            return await store.read_client(self._database.lookup, client_id)
+        if self._documents is None:
+            return None
+        apis = await self.apis(now=now)
+        return await self._documents(client_id, apis.by_scope, now=now)
 
     async def apis(self, *, now: datetime) -> Apis:
         """Every API, at most `FRESH` old."""

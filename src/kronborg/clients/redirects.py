@@ -6,6 +6,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 MAX_URI = 2000
+MAX_DOCUMENT_ID = 200
 _ALLOWED = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()+,;=%]+", re.ASCII)
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.ASCII)
@@ -52,6 +53,17 @@ def url_problem(url: str) -> str | None:
     parts = _split(url)
     if parts is None or parts.scheme not in ("http", "https") or "#" in url:
         return "not an absolute https URL of at most 2000 ASCII characters without fragment"
+    return _web_problem(parts)
+
+
+def document_problem(client_id: str) -> str | None:
+    """Why this is no client id that is the URL of a metadata document (draft §3): https, a path, nothing hidden in it.
+
+    At most 200 characters, so that it stands where other client ids do.
+    """
+    parts = _split(client_id) if len(client_id) <= MAX_DOCUMENT_ID else None
+    if parts is None or parts.scheme != "https" or "#" in client_id or len(parts.path) < 2:
+        return "not an https URL with a path, at most 200 characters, without fragment"
     return _web_problem(parts)
 
 

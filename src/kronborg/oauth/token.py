@@ -37,6 +37,8 @@ SPENDERS: Final = frozenset({"authorization_code", "refresh_token", "client_cred
 async def token(engine: Engine, gate: Gate, call: Call) -> Answer:
     """The answer of the token endpoint. Raises `OAuthError`, `TooMany`, `Overloaded`."""
     client = await authenticate(engine, gate, call)
+    if client.settings.unverified:
+        await engine.directory.note_use(client, now=call.now)
     grant_type = call.form.require("grant_type")
     exchange = GRANTS.get(grant_type)
     if exchange is None:

@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from kronborg.clients.admission import ANYTHING_USUAL, Admission, RegistrationPolicy
+from kronborg.clients.model import AuthMethod, GrantName
 from kronborg.clients.settings import Profile
 from kronborg.core.quantities import Duration, parse_duration
-from kronborg.gateway.declare.parts import Host, Port, Section, Uri
+from kronborg.gateway.declare.parts import Host, Key, Port, Section, Uri, Words
 
 
 def _without_password(url: str) -> str:
@@ -91,6 +93,47 @@ class FetchSection(Section):
     """Certificate authorities (PEM) trusted for these calls besides the system's; relative to this file."""
 
 
+class PolicySection(Section):
+    """What clients that no administrator made may be."""
+
+    grants: Annotated[tuple[GrantName, ...], Field(max_length=9)] = ANYTHING_USUAL.grants
+    """The grants they may use."""
+    scopes: Words | None = None
+    """The scopes they may ask for; every scope but those of the admin API when absent."""
+    redirect_hosts: Annotated[tuple[Host, ...], Field(max_length=100)] = ()
+    """The hosts of their redirect URIs: `app.example`, or `*.app.example` for all below it; any host when empty."""
+    redirect_schemes: Annotated[tuple[Key, ...], Field(max_length=20)] = ANYTHING_USUAL.redirect_schemes
+    """The schemes of their redirect URIs. `http` is for the loopback only; an app on a phone has one like
+    `com.example.app`."""
+    max_clients: Annotated[int, Field(ge=1, le=100_000)] = ANYTHING_USUAL.max_clients
+    """How many of them there may be."""
+    unused: Duration = ANYTHING_USUAL.unused
+    """One that nobody has used for this long is removed."""
+
+
+class RegistrationSection(PolicySection):
+    """Dynamic client registration (RFC 7591) without an initial access token. Each of those has a policy of its own."""
+
+    open: bool = False
+    """Let anybody register a client, within what stands here."""
+    auth_methods: Annotated[tuple[AuthMethod, ...], Field(max_length=7)] = ANYTHING_USUAL.auth_methods
+    """How they may authenticate."""
+
+
+class DocumentsSection(PolicySection):
+    """Client ID metadata documents: clients whose id is the https URL of a document that describes them."""
+
+    enabled: bool | None = None
+    """Take them. When absent, as the profile of the installation says: `mcp` takes them, no other does."""
+    allow: Annotated[tuple[Host, ...], Field(max_length=200)] = ()
+    """The only hosts whose documents are fetched: `app.example`, or `*.app.example` for all below it; any when
+    empty."""
+    deny: Annotated[tuple[Host, ...], Field(max_length=200)] = ()
+    """Hosts whose documents are not fetched."""
+    max_clients: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """How many of them are remembered; one that nobody ever used gives way to a new one."""
+
+
 class ServerSection(Section):
     """Settings of this installation, not objects in its store: they hold from the next start."""
 
@@ -120,5 +163,34 @@ class ServerSection(Section):
     """How Envoy is run."""
     fetch: FetchSection = FetchSection()
     """How URLs that clients registered are called."""
+    registration: RegistrationSection = RegistrationSection()
+    """Clients that register themselves."""
+    client_id_metadata_documents: DocumentsSection = DocumentsSection()
+    """Clients that describe themselves at a URL of theirs."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """How much is logged."""
+
+
+def admission_in(server: ServerSection) -> Admission:
+    """Who may become a client without an administrator, as the file says."""
+    registration, documents = server.registration, server.client_id_metadata_documents
+    enabled = server.profile == "mcp" if documents.enabled is None else documents.enabled
+    return Admission(
+        open_policy=_policy(registration, registration.auth_methods) if registration.open else None,
+        documents=enabled,
+        document_hosts=documents.allow,
+        document_denied=documents.deny,
+        document_policy=_policy(documents, ANYTHING_USUAL.auth_methods),
+    )
+
+
+def _policy(section: PolicySection, auth_methods: tuple[AuthMethod, ...]) -> RegistrationPolicy:
+    return RegistrationPolicy(
+        grants=section.grants,
+        scopes=section.scopes,
+        auth_methods=auth_methods,
+        redirect_hosts=section.redirect_hosts,
+        redirect_schemes=section.redirect_schemes,
+        max_clients=section.max_clients,
+        unused=section.unused,
+    )
