@@ -33,6 +33,7 @@ OAUTH_CODES = {
     "consent_required",
     "request_not_supported",
     "request_uri_not_supported",
+    "invalid_authorization_details",
 }
 
 
@@ -100,10 +101,15 @@ async def test_a_disabled_client_is_told_nothing(flow: Flow) -> None:
     ("change", "error"),
     [
         ({"response_type": None}, "invalid_request"),
-        ({"response_type": "token"}, "unsupported_response_type"),
-        ({"response_type": "code id_token"}, "unsupported_response_type"),
+        ({"response_type": "dance"}, "unsupported_response_type"),
+        ({"response_type": "code code"}, "unsupported_response_type"),
+        ({"response_type": "token"}, "unauthorized_client"),
+        ({"response_type": "id_token code"}, "unauthorized_client"),
         ({"response_type": ["code", "code"]}, "invalid_request"),
-        ({"response_mode": "form_post"}, "invalid_request"),
+        ({"response_mode": "dance"}, "invalid_request"),
+        ({"dpop_jkt": "short"}, "invalid_request"),
+        ({"claims": "{"}, "invalid_request"),
+        ({"authorization_details": "[]"}, "invalid_authorization_details"),
         ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
         ({"code_challenge_method": None}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
@@ -127,6 +133,7 @@ async def test_a_disabled_client_is_told_nothing(flow: Flow) -> None:
         ({"nonce": "a\nb"}, "invalid_request"),
         ({"id_token_hint": "a.b.c"}, "invalid_request"),
         ({"request": "e30.e30.", "response_type": None}, "request_not_supported"),
+        ({"request": "e30.e30.", "request_uri": "https://web.example/request.jwt"}, "invalid_request"),
         ({"request_uri": "https://web.example/request.jwt"}, "request_uri_not_supported"),
         ({"prompt": "none"}, "login_required"),
     ],
@@ -136,7 +143,7 @@ async def test_what_is_wrong_after_that_the_client_learns(flow: Flow, change: di
     answer = await flow.authorize(flow.browser(), WEB, **change)
 
     told = answer_of(answer)
-    assert answer.headers["location"].startswith("https://web.example/callback?")
+    assert answer.headers["location"].startswith(("https://web.example/callback?", "https://web.example/callback#"))
     assert (told["error"], told["state"], told["iss"]) == (error, "state-1", ISSUER)
     assert told["error_description"].isascii()
     assert error in OAUTH_CODES

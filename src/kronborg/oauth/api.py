@@ -17,6 +17,7 @@ from kronborg.oauth.device import authorize_device
 from kronborg.oauth.documents import DocumentEndpoint, jwks_document, metadata_document
 from kronborg.oauth.endpoint import Clock, FormEndpoint
 from kronborg.oauth.introspection import introspect
+from kronborg.oauth.pushed import push
 from kronborg.oauth.revocation import revoke
 from kronborg.oauth.revocation_feed import FeedEndpoint, by_token
 from kronborg.oauth.status_lists import PATH, StatusListEndpoint
@@ -43,6 +44,7 @@ def protocol_endpoints(engine: Engine, *, time: Clock = clock.now) -> dict[str, 
     described = DocumentEndpoint(engine, metadata_document(engine), clock=time)
     return {
         "/oauth/token": FormEndpoint(engine, partial(token, engine, gate), clock=time, browsers=True),
+        "/oauth/par": FormEndpoint(engine, partial(push, engine, gate), clock=time, browsers=True, status=201),
         "/oauth/introspect": FormEndpoint(engine, partial(introspect, engine, gate), clock=time, browsers=False),
         "/oauth/revoke": FormEndpoint(engine, take_back, clock=time, browsers=True),
         "/oauth/device_authorization": FormEndpoint(

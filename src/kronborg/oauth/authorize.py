@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kronborg.clients.model import Client
-from kronborg.oauth.authorize_errors import ConsentRequired, LoginRequired
+from kronborg.core.json import JsonObject
+from kronborg.oauth.acr import ANYTHING, Wanted, reachable, satisfied
+from kronborg.oauth.authorize_errors import ConsentRequired, LoginRequired, UnmetAuthenticationRequirements
 from kronborg.oauth.model import Consent
 from kronborg.signin.model import Visit
 from kronborg.tokens.errors import OAuthError
@@ -23,7 +25,9 @@ class Asking:
     """What a checked request asks for.
 
     `asked` is when its user was last asked because of it (see `asked.py`). `hinted_user` is the user id of a verified
-    `id_token_hint`. `scopes` and `audiences` are what a grant would hold.
+    `id_token_hint`. `scopes` and `audiences` are what a grant would hold, `details` (RFC 9396) what it would hold
+    besides, and `claims` what is asked for by name (OIDC Core §5.5). `to_allow` are the scopes that the person has to
+    agree to: those, and the ones that `claims` belong to. `allowed` says that exactly this was allowed just now.
     """
 
     scopes: tuple[str, ...]
@@ -32,6 +36,11 @@ class Asking:
     max_age: timedelta | None = None
     hinted_user: str | None = None
     asked: datetime | None = None
+    acr: Wanted = ANYTHING
+    claims: JsonObject | None = None
+    to_allow: tuple[str, ...] = ()
+    details: tuple[JsonObject, ...] = ()
+    allowed: bool = False
 
     @property
     def silent(self) -> bool:
@@ -46,27 +55,29 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class StepUp:
-    """Somebody is signed in, and has to sign in once more: too long ago, or the wrong person."""
+    """Somebody is signed in, and has to sign in once more: too long ago, too weakly, or the wrong person."""
 
     visit: Visit
 
 
 @dataclass(frozen=True, slots=True)
 class AskConsent:
-    """The person has to say yes to these scopes and audiences."""
+    """The person has to say yes to these scopes, audiences and details."""
 
     visit: Visit
     scopes: tuple[str, ...]
     audiences: tuple[str, ...]
+    details: tuple[JsonObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Give the client a code."""
+    """Give the client what it asked for. `acr` is how strongly its person signed in."""
 
     visit: Visit
     scopes: tuple[str, ...]
     audiences: tuple[str, ...]
+    acr: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +102,20 @@ def decide(request: Asking, client: Client, visit: Visit | None, grant: Consent 
         if _answered(request, visit.auth_time):
             return Refuse(LoginRequired, "another person signed in than the one that the client expects")
         return _unless_silent(request, StepUp(visit))
+    acr = satisfied(request.acr, visit.amr)
+    if acr is None:
+        return _stronger(request, visit)
     if not _consented(request, client, grant):
-        return _unless_silent(request, AskConsent(visit, request.scopes, request.audiences))
-    return Issue(visit, request.scopes, request.audiences)
+        wanted = request.to_allow or request.scopes
+        return _unless_silent(request, AskConsent(visit, wanted, request.audiences, request.details))
+    return Issue(visit, request.scopes, request.audiences, acr)
+
+
+def _stronger(request: Asking, visit: Visit) -> Decision:
+    """RFC 9470 §5: sign in more strongly, or say that it cannot be done, so that the client does not ask for ever."""
+    if not reachable(request.acr) or _answered(request, visit.auth_time):
+        return Refuse(UnmetAuthenticationRequirements, "the person cannot sign in in the way that the client needs")
+    return _unless_silent(request, StepUp(visit))
 
 
 def _unless_silent(request: Asking, decision: SignIn | StepUp | AskConsent) -> Decision:
@@ -122,7 +144,10 @@ def _fresh(request: Asking, visit: Visit, now: datetime) -> bool:
 
 
 def _consented(request: Asking, client: Client, grant: Consent | None) -> bool:
-    covered = grant is not None and grant.covers(request.scopes, request.audiences)
+    covered = grant is not None and grant.covers(request.to_allow or request.scopes, request.audiences)
+    if request.details and not (client.first_party and "consent" not in request.prompts):
+        # RFC 9396 §11.2: what a person allows here is exactly this, so no earlier yes will do.
+        return covered and request.allowed
     if "consent" in request.prompts:
         # OIDC Core §3.1.2.1: asked again even if it was granted before, and of first-party clients too.
         return covered and grant is not None and _answered(request, grant.granted_at)

@@ -1,16 +1,20 @@
 """Refusals of the authorization endpoint, named as the specifications name them.
 
-NoRedirect                      a page: there is no address that may be trusted with the answer
-OAuthError (tokens.errors)      a redirect to the client, with `error`
-├─ InvalidScope, InvalidTarget  tokens.errors
-├─ MalformedRequest             RFC 6749 §4.1.2.1  invalid_request
-├─ UnauthorizedClient           RFC 6749 §4.1.2.1
-├─ UnsupportedResponseType      RFC 6749 §4.1.2.1
-├─ AccessDenied                 RFC 6749 §4.1.2.1
-├─ RequestNotSupported          OIDC Core §3.1.2.6
-├─ RequestUriNotSupported       OIDC Core §3.1.2.6
-├─ LoginRequired                OIDC Core §3.1.2.6
-└─ ConsentRequired              OIDC Core §3.1.2.6
+NoRedirect                         a page: there is no address that may be trusted with the answer
+OAuthError (tokens.errors)         told to the client, with `error`
+├─ InvalidScope, InvalidTarget     tokens.errors
+├─ InvalidRequest                  RFC 6749 §4.1.2.1
+├─ UnauthorizedClient              RFC 6749 §4.1.2.1
+├─ UnsupportedResponseType         RFC 6749 §4.1.2.1
+├─ AccessDenied                    RFC 6749 §4.1.2.1
+├─ InvalidRequestObject            RFC 9101 §7
+├─ InvalidRequestUri               RFC 9101 §7
+├─ RequestNotSupported             RFC 9101 §7
+├─ RequestUriNotSupported          RFC 9101 §7
+├─ InvalidAuthorizationDetails     RFC 9396 §5
+├─ UnmetAuthenticationRequirements OpenID Connect Core Error Code unmet_authentication_requirements §2
+├─ LoginRequired                   OIDC Core §3.1.2.6
+└─ ConsentRequired                 OIDC Core §3.1.2.6
 """
 
 from __future__ import annotations
@@ -22,9 +26,13 @@ from kronborg.tokens.errors import OAuthError
 class NoRedirect(Refusal):
     """The client or its redirect URI is not to be trusted: the person reads a page (RFC 6749 §4.1.2.1)."""
 
+    def __init__(self, detail: str, *, error: str = "invalid_request") -> None:
+        super().__init__(detail)
+        self.error = error
+
 
 class UnsupportedResponseType(OAuthError):
-    """Anything but `code`: there is no implicit and no hybrid flow here (RFC 9700 §2.1.2)."""
+    """A response type that there is not."""
 
     error = "unsupported_response_type"
 
@@ -35,16 +43,40 @@ class AccessDenied(OAuthError):
     error = "access_denied"
 
 
+class InvalidRequestObject(OAuthError):
+    """The request object is not signed by the client, not for us, or does not say what it must."""
+
+    error = "invalid_request_object"
+
+
+class InvalidRequestUri(OAuthError):
+    """The reference leads to nothing, is spent, or came too late."""
+
+    error = "invalid_request_uri"
+
+
 class RequestNotSupported(OAuthError):
-    """Request objects are not taken."""
+    """The client has no keys to sign a request object with."""
 
     error = "request_not_supported"
 
 
 class RequestUriNotSupported(OAuthError):
-    """References to request objects are not followed."""
+    """The client registered no address for request objects."""
 
     error = "request_uri_not_supported"
+
+
+class InvalidAuthorizationDetails(OAuthError):
+    """The authorization details are malformed, of a type that is unknown, or more than was granted."""
+
+    error = "invalid_authorization_details"
+
+
+class UnmetAuthenticationRequirements(OAuthError):
+    """The person cannot sign in as strongly as the client needs."""
+
+    error = "unmet_authentication_requirements"
 
 
 class LoginRequired(OAuthError):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from kronborg.oauth import parameters
-from kronborg.oauth.parameters import MAX_QUERY, Unreadable
+from kronborg.oauth.parameters import MAX_QUERY, Parameters, Unreadable
 
 MARK = "kronborg_asked"
 """A parameter of our own: since when this request waits for its user (see `asked.py`)."""
+ALLOWED = "kronborg_allowed"
+"""Another one: its user allowed exactly this."""
+OURS = frozenset({MARK, ALLOWED})
 
 PARAMETERS = (
     "client_id",
@@ -18,10 +22,13 @@ PARAMETERS = (
     "response_mode",
     "scope",
     "resource",
+    "authorization_details",
+    "claims",
     "state",
     "nonce",
     "code_challenge",
     "code_challenge_method",
+    "dpop_jkt",
     "prompt",
     "max_age",
     "login_hint",
@@ -32,14 +39,24 @@ PARAMETERS = (
     "request",
     "request_uri",
 )
-LIMITS = {"state": 2048, "id_token_hint": 4096, "scope": 2048, "request": MAX_QUERY}
+MAX_KEPT = 32 * 1024
+"""Characters of a request that is kept here, and does not travel on through the browser."""
+LIMITS = {
+    "state": 2048,
+    "id_token_hint": 4096,
+    "scope": 2048,
+    "claims": 4096,
+    "authorization_details": 16 * 1024,
+    "request": 16 * 1024,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizeRequest:
     """The parameters as sent; None means absent. `repeated` and `malformed` name the parameters that are wrong as such.
 
-    A repeated or malformed parameter counts as absent here, so that nothing of it is ever used or echoed.
+    A repeated or malformed parameter counts as absent here, so that nothing of it is ever used or echoed. `mark` and
+    `allowed` are our own, and no part of the request.
     """
 
     client_id: str | None = None
@@ -48,10 +65,13 @@ class AuthorizeRequest:
     response_mode: str | None = None
     scope: str | None = None
     resources: tuple[str, ...] = ()
+    authorization_details: str | None = None
+    claims: str | None = None
     state: str | None = None
     nonce: str | None = None
     code_challenge: str | None = None
     code_challenge_method: str | None = None
+    dpop_jkt: str | None = None
     prompt: str | None = None
     max_age: str | None = None
     login_hint: str | None = None
@@ -62,6 +82,7 @@ class AuthorizeRequest:
     request: str | None = None
     request_uri: str | None = None
     mark: str | None = None
+    allowed: str | None = None
     repeated: frozenset[str] = frozenset()
     malformed: frozenset[str] = frozenset()
 
@@ -71,7 +92,7 @@ class AuthorizeRequest:
         return frozenset((self.prompt or "").split(" ")) - {""}
 
     def query(self) -> str:
-        """The request written again, without our own mark: what sign-in and consent come back to."""
+        """The request written again, without our own marks: what sign-in and consent come back to."""
         pairs = []
         for name in PARAMETERS:
             if name == "resource":
@@ -80,23 +101,34 @@ class AuthorizeRequest:
                 pairs.append((name, value))
         return urlencode(pairs, quote_via=quote)
 
-    def marked_query(self) -> str:
-        """The same with the mark that came along, if any."""
-        return self.query() if self.mark is None else f"{self.query()}&{urlencode({MARK: self.mark})}"
-
 
 def parse(query: str) -> AuthorizeRequest:
     """Read a query string or a form-encoded body. Raises `Unreadable`; every other mistake is noted in the value."""
     # RFC 8707 §2: `resource` is the one parameter that may stand more than once. A repeated mark is none.
-    read = parameters.read(query, (*PARAMETERS, MARK), repeatable=("resource",), limits=LIMITS)
+    read = parameters.read(query, (*PARAMETERS, *OURS), repeatable=("resource",), limits=LIMITS)
+    request = _request(read)
+    if len(request.query()) > MAX_QUERY:
+        raise Unreadable("the request is too large: it can be pushed to /oauth/par")
+    return request
+
+
+def collect(pairs: Iterable[tuple[str, str]]) -> AuthorizeRequest:
+    """The same of names and values that came in another way, from the client itself; larger, and without our marks."""
+    return _request(parameters.sort_out(pairs, PARAMETERS, repeatable=("resource",), limits=LIMITS))
+
+
+def kept(query: str) -> AuthorizeRequest:
+    """Read what `AuthorizeRequest.query` wrote of a request that was checked."""
+    return collect(parse_qsl(query, strict_parsing=True))
+
+
+def _request(read: Parameters) -> AuthorizeRequest:
     single = {name: read.one(name) for name in PARAMETERS if name != "resource"}
-    request = AuthorizeRequest(
+    return AuthorizeRequest(
         **single,
         resources=tuple(dict.fromkeys(read.values.get("resource", ()))),
         mark=read.one(MARK),
-        repeated=read.repeated - {MARK},
-        malformed=read.malformed - {MARK},
+        allowed=read.one(ALLOWED),
+        repeated=read.repeated - OURS,
+        malformed=read.malformed - OURS,
     )
-    if len(request.query()) > MAX_QUERY:
-        raise Unreadable("the request is too large")
-    return request

@@ -11,28 +11,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kronborg.clients.model import Client
+from kronborg.clients.settings import ResponseType
 from kronborg.oauth import redirects
-from kronborg.oauth.authorize_errors import (
-    NoRedirect,
-    RequestNotSupported,
-    RequestUriNotSupported,
-    UnsupportedResponseType,
-)
+from kronborg.oauth.authorize_errors import NoRedirect, UnsupportedResponseType
+from kronborg.oauth.authorize_metadata import DISPLAYS, PROMPTS
 from kronborg.oauth.authorize_request import AuthorizeRequest
+from kronborg.oauth.dpop import is_thumbprint
 from kronborg.oauth.errors import InvalidRequest, UnauthorizedClient
+from kronborg.oauth.opening import AS_SENT, Came
 from kronborg.oauth.pkce import is_challenge
+from kronborg.oauth.response_types import (
+    default_carrier,
+    in_front_channel,
+    mode_problem,
+    response_type,
+    way_of,
+    words_of,
+)
 
-PROMPTS = frozenset({"none", "login", "consent", "select_account"})
-DISPLAYS = frozenset({"page", "popup", "touch", "wap"})
 _MAX_AGE = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A request, and the client it names; None when there is no such client."""
+    """A request, the client it names (None when there is no such client), and how it came."""
 
     request: AuthorizeRequest
     client: Client | None
+    came: Came = AS_SENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class KnownCase:
 
     request: AuthorizeRequest
     client: Client
+    came: Came = AS_SENT
 
 
 def client_is_named(case: Case) -> None:
@@ -93,45 +100,90 @@ def nothing_is_malformed(case: KnownCase) -> None:
         raise InvalidRequest("a parameter is too long, or not well-formed text")
 
 
-def no_request_object(case: KnownCase) -> None:
-    """The request is made of its parameters alone."""
-    # OIDC Core §6.1, §6.2: said so, because ignoring it would change the meaning of the request.
-    if case.request.request is not None:
-        raise RequestNotSupported("request objects are not supported")
-    if case.request.request_uri is not None:
-        raise RequestUriNotSupported("request_uri is not supported")
+def request_is_pushed(case: KnownCase) -> None:
+    """The request was pushed, where its client must."""
+    # RFC 9126 §6
+    if case.client.settings.require_pushed_authorization_requests and not case.came.pushed:
+        raise InvalidRequest("the client has to push its requests to /oauth/par")
 
 
-def response_type_is_code(case: KnownCase) -> None:
-    """The client asks for a code."""
+def request_is_signed(case: KnownCase) -> None:
+    """The request is a signed request object, where its client must use them."""
+    # RFC 9101 §10.5
+    if case.client.settings.require_signed_request_object and not case.came.signed:
+        raise InvalidRequest("the client has to send its requests as signed request objects")
+
+
+def redirect_is_given(case: KnownCase) -> None:
+    """The redirect URI is named, where the client always does."""
+    # FAPI 2.0 Security Profile §5.3.2.2
+    if case.client.settings.require_redirect_uri and case.request.redirect_uri is None:
+        raise InvalidRequest("the client has to name its redirect_uri")
+
+
+def resource_is_given(case: KnownCase) -> None:
+    """The resource is named, where the client always does."""
+    # RFC 8707 §2
+    if case.client.settings.require_resource and not case.request.resources:
+        raise InvalidRequest("the client has to name the resource it wants to use")
+
+
+def response_type_is_known(case: KnownCase) -> None:
+    """The client asks for something that there is, and that it may ask for."""
     # RFC 6749 §4.1.2.1
     if case.request.response_type is None:
         raise InvalidRequest("response_type is missing")
-    if case.request.response_type != "code":
-        raise UnsupportedResponseType("the only response_type is code")
+    kind = response_type(case.request.response_type)
+    if kind is None:
+        raise UnsupportedResponseType("there is no such response_type")
+    if kind not in case.client.settings.response_types:
+        raise UnauthorizedClient("the client is not registered for this response_type")
 
 
 def response_mode_is_known(case: KnownCase) -> None:
-    """The answer is wanted in the query or the fragment."""
-    # OAuth 2.0 Multiple Response Types §2.1
-    if case.request.response_mode not in (None, *redirects.RESPONSE_MODES):
-        raise InvalidRequest("response_mode is query or fragment")
+    """The answer is wanted in a way that goes with what it holds, with its address, and with its client."""
+    mode, kind = case.request.response_mode, kind_of(case)
+    wrong = mode_problem(mode, kind)
+    if wrong is not None:
+        raise InvalidRequest(wrong)
+    allowed = case.client.settings.response_modes
+    # FAPI 2.0 Message Signing §5.4.1
+    if allowed and (mode or default_carrier(kind)) not in allowed:
+        raise InvalidRequest("the client is not registered for this response_mode")
+    # A form can only be posted to a web server.
+    if way_of(mode, kind).carrier == "form_post" and not redirect_target(case).startswith(("https://", "http://")):
+        raise InvalidRequest("form_post needs a redirect_uri of a web server")
 
 
-def client_uses_codes(case: KnownCase) -> None:
-    """The client is registered for this grant."""
-    # RFC 6749 §4.1.2.1
-    if "authorization_code" not in case.client.grants:
+def client_uses_the_flow(case: KnownCase) -> None:
+    """The client is registered for the grants that the response type is made of."""
+    # RFC 6749 §4.1.2.1, OIDC Registration §2: which response type takes which grants.
+    kind = kind_of(case)
+    if "code" in words_of(kind) and "authorization_code" not in case.client.grants:
         raise UnauthorizedClient("the client is not registered for the authorization code grant")
+    if in_front_channel(kind) and "implicit" not in case.client.grants:
+        raise UnauthorizedClient("the client is not registered for tokens in the front channel")
+
+
+def id_token_is_asked_for_in_full(case: KnownCase) -> None:
+    """Whoever wants an ID token through the browser says `openid` and sends a nonce."""
+    if "id_token" not in words_of(kind_of(case)):
+        return
+    if "openid" not in (case.request.scope or "").split(" "):
+        raise InvalidRequest("an ID token needs the scope openid")
+    # OIDC Core §3.2.2.1, §3.3.2.11: an ID token from the front channel is bound to its request by the nonce.
+    if case.request.nonce is None:
+        raise InvalidRequest("nonce is missing")
 
 
 def proof_key_is_given(case: KnownCase) -> None:
     """Public clients send a challenge; whoever sends one sends S256."""
     request = case.request
     if request.code_challenge is None:
-        # RFC 9700 §2.1.1: public clients must use PKCE.
-        if case.client.kind == "public":
-            raise InvalidRequest("code_challenge is missing: public clients use PKCE")
+        # RFC 9700 §2.1.1: public clients must use PKCE; it protects codes.
+        needed = case.client.kind == "public" or case.client.settings.require_pkce
+        if needed and "code" in words_of(kind_of(case)):
+            raise InvalidRequest("code_challenge is missing: the client uses PKCE")
         if request.code_challenge_method is not None:
             raise InvalidRequest("code_challenge_method without a code_challenge")
         return
@@ -147,7 +199,7 @@ def prompt_is_known(case: KnownCase) -> None:
     """`prompt` holds known values, and `none` stands alone."""
     # OIDC Core §3.1.2.1
     prompts = case.request.prompts
-    if prompts - PROMPTS:
+    if not prompts <= set(PROMPTS):
         raise InvalidRequest("prompt holds an unknown value")
     if "none" in prompts and len(prompts) > 1:
         raise InvalidRequest("prompt none goes with no other value")
@@ -167,6 +219,13 @@ def display_is_known(case: KnownCase) -> None:
         raise InvalidRequest("display holds an unknown value")
 
 
+def dpop_key_is_a_thumbprint(case: KnownCase) -> None:
+    """`dpop_jkt` is the SHA-256 thumbprint of a key."""
+    # RFC 9449 §10
+    if case.request.dpop_jkt is not None and not is_thumbprint(case.request.dpop_jkt):
+        raise InvalidRequest("dpop_jkt is not the thumbprint of a key")
+
+
 BEFORE_REDIRECT: tuple[Callable[[Case], None], ...] = (
     client_is_named,
     client_is_known,
@@ -177,25 +236,30 @@ BEFORE_REDIRECT: tuple[Callable[[Case], None], ...] = (
 AFTER_REDIRECT: tuple[Callable[[KnownCase], None], ...] = (
     nothing_is_repeated,
     nothing_is_malformed,
-    no_request_object,
-    response_type_is_code,
+    request_is_pushed,
+    request_is_signed,
+    redirect_is_given,
+    resource_is_given,
+    response_type_is_known,
     response_mode_is_known,
-    client_uses_codes,
+    client_uses_the_flow,
+    id_token_is_asked_for_in_full,
     proof_key_is_given,
+    dpop_key_is_a_thumbprint,
     prompt_is_known,
     max_age_is_a_number,
     display_is_known,
 )
 
 
-def before_redirect(request: AuthorizeRequest, client: Client | None) -> KnownCase:
+def before_redirect(request: AuthorizeRequest, client: Client | None, came: Came = AS_SENT) -> KnownCase:
     """Run BEFORE_REDIRECT. Raises `NoRedirect`."""
-    case = Case(request, client)
+    case = Case(request, client, came)
     for check in BEFORE_REDIRECT:
         check(case)
     if client is None:
         raise NoRedirect("the application is not known here, or was switched off")
-    return KnownCase(request, client)
+    return KnownCase(request, client, came)
 
 
 def after_redirect(case: KnownCase) -> None:
@@ -207,3 +271,8 @@ def after_redirect(case: KnownCase) -> None:
 def redirect_target(case: KnownCase) -> str:
     """Where the answer goes: what `redirect_uri` says, else the only one registered."""
     return case.request.redirect_uri or case.client.redirect_uris[0]
+
+
+def kind_of(case: KnownCase) -> ResponseType:
+    """What the client asks for, once `response_type_is_known` has passed; `code` before."""
+    return response_type(case.request.response_type) or "code"

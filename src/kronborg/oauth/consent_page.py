@@ -21,11 +21,22 @@ class ScopeGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownDetail:
+    """One of the authorization details (RFC 9396): its type, what it allows, and its other members as lines."""
+
+    type: str
+    actions: tuple[str, ...]
+    locations: tuple[str, ...]
+    members: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentPage:
     """What `oauth/consent.html` asks.
 
     The form posts `csrf`, every pair of `hidden`, and `decision` (`allow` or `deny`) to `action`. `homepage_host` is
-    where the answer goes. `switch_url` signs in as somebody else: `sign_in_url` with `Ticket(again=True)`.
+    where the answer goes. `switch_url` signs in as somebody else: `sign_in_url` with `Ticket(again=True)`. `links` are
+    what the client says about itself: a word, and an address of its own.
     """
 
     action: str
@@ -36,6 +47,17 @@ class ConsentPage:
     person: Visit
     switch_url: str
     groups: tuple[ScopeGroup, ...]
+    details: tuple[ShownDetail, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FormPostPage:
+    """What `oauth/form_post.html` sends on to a client: every pair of `fields`, by itself or by a button."""
+
+    action: str
+    fields: tuple[tuple[str, str], ...]
+    client_name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from kronborg.clients.directory import Apis
 from kronborg.clients.model import AUTH_METHODS, BUILT_IN_SCOPES
 from kronborg.core.jose import ALGORITHMS
 from kronborg.core.json import JsonObject
+from kronborg.oauth.authorize_metadata import authorize_metadata
+from kronborg.oauth import logout
 from kronborg.oauth.token import GRANTS
 
 
@@ -14,7 +16,7 @@ def metadata(issuer: str, apis: Apis) -> JsonObject:
     proved = [method for method in AUTH_METHODS if method != "none"]
     return {
         "issuer": issuer,
-        "authorization_endpoint": f"{issuer}/oauth/authorize",
+        **authorize_metadata(issuer, apis),
         "token_endpoint": f"{issuer}/oauth/token",
         "userinfo_endpoint": f"{issuer}/oauth/userinfo",
         "jwks_uri": f"{issuer}/oauth/jwks",
@@ -22,11 +24,10 @@ def metadata(issuer: str, apis: Apis) -> JsonObject:
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
         "end_session_endpoint": f"{issuer}/oauth/logout",
+        **logout.METADATA,
         # draft-ietf-oauth-status-list §9.1
         "status_list_aggregation_endpoint": f"{issuer}/oauth/status-lists",
         "scopes_supported": [*(scope.name for scope in BUILT_IN_SCOPES), *sorted(apis.by_scope)],
-        "response_types_supported": ["code"],
-        "response_modes_supported": ["query", "fragment"],
         "grant_types_supported": list(GRANTS),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
@@ -36,16 +37,5 @@ def metadata(issuer: str, apis: Apis) -> JsonObject:
         "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
-        "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
-        "authorization_response_iss_parameter_supported": True,
-        "claims_supported": [
-            *("sub", "name", "preferred_username", "updated_at", "email", "email_verified"),
-            *("auth_time", "amr", "sid", "nonce"),
-        ],
-        "prompt_values_supported": ["none", "login", "consent", "select_account"],
-        "display_values_supported": ["page", "popup", "touch", "wap"],
-        "claims_parameter_supported": False,
-        "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -36,15 +36,31 @@ class Parameters:
 
 
 def read(
-    query: str, known: Collection[str], *, repeatable: Collection[str] = (), limits: Mapping[str, int] | None = None
+    query: str,
+    known: Collection[str],
+    *,
+    repeatable: Collection[str] = (),
+    limits: Mapping[str, int] | None = None,
+    most: int = MAX_SENT,
 ) -> Parameters:
-    """Read a query string or form-encoded body. Raises `Unreadable`."""
-    if len(query) > MAX_SENT:
+    """Read a query string or form-encoded body of at most that many characters. Raises `Unreadable`."""
+    if len(query) > most:
         raise Unreadable("the request is too large")
     try:
         pairs = parse_qsl(query, keep_blank_values=False, errors="replace", max_num_fields=MAX_FIELDS)
     except ValueError:
         raise Unreadable("the request has too many parameters") from None
+    return sort_out(pairs, known, repeatable=repeatable, limits=limits)
+
+
+def sort_out(
+    pairs: Iterable[tuple[str, str]],
+    known: Collection[str],
+    *,
+    repeatable: Collection[str] = (),
+    limits: Mapping[str, int] | None = None,
+) -> Parameters:
+    """The known ones among names and values, looked over."""
     # RFC 6749 §3.1: a parameter without a value counts as omitted; unrecognized ones are ignored.
     given: dict[str, list[str]] = {}
     for name, value in pairs:

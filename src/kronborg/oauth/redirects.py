@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import quote, urlencode
 
-ResponseMode = Literal["query", "fragment"]
-RESPONSE_MODES: tuple[ResponseMode, ...] = ("query", "fragment")
-
 _LOOPBACK = re.compile(r"http://(?P<host>127\.0\.0\.1|\[::1\])(?::(?P<port>[1-9][0-9]{0,4}))?(?P<rest>[/?].*|)", re.S)
 
 
@@ -25,7 +22,7 @@ def matches(sent: str, registered: tuple[str, ...], *, native: bool) -> bool:
     return native and any(_same_but_port(sent, known) for known in registered)
 
 
-def with_answer(uri: str, answer: Mapping[str, str], *, mode: ResponseMode = "query") -> str:
+def with_answer(uri: str, answer: Mapping[str, str], *, mode: Literal["query", "fragment"] = "query") -> str:
     """The redirect URI with the parameters of the answer (RFC 6749 §4.1.2); its own query is kept."""
     if not answer:
         return uri

@@ -14,8 +14,9 @@ from kronborg.tokens import refresh, store
 from kronborg.tokens.ending import end_grant
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import InvalidGrant
+from kronborg.tokens.grant_details import grant_end
 from kronborg.tokens.issue import Order, TokenSet, fill
-from kronborg.tokens.model import CODE_LIFETIME, REFRESH_ABSOLUTE, Authorization, Code, Grant, GrantDetails, Subject
+from kronborg.tokens.model import CODE_LIFETIME, Authorization, Code, Grant, GrantDetails, Subject
 
 CODE_DIGEST = "authorization-code"
 
@@ -28,7 +29,21 @@ async def create_code(
     `check` runs first in the same unit, and raises a `Refusal` when the code may not be made after all.
     """
     text = opaque.mint(opaque.CODE)
-    grant = Grant(
+    grant = grant_of(authorization, expires_at=grant_end(authorization.details, now=now), now=now)
+    code = code_of(engine, text, grant, authorization, now=now)
+
+    def unit(execute: Execute) -> None:
+        if check is not None:
+            check(execute)
+        add_granted(execute, grant, code, now=now)
+
+    await engine.database.writer.run(unit)
+    return text
+
+
+def grant_of(authorization: Authorization, *, expires_at: datetime, now: datetime) -> Grant:
+    """The grant of an authorization; not stored yet."""
+    return Grant(
         id=new_id(),
         client_id=authorization.client_id,
         user_id=authorization.user_id,
@@ -38,11 +53,15 @@ async def create_code(
         auth_time=authorization.auth_time,
         amr=authorization.amr,
         created_at=now,
-        expires_at=now + REFRESH_ABSOLUTE,
+        expires_at=expires_at,
         revoked_at=None,
         details=authorization.details,
     )
-    code = Code(
+
+
+def code_of(engine: Engine, text: str, grant: Grant, authorization: Authorization, *, now: datetime) -> Code:
+    """The code of an authorization, by its text; not stored yet."""
+    return Code(
         digest=_digest(engine, text),
         grant=grant,
         redirect_uri=authorization.redirect_uri,
@@ -53,16 +72,14 @@ async def create_code(
         jkt=authorization.jkt,
     )
 
-    def unit(execute: Execute) -> None:
-        if check is not None:
-            check(execute)
-        store.add_grant(execute, grant)
-        store.add_code(execute, code)
-        detail = {"user_id": grant.user_id, "client_id": grant.client_id, "scope": " ".join(grant.scopes)}
-        record_in(execute, "grant.created", actor=grant.user_id, subject=grant.id, now=now, detail=detail)
 
-    await engine.database.writer.run(unit)
-    return text
+def add_granted(execute: Execute, grant: Grant, code: Code | None, *, now: datetime) -> None:
+    """Store a grant, and the code for it if there is one; part of a unit."""
+    store.add_grant(execute, grant)
+    if code is not None:
+        store.add_code(execute, code)
+    detail = {"user_id": grant.user_id, "client_id": grant.client_id, "scope": " ".join(grant.scopes)}
+    record_in(execute, "grant.created", actor=grant.user_id, subject=grant.id, now=now, detail=detail)
 
 
 async def find_code(engine: Engine, text: str) -> Code | None:

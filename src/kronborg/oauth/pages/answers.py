@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -11,16 +12,19 @@ from starlette.responses import RedirectResponse, Response
 from kronborg.clients.directory import Apis
 from kronborg.clients.model import BUILT_IN_SCOPES, Client
 from kronborg.core.csrf import MAX_FORM
-from kronborg.core.html import render
+from kronborg.core.html import redirect_source, render
+from kronborg.core.jose import BadKey
+from kronborg.oauth.answering import answer_of
 from kronborg.oauth.authorize_errors import NoRedirect
-from kronborg.oauth.checks import KnownCase, redirect_target
-from kronborg.oauth.consent_page import OAuthErrorPage, ScopeGroup
+from kronborg.oauth.checks import KnownCase
+from kronborg.oauth.consent_page import FormPostPage, OAuthErrorPage, ScopeGroup
 from kronborg.oauth.parameters import Unreadable
-from kronborg.oauth.redirects import ResponseMode, with_answer
+from kronborg.oauth.redirects import with_answer
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import OAuthError
 
 AUTHORIZE = "/oauth/authorize"
+MAX_NAME = 120
 MEND = "Start again from the app. Its makers find what the request has to look like in our documentation."
 
 
@@ -50,30 +54,46 @@ def see_other(url: str) -> Response:
     return RedirectResponse(url, 303, headers={"cache-control": "no-store"})
 
 
-def to_client(engine: Engine, case: KnownCase, answer: Mapping[str, str]) -> Response:
-    """Send the answer to the client's redirect URI, with `state` and `iss` (RFC 9207 §2)."""
-    state = {} if case.request.state is None else {"state": case.request.state}
-    mode: ResponseMode = "fragment" if case.request.response_mode == "fragment" else "query"
-    return see_other(with_answer(redirect_target(case), {**answer, **state, "iss": engine.issuer}, mode=mode))
+async def to_client(
+    request: Request, engine: Engine, case: KnownCase, values: Mapping[str, str], *, now: datetime
+) -> Response:
+    """Send the answer to the client's redirect URI, the way it wants it."""
+    try:
+        answer = await answer_of(engine, case, values, now=now)
+    except BadKey:
+        # JARM §2.2: never in the clear when it was to be encrypted.
+        refusal = NoRedirect("the application has no usable key for its encrypted answer", error="invalid_client")
+        return no_redirect(request, refusal, case.client)
+    if answer.carrier == "form_post":
+        # OAuth 2.0 Form Post Response Mode §2
+        page = FormPostPage(answer.target, tuple(answer.parameters.items()), shown_name(case.client.name))
+        return render(request, "oauth/form_post.html", page, form_action=redirect_source(answer.target))
+    return see_other(with_answer(answer.target, answer.parameters, mode=answer.carrier))
 
 
-def error_to_client(engine: Engine, case: KnownCase, error: str, detail: str) -> Response:
+async def refusal_to_client(
+    request: Request, engine: Engine, case: KnownCase, refusal: OAuthError, *, now: datetime
+) -> Response:
     """Tell the client no (RFC 6749 §4.1.2.1)."""
-    return to_client(engine, case, {"error": error, "error_description": detail})
+    values = {"error": refusal.error, "error_description": refusal.detail}
+    return await to_client(request, engine, case, values, now=now)
 
 
-def refusal_to_client(engine: Engine, case: KnownCase, refusal: OAuthError) -> Response:
-    """The same for a refusal."""
-    return error_to_client(engine, case, refusal.error, refusal.detail)
-
-
-def no_redirect(request: Request, refusal: NoRedirect | Unreadable, client: Client | None = None) -> Response:
+def no_redirect(
+    request: Request, refusal: NoRedirect | Unreadable | OAuthError, client: Client | None = None
+) -> Response:
     """A page: there is no address that may be trusted with the answer."""
-    detail = refusal.detail if isinstance(refusal, NoRedirect) else str(refusal)
+    detail = str(refusal) if isinstance(refusal, Unreadable) else refusal.detail
+    error = "invalid_request" if isinstance(refusal, Unreadable) else refusal.error
     shown = OAuthErrorPage(
-        "invalid_request", f"{detail[:1].upper()}{detail[1:]}.", MEND, None if client is None else client.name
+        error, f"{detail[:1].upper()}{detail[1:]}.", MEND, None if client is None else shown_name(client.name)
     )
     return render(request, "oauth/error.html", shown, status=400)
+
+
+def shown_name(name: str) -> str:
+    """A name that cannot turn around or hide what stands beside it: without control and direction characters."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in name)[:MAX_NAME]
 
 
 def host_of(uri: str) -> str:

@@ -10,14 +10,12 @@ from starlette.routing import Route
 
 from kronborg.core import clock
 from kronborg.core.csrf import checked_form
-from kronborg.oauth.asking import understand
-from kronborg.oauth.authorize_errors import AccessDenied, NoRedirect
-from kronborg.oauth.authorize_request import parse
-from kronborg.oauth.checks import after_redirect, before_redirect
+from kronborg.oauth.authorize_errors import AccessDenied
 from kronborg.oauth.consent import remember
+from kronborg.oauth.kept_requests import spend
 from kronborg.oauth.model import Consent
 from kronborg.oauth.pages.answers import AUTHORIZE, no_redirect, refusal_to_client, see_other
-from kronborg.oauth.parameters import Unreadable
+from kronborg.oauth.pages.opened import OnAPage, open_here, understand_here
 from kronborg.signin.pages import visit
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import OAuthError
@@ -33,25 +31,27 @@ def routes(engine: Engine) -> list[Route]:
 async def submit_consent(engine: Engine, request: Request) -> Response:
     """Remember a yes and go back to the request; tell the client of a no."""
     form = await checked_form(request)
-    now, client = clock.now(), None
+    now = clock.now()
     try:
-        sent = parse(form.get("request", ""))
-        if sent.client_id is not None:
-            client = await engine.directory.client(sent.client_id, now=now)
-        case = before_redirect(sent, client)
-    except (NoRedirect, Unreadable) as refusal:
-        return no_redirect(request, refusal, client)
+        here = await open_here(engine, request, form.get("request", ""), now=now)
+    except OnAPage as page:
+        return no_redirect(request, page.refusal, page.client)
+    case = here.case
     try:
-        after_redirect(case)
-        asking = await understand(engine, case, now=now)
+        asking = await understand_here(engine, here, now=now)
         if form.get("decision") == "deny":
+            if case.came.digest is not None:
+                await spend(engine, case.came.digest, now=now)
             raise AccessDenied("the person did not consent")
     except OAuthError as refusal:
-        return refusal_to_client(engine, case, refusal)
-    here = await visit(request)
-    if here is not None and form.get("decision") == "allow":
-        # Only what the page showed: a client that was widened since then has to ask for the rest.
-        scopes = frozenset(asking.scopes).intersection(form.get("scopes", "").split(" "))
-        audiences = frozenset(asking.audiences).intersection(form.get("audiences", "").split(" "))
-        await remember(engine.database, Consent(here.user_id, case.client.id, scopes, audiences, now, now))
-    return see_other(f"{AUTHORIZE}?{sent.marked_query()}")
+        return await refusal_to_client(request, engine, case, refusal, now=now)
+    person = await visit(request)
+    if person is None or form.get("decision") != "allow":
+        return see_other(f"{AUTHORIZE}?{here.marked}")
+    # Only what the page showed: a client that was widened since then has to ask for the rest.
+    scopes = frozenset(asking.to_allow).intersection(form.get("scopes", "").split(" "))
+    audiences = frozenset(asking.audiences).intersection(form.get("audiences", "").split(" "))
+    await remember(engine.database, Consent(person.user_id, case.client.id, scopes, audiences, now, now))
+    if asking.details:
+        return see_other(f"{AUTHORIZE}?{here.allowed(engine, person.session_id, now=now)}")
+    return see_other(f"{AUTHORIZE}?{here.marked}")

@@ -1,0 +1,108 @@
+"""Give the client what its person allowed: a code, tokens, or just the answer that all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from kronborg.core.group_writer import Execute
+from kronborg.oauth.acr import PASSWORD
+from kronborg.oauth.authorize import Asking, Issue
+from kronborg.oauth.checks import KnownCase, kind_of
+from kronborg.oauth.consent import unless_withdrawn
+from kronborg.oauth.kept_requests import unless_used
+from kronborg.oauth.response_types import in_front_channel, words_of
+from kronborg.tokens.audience import Grantable, Target, choose
+from kronborg.tokens.codes import create_code
+from kronborg.tokens.engine import Engine
+from kronborg.tokens.front import Granted, grant_in_front
+from kronborg.tokens.model import Authorization, GrantDetails
+
+
+async def issue(engine: Engine, case: KnownCase, asking: Asking, decision: Issue, *, now: datetime) -> dict[str, str]:
+    """The values of the answer. Raises `ConsentGone`, `InvalidRequestUri`, `NobodyThere`."""
+    check, kind = _check(case, asking, decision, now=now), kind_of(case)
+    authorization = _authorization(case, asking, decision)
+    if kind == "none":
+        # OAuth 2.0 Multiple Response Types §4: nothing but that there would be something.
+        if check is not None:
+            await engine.database.writer.run(check)
+        return {}
+    if not in_front_channel(kind):
+        return {"code": await create_code(engine, authorization, now=now, check=check)}
+    words = words_of(kind)
+    target = await _target(engine, case, decision, now=now) if "token" in words else None
+    granted = await grant_in_front(engine, authorization, target, code="code" in words, now=now, check=check)
+    return await _values(engine, case, granted, with_id_token="id_token" in words, now=now)
+
+
+def _authorization(case: KnownCase, asking: Asking, decision: Issue) -> Authorization:
+    here, request = decision.visit, case.request
+    settings = case.client.settings
+    return Authorization(
+        client_id=case.client.id,
+        user_id=here.user_id,
+        session_id=here.session_id,
+        scopes=decision.scopes,
+        audiences=decision.audiences,
+        redirect_uri=request.redirect_uri,
+        challenge=request.code_challenge,
+        nonce=request.nonce,
+        auth_time=here.auth_time,
+        amr=here.amr,
+        details=GrantDetails(
+            # What every sign-in fulfils is told only to those who asked: most grants need no details.
+            acr=decision.acr if asking.acr.values or decision.acr != PASSWORD else None,
+            authorization_details=asking.details,
+            claims=asking.claims,
+            lifetime=settings.refresh_token_lifetime,
+            idle=settings.refresh_token_idle,
+        ),
+        jkt=case.came.jkt or request.dpop_jkt,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _All:
+    """Several checks of one unit, in their order: who refuses leaves the later ones undone."""
+
+    checks: tuple[Callable[[Execute], None], ...]
+
+    def __call__(self, execute: Execute) -> None:
+        for check in self.checks:
+            check(execute)
+
+
+def _check(case: KnownCase, asking: Asking, decision: Issue, *, now: datetime) -> Callable[[Execute], None] | None:
+    checks: list[Callable[[Execute], None]] = []
+    if not case.client.first_party or "consent" in asking.prompts:
+        allowed = asking.to_allow or decision.scopes
+        checks.append(unless_withdrawn(decision.visit.user_id, case.client.id, allowed, decision.audiences))
+    if case.came.digest is not None:
+        # Last, so that a reference survives whatever was refused before.
+        checks.append(unless_used(case.came.digest, now=now))
+    return _All(tuple(checks)) if checks else None
+
+
+async def _target(engine: Engine, case: KnownCase, decision: Issue, *, now: datetime) -> Target:
+    apis = await engine.directory.apis(now=now)
+    resources = case.request.resources
+    granted = Grantable(decision.scopes, decision.audiences)
+    only = resources[0] if len(resources) == 1 else None
+    return choose(granted, apis, userinfo=engine.userinfo, scope=None, resource=only)
+
+
+async def _values(
+    engine: Engine, case: KnownCase, granted: Granted, *, with_id_token: bool, now: datetime
+) -> dict[str, str]:
+    values = {} if granted.code is None else {"code": granted.code}
+    if granted.tokens is not None:
+        # RFC 6749 §4.2.2
+        values["access_token"] = granted.tokens.access_token
+        values["token_type"] = granted.tokens.token_type
+        values["expires_in"] = str(granted.tokens.expires_in)
+        values["scope"] = granted.tokens.scope
+    if with_id_token:
+        raise NotImplementedError
+    return values
