@@ -190,7 +190,7 @@ class Database:
         """Give at most so many free pages of an SQLite file back to the disk; how many. PostgreSQL needs no help."""
         if not isinstance(self.writer, SqliteWriter):
             return 0
-        return await self.writer.run(lambda execute: shrink_sqlite(execute, pages=pages))
+        return await asyncio.to_thread(shrink_sqlite, self.writer.path, pages=pages)
 
     async def close(self) -> None:
         """Finish waiting writes and close every connection."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from kronborg.core.group_writer import Execute, GroupWriter, Lookup, Row, Value
+from kronborg.core.group_writer import GroupWriter, Lookup, Row, Value
 
 BUSY_PATIENCE = 5.0
 """Seconds a batch waits for another process to release SQLite's write lock."""
@@ -43,13 +43,13 @@ class SqliteWriter(GroupWriter):
 
     def __init__(self, path: str) -> None:
         super().__init__()
-        self._path = path
+        self.path = path
         self._connection = self._connect()
         self._task: asyncio.Task[None] | None = None
         self._scheduled = False
 
     def _connect(self) -> sqlite3.Connection:
-        connection = connect_sqlite(self._path)
+        connection = connect_sqlite(self.path)
         connection.execute("PRAGMA busy_timeout=0")
         return connection
 
@@ -148,18 +148,25 @@ class SqliteLookup(Lookup):
         self._connection.close()
 
 
-def shrink_sqlite(execute: Execute, *, pages: int) -> int:
-    """Give at most so many free pages back to the disk, as part of a unit; how many.
+def shrink_sqlite(path: str, *, pages: int) -> int:
+    """Give at most so many free pages back to the disk; how many. Blocking: it may wait for the write lock.
 
     A tenth of the file is left free: it will be needed again. A file that was made without incremental vacuum never
     gives anything back.
     """
-    free, whole = (int(execute(f"PRAGMA {name}")[0][0]) for name in ("freelist_count", "page_count"))
-    surplus = min(pages, free - max(whole // 10, FREE_PAGES))
-    if surplus <= 0:
-        return 0
-    execute(f"PRAGMA incremental_vacuum({surplus})")
-    return free - int(execute("PRAGMA freelist_count")[0][0])
+    connection = connect_sqlite(path)
+    try:
+        free, whole = (
+            int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("freelist_count", "page_count")
+        )
+        surplus = min(pages, free - max(whole // 10, FREE_PAGES))
+        if surplus <= 0:
+            return 0
+        # Not `execute`: it takes the first step only, and each step frees one page.
+        connection.executescript(f"PRAGMA incremental_vacuum({surplus})")
+        return free - int(connection.execute("PRAGMA freelist_count").fetchone()[0])
+    finally:
+        connection.close()
 
 
 def sqlite_engine(path: str, *, begin: str, pool_size: int) -> AsyncEngine:
