@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import datetime, timedelta
 from typing import cast
 
 import orjson
 
 from kronborg.core.json import JsonObject, JsonValue
-from kronborg.tokens.model import NO_DETAILS, GrantDetails
+from kronborg.tokens.model import NO_DETAILS, REFRESH_ABSOLUTE, REFRESH_IDLE, Grant, GrantDetails
+
+
+def grant_end(details: GrantDetails, *, now: datetime) -> datetime:
+    """When a grant that is made now ends whatever happens, and its refresh tokens with it."""
+    return now + (REFRESH_ABSOLUTE if details.lifetime is None else timedelta(seconds=details.lifetime))
+
+
+def idle_end(grant: Grant, *, now: datetime) -> datetime:
+    """When a refresh token of a grant ends that is not used from now on."""
+    idle = REFRESH_IDLE if grant.details.idle is None else timedelta(seconds=grant.details.idle)
+    return min(now + idle, grant.expires_at)
 
 
 def details_text(details: GrantDetails) -> str | None:

@@ -13,7 +13,7 @@ CODE_LIFETIME = timedelta(seconds=60)
 REFRESH_IDLE = timedelta(days=14)
 REFRESH_ABSOLUTE = timedelta(days=90)
 REFRESH_GRACE = timedelta(seconds=30)
-"""For so long a rotated refresh token still gives its one successor to its client (parallel tabs)."""
+"""For so long a rotated refresh token still gives its one successor, unless that was used (parallel tabs; ADR 0013)."""
 ID_TOKEN_LIFETIME = timedelta(minutes=10)
 USERINFO_TOKEN_LIFETIME = timedelta(minutes=10)
 INTERNAL_LIFETIME = timedelta(seconds=60)

@@ -2,7 +2,8 @@
 
 A grant is a family: one refresh token of it is live at any time. The successor of a token is derived from the token
 itself, a random salt stored at its rotation, and a key of the vault; so the same client can be given the same successor
-again for 30 s (parallel tabs, a lost answer), while nothing in the database alone leads to it.
+again for 30 s (parallel tabs, a lost answer) as long as nobody has used it (ADR 0013), while nothing in the database
+alone leads to it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hmac
 import os
 from collections.abc import Callable
 from datetime import datetime
+from typing import NoReturn
 
 from kronborg.core import opaque
 from kronborg.core.group_writer import Execute
@@ -20,8 +22,9 @@ from kronborg.tokens import store
 from kronborg.tokens.ending import end_grant
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import InvalidGrant
+from kronborg.tokens.grant_details import idle_end
 from kronborg.tokens.issue import Order, TokenSet, fill
-from kronborg.tokens.model import REFRESH_GRACE, REFRESH_IDLE, Grant, RefreshToken, Subject
+from kronborg.tokens.model import REFRESH_GRACE, Grant, RefreshToken, Subject
 
 REFRESH_DIGEST = "refresh-token"
 SUCCESSOR = "refresh-successor"
@@ -29,7 +32,7 @@ SUCCESSOR = "refresh-successor"
 
 def add(engine: Engine, execute: Execute, text: str, grant: Grant, *, now: datetime) -> None:
     """Store a refresh token of a grant; part of a unit."""
-    store.add_refresh(execute, digest_of(engine, text), grant.id, expires_at=min(now + REFRESH_IDLE, grant.expires_at))
+    store.add_refresh(execute, digest_of(engine, text), grant.id, expires_at=idle_end(grant, now=now))
 
 
 async def find(engine: Engine, text: str) -> RefreshToken | None:
@@ -49,7 +52,7 @@ async def rotate(
     now: datetime,
     first: Callable[[Execute], None] | None = None,
 ) -> TokenSet:
-    """Trade a refresh token that the caller has checked. Raises `InvalidGrant` when it was traded too long ago.
+    """Trade a refresh token that the caller has checked. Raises `InvalidGrant` when the time to do so is over.
 
     `first` runs first in the same unit.
     """
@@ -58,13 +61,11 @@ async def rotate(
     def unit(execute: Execute) -> str:
         if first is not None:
             first(execute)
-        salt = fresh_salt
-        if store.rotate_refresh(execute, token.digest, salt, now=now):
-            successor = _successor(engine, text, salt)
+        if store.rotate_refresh(execute, token.digest, fresh_salt, now=now):
+            successor = _successor(engine, text, fresh_salt)
             add(engine, execute, successor, token.grant, now=now)
         else:
-            salt = _salt_in_grace(execute, token, now=now)
-            successor = _successor(engine, text, salt)
+            successor = _unused_successor(engine, execute, text, token, now=now)
         order.store(execute)
         return successor
 
@@ -86,7 +87,7 @@ async def keep(
 
     Raises `InvalidGrant` when it was rotated meanwhile. `first` runs first in the same unit.
     """
-    expires_at = min(now + REFRESH_IDLE, token.grant.expires_at)
+    expires_at = idle_end(token.grant, now=now)
 
     def unit(execute: Execute) -> None:
         if first is not None:
@@ -105,7 +106,7 @@ async def reused(engine: Engine, token: RefreshToken, *, now: datetime) -> None:
     """Answer a token that is known to be rotated too long ago: end its family, and raise `InvalidGrant`."""
 
     def unit(execute: Execute) -> None:
-        _salt_in_grace(execute, token, now=now)
+        _end_family(execute, token, now=now)
 
     await engine.database.writer.run(unit)
 
@@ -120,11 +121,18 @@ def digest_of(engine: Engine, text: str) -> bytes:
     return engine.vault.digest(text, context=REFRESH_DIGEST)
 
 
-def _salt_in_grace(execute: Execute, token: RefreshToken, *, now: datetime) -> bytes:
-    """The salt of a token rotated a moment ago; otherwise ends the family and raises `InvalidGrant`."""
+def _unused_successor(engine: Engine, execute: Execute, text: str, token: RefreshToken, *, now: datetime) -> str:
+    """The successor of a token rotated a moment ago; otherwise ends the family and raises `InvalidGrant`."""
     rotation = store.rotation_of(execute, token.digest)
     if rotation is not None and in_grace(rotation[0], now=now):
-        return rotation[1]
+        successor = _successor(engine, text, rotation[1])
+        # RFC 9700 §4.14.2: whoever used the successor has it, so nobody who is honest still asks for it.
+        if store.rotation_of(execute, digest_of(engine, successor)) is None:
+            return successor
+    return _end_family(execute, token, now=now)
+
+
+def _end_family(execute: Execute, token: RefreshToken, *, now: datetime) -> NoReturn:
     client_id = token.grant.client_id
     end_grant(execute, token.grant.id, actor="system", reason="refresh_token_reused", now=now, client_id=client_id)
     raise InvalidGrant("the refresh token was already used")
