@@ -8,6 +8,7 @@ from kronborg.clients.model import Client
 from kronborg.oauth.call import Call, Confirmation
 from kronborg.oauth.dpop import Proof, check_nonce, current_nonce, is_thumbprint, read_proof, sent_proof
 from kronborg.oauth.errors import InvalidDpopProof, InvalidGrant, InvalidRequest
+from kronborg.oauth.mtls import addresses, thumbprint
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.model import Code, Grant, GrantDetails
 
@@ -17,14 +18,19 @@ async def confirm(engine: Engine, client: Client, call: Call) -> Call:
 
     The DPoP proof is not used up yet: whoever stores the tokens runs `confirmed.spend` in the same unit.
     """
-    proof = _proof(engine, client, call)
-    if proof is None:
-        # RFC 9449 §5.2: without a proof such a client gets nothing.
-        if client.settings.dpop_bound_access_tokens:
-            raise InvalidDpopProof("the tokens of this client are bound to a key: a DPoP proof is needed")
-        return call
-    nonce = current_nonce(engine.vault, now=call.now) if proof.nonce is not None else None
-    return replace(call, confirmed=Confirmation(proof.jkt, None, proof.spend, nonce))
+    proof, x5t = _proof(engine, client, call), None
+    if client.settings.tls_client_certificate_bound_access_tokens:
+        # RFC 8705 §3.4: without a certificate such a client gets nothing.
+        if not call.certificates:
+            raise InvalidRequest("the tokens of this client are bound to a certificate: one is needed")
+        x5t = thumbprint(call.certificates[0])
+    if proof is not None:
+        nonce = current_nonce(engine.vault, now=call.now) if proof.nonce is not None else None
+        return replace(call, confirmed=Confirmation(proof.jkt, x5t, proof.spend, nonce))
+    # RFC 9449 §5.2: nor one that always uses DPoP without a proof.
+    if client.settings.dpop_bound_access_tokens:
+        raise InvalidDpopProof("the tokens of this client are bound to a key: a DPoP proof is needed")
+    return call if x5t is None else replace(call, confirmed=Confirmation(x5t=x5t))
 
 
 async def request_key(engine: Engine, client: Client, call: Call) -> str | None:
@@ -78,6 +84,6 @@ def _proof(engine: Engine, client: Client, call: Call) -> Proof | None:
     sent = sent_proof(call.headers)
     if sent is None:
         return None
-    proof = read_proof(sent, method="POST", urls=(call.url,), now=call.now)
+    proof = read_proof(sent, method="POST", urls=addresses(engine, call.url), now=call.now)
     check_nonce(engine.vault, proof, required=client.settings.require_dpop_nonce, now=call.now)
     return proof

@@ -29,6 +29,12 @@ def thumbprint(certificate: bytes) -> str:
     return b64(hashlib.sha256(certificate).digest())
 
 
+def addresses(engine: Engine, url: str) -> tuple[str, ...]:
+    """The address of an endpoint, and the one for clients with certificates if there is one (RFC 8705 §5)."""
+    other = engine.mutual_tls.url
+    return (url,) if other is None else (url, other + url.removeprefix(engine.issuer))
+
+
 async def proves(engine: Engine, client: Client, certificates: tuple[bytes, ...], *, now: datetime) -> bool:
     """Whether these certificates prove a client of either method (RFC 8705 §2). TLS saw that it holds the key."""
     if not certificates:

@@ -13,7 +13,7 @@ from datetime import datetime
 from kronborg.core.jose import ALGORITHMS
 from kronborg.oauth.dpop import check_nonce, current_nonce, read_proof, sent_proof
 from kronborg.oauth.errors import InvalidDpopProof, InvalidRequest, OAuthError
-from kronborg.oauth.mtls import thumbprint
+from kronborg.oauth.mtls import addresses, thumbprint
 from kronborg.oauth.requests import Headers
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.model import Access
@@ -109,7 +109,7 @@ async def _check_proof(engine: Engine, access: Access, shown: Presented, use: Us
     sent = sent_proof(use.headers)
     if sent is None:
         raise InvalidDpopProof("a DPoP proof is needed")
-    proof = read_proof(sent, method=use.method, urls=(use.url,), now=use.now, access_token=shown.token)
+    proof = read_proof(sent, method=use.method, urls=addresses(engine, use.url), now=use.now, access_token=shown.token)
     client = await engine.directory.client(access.client_id, now=use.now)
     required = client is not None and client.settings.require_dpop_nonce
     check_nonce(engine.vault, proof, required=required, now=use.now)
