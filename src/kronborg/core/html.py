@@ -98,12 +98,14 @@ def render(
     status: int = 200,
     block: str | None = None,
     form_action: tuple[str, ...] = (),
+    frame_src: tuple[str, ...] = (),
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
     """Fill `template` with `page`; for an HTMX request only its `block`, if one is named.
 
     `form_action` lists the sources (see `redirect_source`), besides ourselves, that a form of this page may end at:
     browsers check the redirects after a POST too, so a page whose form leads on to a client names that client.
+    `frame_src` lists those that it may show in frames.
     """
     pages = pages_of(request)
     site = Site(request, pages)
@@ -114,7 +116,7 @@ def render(
     else:
         body = found.render(values)
     response = HTMLResponse(body, status, headers=dict(headers or {}))
-    response.headers["content-security-policy"] = content_policy(form_action)
+    response.headers["content-security-policy"] = content_policy(form_action, frame_src)
     response.headers["content-language"] = site.language
     response.headers["cache-control"] = "no-store"
     # Not no-referrer: with that, browsers send `Origin: null` with our own forms. Other sites get nothing either way.
@@ -138,15 +140,16 @@ def is_fragment(request: Request) -> bool:
     return headers.get("hx-request") == "true" and headers.get("hx-history-restore-request") != "true"
 
 
-def content_policy(form_action: tuple[str, ...] = ()) -> str:
+def content_policy(form_action: tuple[str, ...] = (), frame_src: tuple[str, ...] = ()) -> str:
     """The Content-Security-Policy of a page. Raises `ValueError` for a source that is none."""
-    for source in form_action:
+    for source in (*form_action, *frame_src):
         if not _SOURCE.fullmatch(source):
             raise ValueError("not a source expression")
     allowed = " ".join(("'self'", *form_action))
+    frames = f"frame-src {' '.join(frame_src)}; " if frame_src else ""
     return (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        f"form-action {allowed}; frame-ancestors 'none'; base-uri 'none'"
+        f"{frames}form-action {allowed}; frame-ancestors 'none'; base-uri 'none'"
     )
 
 

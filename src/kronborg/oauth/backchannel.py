@@ -23,6 +23,7 @@ from kronborg.oauth.logout_store import Logout
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.sessions_store import clients_in_session, sessions_with_clients
 from kronborg.tokens.signing import encrypt_to, sign
+from kronborg.tokens.subjects import subject_for
 
 LOGOUT_TYPE = "logout+jwt"
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -97,7 +98,7 @@ async def logout_token(engine: Engine, client: Client, logout: Logout, *, now: d
         "iat": int(now.timestamp()),
         "exp": int((now + LIFETIME).timestamp()),
         "jti": token_id(),
-        "sub": subject_for(engine, client, logout.user_id),
+        "sub": subject_for(engine.vault, client, logout.user_id),
         "sid": logout.session_id,
         "events": _EVENTS,
     }
@@ -111,11 +112,6 @@ async def logout_token(engine: Engine, client: Client, logout: Logout, *, now: d
 
 
 _EVENTS: JsonObject = {LOGOUT_EVENT: {}}
-
-
-def subject_for(engine: Engine, client: Client, user_id: str) -> str:
-    """The person as this client knows them."""
-    return user_id
 
 
 async def _deliver(engine: Engine, logout: Logout, *, now: datetime) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from kronborg.clients.model import Client
 from kronborg.core.errors import NotFound
+from kronborg.core.json import JsonObject
 from kronborg.oauth import parameters
 from kronborg.oauth.authorize_errors import NoRedirect
 from kronborg.oauth.hints import Hint
@@ -20,6 +21,15 @@ from kronborg.tokens.revoke import revoke_grants
 
 PARAMETERS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales")
 LIMITS = {"id_token_hint": 4096, "state": 2048}
+
+
+METADATA: JsonObject = {
+    "backchannel_logout_supported": True,
+    "backchannel_logout_session_supported": True,
+    "frontchannel_logout_supported": True,
+    "frontchannel_logout_session_supported": True,
+}
+"""What the server's metadata says of logout (Back-Channel Logout §2.1, Front-Channel Logout §3)."""
 
 
 @dataclass(frozen=True, slots=True)

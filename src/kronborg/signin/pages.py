@@ -5,7 +5,7 @@ Pages of this slice and of those above ask here who visits them (`visit`) and wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
@@ -20,7 +20,7 @@ from kronborg.core.cookies import DEVICE, SESSION, drop_cookie, read_cookie, set
 from kronborg.core.csrf import CsrfRefused, checked_form
 from kronborg.core.error_pages import TEXTS
 from kronborg.core.errors import NotFound, Overloaded
-from kronborg.core.html import redirect, render
+from kronborg.core.html import is_fragment, redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.signin.model import Origin, Visit
 from kronborg.signin.parts import SignInParts
@@ -53,6 +53,10 @@ class SignOutPage:
     """What `signin/sign_out.html` shows: a question to somebody signed in, the fact to anybody else."""
 
     visit: Visit | None
+
+
+AfterSignOut = Callable[[Request, Visit], Awaitable[Response | None]]
+"""What the composition root may keep at `app.state.after_sign_out`: the page that follows a sign-out, if any."""
 
 
 def routes() -> list[Route]:
@@ -184,7 +188,9 @@ async def submit_sign_out(request: Request) -> Response:
                 await end_session(session, here.session_id, user_id=here.user_id, actor=here.user_id, now=clock.now())
         except NotFound:
             pass  # ended in another window meanwhile
-    response = redirect(request, "/signout")
+    after: AfterSignOut | None = getattr(request.app.state, "after_sign_out", None)
+    told = None if after is None or here is None or is_fragment(request) else await after(request, here)
+    response = told or redirect(request, "/signout")
     drop_cookie(response, SESSION, secure=parts_of(request).secure)
     return response
 

@@ -18,6 +18,7 @@ from kronborg.core.html import redirect_source, render
 from kronborg.core.parts import parts_of
 from kronborg.oauth.authorize_errors import NoRedirect
 from kronborg.oauth.consent_page import AppSignOutPage
+from kronborg.oauth.frontchannel import WAIT, SignedOutPage, frames, sources
 from kronborg.oauth.hints import Hint, read_hint
 from kronborg.oauth.logout import (
     AskSignOut,
@@ -64,7 +65,7 @@ async def logout(engine: Engine, request: Request) -> Response:
     decision = decide(here, hint)
     match decision:
         case SignOut(visit=person):
-            return await _sign_out(request, engine, asked, person, now=now)
+            return await _sign_out(request, engine, asked, client, person, now=now)
         case AskSignOut(visit=person):
             hidden = (("request", asked.query()),)
             page = AppSignOutPage(CONFIRM, hidden, None if client is None else client.name, person)
@@ -90,7 +91,9 @@ async def confirm(engine: Engine, request: Request) -> Response:
     except (NoRedirect, Unreadable) as refusal:
         return no_redirect(request, refusal, client)
     here = await visit(request)
-    return see_other(destination(asked)) if here is None else await _sign_out(request, engine, asked, here, now=now)
+    if here is None:
+        return see_other(destination(asked))
+    return await _sign_out(request, engine, asked, client, here, now=now)
 
 
 async def _who_asks(engine: Engine, asked: LogoutRequest, *, now: datetime) -> tuple[Client | None, Hint | None]:
@@ -100,8 +103,32 @@ async def _who_asks(engine: Engine, asked: LogoutRequest, *, now: datetime) -> t
     return None if client_id is None else await engine.directory.client(client_id, now=now), hint
 
 
-async def _sign_out(request: Request, engine: Engine, asked: LogoutRequest, here: Visit, *, now: datetime) -> Response:
+async def _sign_out(
+    request: Request, engine: Engine, asked: LogoutRequest, client: Client | None, here: Visit, *, now: datetime
+) -> Response:
     await sign_out(engine, here, now=now)
-    response = see_other(destination(asked))
+    name = None if client is None or asked.post_logout_redirect_uri is None else client.name
+    told = await tell_by_browser(engine, request, here, destination(asked), name)
+    response = told or see_other(destination(asked))
     drop_cookie(response, SESSION, secure=parts_of(request).secure)
     return response
+
+
+async def signed_out(engine: Engine, request: Request, here: Visit) -> Response | None:
+    """What follows our own sign-out page when clients have to be told; None when there are none."""
+    return await tell_by_browser(engine, request, here, "/signout", None)
+
+
+async def tell_by_browser(
+    engine: Engine, request: Request, here: Visit, onward: str, client_name: str | None
+) -> Response | None:
+    """The page whose frames tell the clients of a session that it is over; None when none of them wants that.
+
+    It goes on by itself, by a header that needs no script, whether the frames loaded or not.
+    """
+    addresses = await frames(engine, here.session_id, now=clock.now())
+    if not addresses:
+        return None
+    page = SignedOutPage(addresses, onward, client_name)
+    refresh = {"refresh": f"{WAIT}; url={onward}"}
+    return render(request, "oauth/signed_out.html", page, frame_src=sources(addresses), headers=refresh)
