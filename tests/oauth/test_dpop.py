@@ -74,7 +74,7 @@ async def test_a_proof_binds_the_access_token_to_its_key(site: Site, alg: str) -
 @pytest.mark.spec("RFC 9449 §6.2")
 async def test_a_reference_token_is_bound_too(site: Site) -> None:
     prover = Prover()
-    form = {"grant_type": "client_credentials", "scope": "cart:read", "client_id": "poster"}
+    form: dict[str, Any] = {"grant_type": "client_credentials", "scope": "cart:read", "client_id": "poster"}
     await site.client("poster", auth_method="client_secret_post")
 
     answer = await ask(site, prover.proof(site.clock.now), client_secret=site.secrets["poster"], **form)
@@ -95,7 +95,7 @@ async def test_without_a_proof_a_token_is_a_bearer_token(site: Site) -> None:
 async def test_a_proof_that_is_not_exactly_right_is_refused(site: Site) -> None:
     prover, other, now = Prover(), Prover(), site.clock.now
     seconds = int(now.timestamp())
-    private = {"header": {"jwk": prover.key.as_dict(private=True)}}
+    private: dict[str, Any] = {"header": {"jwk": prover.key.as_dict(private=True)}}
     good = prover.proof(now)
     head, body, signature = good.split(".")
     wrong: dict[str, str] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import httpx
 import pytest
 
@@ -85,7 +87,7 @@ async def test_a_bearer_token_is_not_taken_as_a_bound_one(flow: Flow) -> None:
 async def test_userinfo_asks_for_a_nonce_too(flow: Flow) -> None:
     prover = Prover()
     token = await bound_token(flow, prover)
-    await flow.client(WEB, settings=ClientSettings(require_dpop_nonce=True))
+    await flow.client(replace(WEB, settings=ClientSettings(require_dpop_nonce=True)))
 
     asked = await userinfo(flow, token, prover.proof(flow.clock.now, USERINFO, "GET", token=token))
     nonce = asked.headers["dpop-nonce"]

@@ -242,7 +242,7 @@ async def test_refresh_tokens_of_public_clients_are_bound_to_the_certificate(tls
     site, now = tls.site, tls.site.clock.now
     own, thief = certify("CN=phone", now), certify("CN=phone", now)
     await site.web_client(settings=ClientSettings(tls_client_certificate_bound_access_tokens=True))
-    form = {
+    form: dict[str, Any] = {
         "grant_type": "authorization_code",
         "redirect_uri": "https://app.example/callback",
         "code_verifier": "a-code-verifier-of-at-least-forty-three-characters",
@@ -253,7 +253,7 @@ async def test_refresh_tokens_of_public_clients_are_bound_to_the_certificate(tls
 
     without = await tls.ask(**form, code=code)
     first = await tls.ask(own, **form, code=code)
-    refresh = {"grant_type": "refresh_token", "client_id": "web", "scope": ""}
+    refresh: dict[str, Any] = {"grant_type": "refresh_token", "client_id": "web", "scope": ""}
     refresh["refresh_token"] = first.json()["refresh_token"]
     stolen = await tls.ask(thief, **refresh)
     right = await tls.ask(own, **refresh)
