@@ -35,6 +35,7 @@ from kronborg.oauth.presentation import InsufficientScope, InvalidToken, Use, ch
 from kronborg.signin import api as signin
 from kronborg.signin.passwords import Passwords
 from kronborg.tokens import api as tokens
+from kronborg.tokens import revocations_api
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.reference import resolve
 
@@ -167,6 +168,7 @@ def admin_app(parts: Parts, engine: Engine) -> ASGIApp:
         clients.router,
         gateway.router,
         tokens.router,
+        revocations_api.router,
         config_api.router,
         audit,
     ):

@@ -236,6 +236,18 @@ def test_keys_are_listed_and_rotated(shell: Shell) -> None:
     assert after["retiring"] == before["active"]
 
 
+def test_tokens_are_taken_back(shell: Shell) -> None:
+    shell.run("client", "create", "batch", "--grant", "client_credentials")
+    everything = shell.json("token", "revoke", "--client", "batch", "--yes")
+    nothing = shell.attempt("token", "revoke", "--grant", "no-such-grant")
+    unreadable = shell.attempt("token", "revoke", "--token", "-", stdin="kro_rt_nothing\n")
+    both = shell.attempt("token", "revoke", "--grant", "a", "--session", "b")
+
+    assert everything == {"revoked": "client", "grants": 0}
+    assert (nothing.returncode, unreadable.returncode, both.returncode) == (1, 1, 2)
+    assert "nothing such" in nothing.stderr
+
+
 def test_a_store_that_is_not_there_is_exit_code_4(shell: Shell) -> None:
     nowhere = shell.attempt("user", "list", "--data", "elsewhere")
     refused = shell.attempt("user", "list", KRONBORG_DATABASE="postgresql://nobody@127.0.0.1:1/none")

@@ -1,4 +1,4 @@
-"""The commands for objects: `kronborg client|api|user|group|service|route|key|events`."""
+"""The commands for objects: `kronborg client|api|user|group|service|route|key|token|events`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from kronborg.cli.applications import api_commands, client_commands
 from kronborg.cli.operations import events, key_commands
 from kronborg.cli.people import group_commands, user_commands
 from kronborg.cli.routing import route_commands, service_commands
+from kronborg.cli.tokens import token_commands
 
 app.add_typer(client_commands, name="client")
 app.add_typer(api_commands, name="api")
@@ -15,4 +16,5 @@ app.add_typer(group_commands, name="group")
 app.add_typer(service_commands, name="service")
 app.add_typer(route_commands, name="route")
 app.add_typer(key_commands, name="key")
+app.add_typer(token_commands, name="token")
 app.command()(events)

@@ -13,13 +13,12 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from kronborg.core.json import JsonObject, JsonValue
+from kronborg.core.json import JsonObject
 from kronborg.oauth.endpoint import Clock, Receive, Scope, Send
 from kronborg.oauth.requests import Headers
 from kronborg.tokens import feed
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.feed import MAX_PAGE, Page
-from kronborg.tokens.feed_store import Revocation
 from kronborg.tokens.reference import resolve
 
 SCOPE = "revocations:read"
@@ -113,17 +112,8 @@ def _asked(query: bytes) -> dict[str, int] | None:
 
 
 def _shown(page: Page) -> JsonObject:
-    entries = [_entry(one) for one in page.entries]
+    entries = [{k: v for k, v in feed.plain(one).items() if v is not None} for one in page.entries]
     return {"entries": entries, "last": page.last, "reset": page.reset, "more": page.more}
-
-
-def _entry(one: Revocation) -> JsonObject:
-    entry: dict[str, JsonValue] = {"seq": one.seq, "kind": one.kind, "subject": one.subject}
-    if one.not_before is not None:
-        entry["not_before"] = int(one.not_before.timestamp())
-    entry["until"] = int(feed.next_second(one.until).timestamp())
-    entry["at"] = int(one.at.timestamp())
-    return entry
 
 
 async def _refuse(send: Send, status: int, error: str, detail: str, headers: list[tuple[bytes, bytes]]) -> None:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from kronborg.clients.model import MAX_TOKEN_LIFETIME
 from kronborg.core.group_writer import Execute, Lookup
+from kronborg.core.json import JsonObject
 from kronborg.tokens import feed_store as store
 from kronborg.tokens.feed_store import Kind, Revocation
 
@@ -61,6 +62,18 @@ def tell(execute: Execute, notices: Sequence[Notice], *, now: datetime) -> None:
 def next_second(moment: datetime) -> datetime:
     """The first whole second that is later: `iat` counts whole seconds, and is cut off, not rounded."""
     return moment.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def plain(entry: Revocation) -> JsonObject:
+    """An entry as JSON: times in whole seconds since 1970, `until` rounded up."""
+    return {
+        "seq": entry.seq,
+        "kind": entry.kind,
+        "subject": entry.subject,
+        "not_before": None if entry.not_before is None else int(entry.not_before.timestamp()),
+        "until": int(next_second(entry.until).timestamp()),
+        "at": int(entry.at.timestamp()),
+    }
 
 
 async def read(lookup: Lookup, *, after: int, limit: int = MAX_PAGE) -> Page:

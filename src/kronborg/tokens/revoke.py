@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Literal, assert_never
 
+from kronborg.accounts.store import find_user
 from kronborg.core import opaque
 from kronborg.core.group_writer import Execute
+from kronborg.signin.sessions import end_session
+from kronborg.signin.store import find_session
 from kronborg.tokens import ending, store
 from kronborg.tokens.ending import NO_MARGIN
 from kronborg.tokens.engine import Engine
@@ -14,6 +18,10 @@ from kronborg.tokens.issue import ACCESS_DIGEST
 from kronborg.tokens.model import Access
 from kronborg.tokens.reference import read_jwt
 from kronborg.tokens.refresh import find as find_refresh
+
+REVOKED_BY_ADMINISTRATOR = "revoked_by_administrator"
+
+What = Literal["token", "grant", "session", "client", "user"]
 
 
 async def revoke_token(engine: Engine, token: str, *, client_id: str, now: datetime) -> None:
@@ -24,9 +32,35 @@ async def revoke_token(engine: Engine, token: str, *, client_id: str, now: datet
     await _take_back(engine, token, owner=client_id, actor=client_id, reason="revoked_by_client", now=now)
 
 
-async def revoke_any_token(engine: Engine, token: str, *, actor: str, now: datetime) -> bool:
-    """Revoke a token, whoever holds it; whether it was one that could be revoked. For administrators."""
-    return await _take_back(engine, token, owner=None, actor=actor, reason="revoked_by_administrator", now=now)
+async def take_back(engine: Engine, kind: What, value: str, *, actor: str, reason: str, now: datetime) -> int | None:
+    """Revoke what an administrator names; how many grants ended with it, None when there is nothing such to revoke.
+
+    A session ends in the browser too, and takes what was given for offline access along.
+    """
+    database = engine.database
+    match kind:
+        case "token":
+            return 0 if await _take_back(engine, value, owner=None, actor=actor, reason=reason, now=now) else None
+        case "grant":
+            return 1 if await revoke_grant(engine, value, actor=actor, reason=reason, now=now) else None
+        case "session":
+            grants = await revoke_grants(engine, session_id=value, offline=True, actor=actor, reason=reason, now=now)
+            async with database.write() as session:
+                found = await find_session(session, value)
+                if found is not None:
+                    await end_session(session, value, user_id=found.user_id, actor=actor, now=now)
+            return grants if found is not None or grants else None
+        case "client":
+            if await engine.directory.client(value, now=now) is None:
+                return None
+            return await revoke_client(engine, value, actor=actor, reason=reason, now=now)
+        case "user":
+            async with database.read() as reading:
+                if await find_user(reading, value) is None:
+                    return None
+            return await revoke_grants(engine, user_id=value, actor=actor, reason=reason, now=now)
+        case _:
+            assert_never(kind)
 
 
 async def revoke_access(engine: Engine, access: Access, *, actor: str, now: datetime) -> bool:
