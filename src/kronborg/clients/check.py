@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from kronborg.clients import profiles
 from kronborg.clients.check_grants import grant_problems
 from kronborg.clients.check_settings import setting_problems
+from kronborg.clients.check_tokens import api_token_problems, client_token_problems
 from kronborg.clients.model import (
     AUTH_METHODS,
     BUILT_IN_NAMES,
@@ -71,6 +72,7 @@ def _api_problems(draft: ApiDraft, taken: Mapping[str, str]) -> Iterator[Problem
         seen.add(scope.name)
         if len(scope.description) > 200 or _UNSAFE.search(scope.description):
             yield Problem(where, "a description is at most 200 visible characters")
+    yield from api_token_problems(draft)
 
 
 def client_problems(
@@ -83,6 +85,7 @@ def client_problems(
         *grant_problems(draft, audiences=audiences),
         *_address_problems(draft),
         *setting_problems(draft),
+        *client_token_problems(draft),
         *_logout_problems(draft),
         *_rotation_problems(draft),
         *profiles.problems(draft, profile),

@@ -56,6 +56,8 @@ def encryption_keys(jwks: JsonObject | None) -> tuple[EncryptionKey, ...]:
     if not isinstance(listed, (list, tuple)) or not 1 <= len(listed) <= 20:
         raise BadKey("a JWK set has a list of one to twenty keys")
     keys = [key for key in listed if isinstance(key, Mapping)]
+    if any("d" in key or "k" in key for key in keys):
+        raise BadKey("a key is private: register the public part only")
     chosen = [key for key in keys if key.get("use") == "enc"] or [key for key in keys if "use" not in key]
     found = tuple(encryption_key(key) for key in chosen if key.get("kty") in ("EC", "RSA"))
     if not found:

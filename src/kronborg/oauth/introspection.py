@@ -9,11 +9,13 @@ from kronborg.oauth.back_off import Gate
 from kronborg.oauth.call import Call
 from kronborg.oauth.client_auth import authenticate
 from kronborg.tokens import refresh
+from kronborg.tokens.claims import mapped_claims
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import token_type_of
 from kronborg.tokens.live import person_behind
 from kronborg.tokens.model import Access
 from kronborg.tokens.reference import resolve
+from kronborg.tokens.subjects import subject_for, subject_told
 
 # RFC 7662 §2.2: of an inactive token nothing else is said, not even why.
 INACTIVE: JsonObject = {"active": False}
@@ -29,10 +31,15 @@ async def introspect(engine: Engine, gate: Gate, call: Call) -> JsonObject:
     # A resource server learns of tokens for its own audience; a client of its own tokens.
     if access is None or not (access.audience in client.audiences or access.client_id == client.id):
         return INACTIVE
-    return _described(engine, access)
+    told = await mapped_claims(engine, access, now=call.now)
+    answer = _described(engine, access)
+    if access.grant_id is not None:
+        reference = text.startswith(opaque.ACCESS)
+        answer["sub"] = await subject_told(engine, access, reader=client.id, reference=reference, now=call.now)
+    return {**told, **answer} if told else answer
 
 
-def _described(engine: Engine, access: Access) -> JsonObject:
+def _described(engine: Engine, access: Access) -> dict[str, JsonValue]:
     answer: dict[str, JsonValue] = {
         **access.claims,
         "active": True,
@@ -65,7 +72,7 @@ async def _refresh(engine: Engine, client: Client, text: str, call: Call) -> Jso
     return {
         "active": True,
         "iss": engine.issuer,
-        "sub": token.grant.user_id,
+        "sub": subject_for(engine.vault, client, token.grant.user_id),
         "client_id": client.id,
         "scope": " ".join(token.grant.scopes),
         "exp": int(token.expires_at.timestamp()),

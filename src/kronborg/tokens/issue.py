@@ -24,7 +24,7 @@ from kronborg.tokens.id_token import id_token
 from kronborg.tokens.keys import ACCESS_TYPE
 from kronborg.tokens.model import INTERNAL_LIFETIME, Access, Grant, InternalJwt, Subject
 from kronborg.tokens.signing import encrypt, sign, sign_with
-from kronborg.tokens.subjects import subject_for
+from kronborg.tokens.subjects import subject_told
 
 ACCESS_DIGEST = "access-token"
 ACCESS_ENC = "A256GCM"
@@ -161,7 +161,10 @@ async def fill(
         if client is not None:
             about = await id_token(engine, client, identity[0], nonce=nonce, access_token=token, now=now)
     lifetime = int((access.expires_at - now).total_seconds())
-    return TokenSet(token, lifetime, " ".join(access.scopes), refresh_token, about, token_type_of(access))
+    told = TokenSet(token, lifetime, " ".join(access.scopes), refresh_token, about, token_type_of(access))
+    # RFC 9396 §7: the client learns which authorization details the token has.
+    details = access.claims.get("authorization_details")
+    return told if details is None else replace(told, more={"authorization_details": details})
 
 
 async def _jwt(engine: Engine, access: Access, settings: ApiSettings, *, now: datetime) -> str:
@@ -171,9 +174,7 @@ async def _jwt(engine: Engine, access: Access, settings: ApiSettings, *, now: da
         claims.update(await mapped_claims(engine, access, now=now))
     if access.grant_id is not None and settings.encryption_jwks is None:
         # What a client can read of a person is what it is told in the ID token.
-        client = await engine.directory.client(access.client_id, now=now)
-        if client is not None and client.settings.subject_type == "pairwise":
-            claims["sub"] = subject_for(engine.vault, client, access.subject)
+        claims["sub"] = await subject_told(engine, access, reader=access.client_id, reference=False, now=now)
     if settings.signing_alg == "ES256":
         signed = await sign_with((await engine.keys.current(now=now)).active, claims, typ=ACCESS_TYPE)
     else:

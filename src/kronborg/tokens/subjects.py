@@ -6,6 +6,7 @@ associated data: always the same for one sector, unrelated between sectors, and 
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -15,6 +16,8 @@ from kronborg.clients.model import Client
 from kronborg.clients.sectors import sector_of
 from kronborg.core.crypto import Vault
 from kronborg.core.jose import BadJwt, b64, unb64
+from kronborg.tokens.engine import Engine
+from kronborg.tokens.model import Access
 
 PREFIX = "p:"
 """RFC 9700 §4.15: neither a user id nor a client id looks like this."""
@@ -26,6 +29,22 @@ def subject_for(vault: Vault, client: Client, user_id: str) -> str:
     if client.settings.subject_type == "public":
         return user_id
     return PREFIX + b64(_cipher(vault).encrypt(UUID(user_id).bytes, [sector_of(client).encode()]))
+
+
+async def subject_told(engine: Engine, access: Access, *, reader: str, reference: bool, now: datetime) -> str:
+    """The `sub` of a person's access token, as it is told to a client with the id `reader`.
+
+    A JWT says what its client may know, who can read it. An API learns the user id from a reference token, and from a
+    JWT that only it can decrypt (how-to/token-formats.md).
+    """
+    client = await engine.directory.client(access.client_id, now=now)
+    if client is None or client.settings.subject_type == "public":
+        return access.subject
+    if reader != client.id:
+        api = (await engine.directory.apis(now=now)).by_audience.get(access.audience)
+        if reference or (api is not None and api.settings.encryption_jwks is not None):
+            return access.subject
+    return subject_for(engine.vault, client, access.subject)
 
 
 def user_behind(vault: Vault, client: Client, subject: str) -> str | None:
