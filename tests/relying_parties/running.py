@@ -1,0 +1,160 @@
+"""A running identity process of its own, and what tests of relying parties put into it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import httpx
+from joserfc.jwk import ECKey
+
+from forms import Browser
+from kronborg.accounts.users import NewUser, create_user
+from kronborg.cli.store_access import prepare
+from kronborg.clients.model import ApiDraft, Client, ClientDraft, Scope
+from kronborg.clients.register import add_secret, save_api, save_client
+from kronborg.clients.settings import ApiSettings, ClientSettings
+from kronborg.config import Settings, load_settings
+from kronborg.core import clock
+from kronborg.core.db import Database
+from kronborg.signin.passwords import set_password
+from kronborg.supervise import die_with_parent
+from ports import free_ports
+
+API = "https://shop.example/things"
+OTHER_API = "https://shop.example/more"
+BOUND_API = "https://shop.example/bound"
+CALLBACK = "https://app.example/callback"
+PERSON, PASSWORD = "ophelia", "there is rosemary, that is for remembrance"
+START_WITHIN = 30
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The process; `client` registers one, with whatever it is to be good at."""
+
+    settings: Settings
+    log: Path
+
+    @property
+    def issuer(self) -> str:
+        return self.settings.issuer
+
+    def work(self, work: Callable[[Database], Awaitable[T]]) -> T:
+        """Run `work` on the store that the process uses."""
+
+        async def main() -> T:
+            database = await Database.open(self.settings.database_url)
+            try:
+                return await work(database)
+            finally:
+                await database.close()
+
+        return asyncio.run(main())
+
+    def client(self, client_id: str, *, settings: ClientSettings | None = None, **draft: Any) -> str:
+        """Register a client, by default a confidential one of ours for codes; its secret, if its method has one."""
+        usual = ClientDraft(
+            client_id,
+            client_id.title(),
+            redirect_uris=(CALLBACK,),
+            grants=("authorization_code", "refresh_token"),
+            scopes=("openid", "profile", "offline_access", "things:read"),
+            first_party=True,
+            settings=settings or ClientSettings(),
+        )
+
+        async def save(database: Database) -> tuple[Client, str]:
+            async with database.write() as session:
+                now = clock.now()
+                client = await save_client(session, replace(usual, **draft), actor="test", now=now)
+                if not client.auth_method.startswith("client_secret"):
+                    return client, ""
+                vault = self.settings.vault()
+                return client, (await add_secret(session, vault, client.id, actor="test", now=now)).secret
+
+        return self.work(save)[1]
+
+    def sign_in(self, url: str, *, decision: str = "allow") -> httpx.Response:
+        """Follow `url` in a new browser, sign in and decide; the answer that leaves the issuer, or its last page."""
+        with Browser(self.issuer) as browser:
+            answer = browser.sign_in(url, PERSON, PASSWORD)
+            if not answer.is_redirect and f'value="{decision}"' in answer.text:
+                answer = browser.decide(answer, decision)
+            return answer
+
+
+@contextmanager
+def running_identity(folder: Path) -> Iterator[Identity]:
+    """Start identity on a free port, with a person and three APIs."""
+    port, control, worker = free_ports(3)
+    file = folder / "kronborg.yaml"
+    server = {
+        "issuer": f"http://localhost:{port}",
+        "identity": {"host": "127.0.0.1", "port": port},
+        "control": {"host": "127.0.0.1", "port": control},
+        "worker": {"host": "127.0.0.1", "port": worker},
+    }
+    file.write_text(json.dumps({"version": 1, "server": server}))
+    settings = load_settings(file, folder / "data")
+    prepare(settings)
+    identity = Identity(settings, folder / "identity.log")
+    identity.work(_people_and_apis)
+    with identity.log.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kronborg.run", "identity", "--file", str(file), "--data", str(settings.data)],
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with_parent,
+        )
+    try:
+        _wait(process, identity)
+        yield identity
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+async def _people_and_apis(database: Database) -> None:
+    now = clock.now()
+    async with database.write() as session:
+        user = await create_user(session, NewUser(PERSON, f"{PERSON}@shop.example", "Ophelia"), actor="test", now=now)
+        await set_password(session, user.id, PASSWORD, actor="test", now=now)
+        bound = ApiSettings(require_sender_constraint=True)
+        for draft in (
+            ApiDraft(API, "Things", (Scope("things:read", "See things"), Scope("things:write", "Change things"))),
+            ApiDraft(OTHER_API, "More", (Scope("more:read", "See more"),)),
+            ApiDraft(BOUND_API, "Bound", (Scope("bound:read", "See what is bound"),), settings=bound),
+        ):
+            await save_api(session, draft, actor="test", now=now)
+
+
+def _wait(process: subprocess.Popen[bytes], identity: Identity) -> None:
+    deadline = time.monotonic() + START_WITHIN
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{identity.issuer}/readyz", trust_env=False).status_code == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"identity did not start: {identity.log.read_text()[-4000:]}")
+
+
+def signing_key(use: Literal["sig", "enc"] = "sig", alg: str = "ES256") -> tuple[dict[str, Any], dict[str, Any]]:
+    """A new P-256 key: itself as a JWK, and the JWK set a client registers."""
+    key = ECKey.generate_key("P-256", {"use": use, "alg": alg}, auto_kid=True)
+    return key.as_dict(private=True), {"keys": [key.as_dict(private=False)]}
+
+
+def encryption_key(algorithm: str = "ECDH-ES") -> tuple[dict[str, Any], dict[str, Any]]:
+    """A new P-256 key to encrypt to."""
+    return signing_key("enc", algorithm)

@@ -1,0 +1,233 @@
+"""openid-client, written by others, drives every flow it knows against a running identity process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from e2e.node import Node, node
+from forms import forms_of
+from kronborg.clients.settings import ClientSettings
+from relying_parties.running import API, CALLBACK, Identity, encryption_key, signing_key
+
+CODE_ID_TOKEN = ClientSettings(response_types=("code", "code id_token"))
+
+
+def finish(identity: Identity, party: Node) -> dict[str, Any]:
+    """Walk the person through what the relying party asks for; its result."""
+    answer = identity.sign_in(party.said()["authorize"])
+    if answer.is_redirect:
+        party.tell(json.dumps({"url": answer.headers["location"]}))
+    else:
+        [form] = forms_of(answer)
+        party.tell(json.dumps({"url": form.action, "form": form.fields}))
+    return result_of(party)
+
+
+def result_of(party: Node) -> dict[str, Any]:
+    said = party.said()
+    assert "result" in said, said
+    result: dict[str, Any] = said["result"]
+    return result
+
+
+def authorize(identity: Identity, client_id: str, **wanted: object) -> dict[str, Any]:
+    """The whole code flow as `wanted` says."""
+    usual: Mapping[str, object] = {
+        "flow": "authorize",
+        "issuer": identity.issuer,
+        "client_id": client_id,
+        "redirect_uri": CALLBACK,
+        "scope": "openid profile things:read",
+    }
+    with node("relying_party", {**usual, **wanted}) as party:
+        return finish(identity, party)
+
+
+@pytest.mark.spec("RFC 9126 §2")
+def test_pushed_authorization_requests(identity: Identity) -> None:
+    secret = identity.client("par", settings=ClientSettings(require_pushed_authorization_requests=True))
+
+    result = authorize(identity, "par", method="client_secret_basic", secret=secret, request="par")
+
+    assert result["claims"]["aud"] == "par"
+    assert ["/oauth/par", 201] in [[request["path"], request["status"]] for request in result["requests"]]
+
+
+@pytest.mark.spec("RFC 9101 §5")
+@pytest.mark.parametrize("request_by", ["jar", "jar+par"])
+def test_signed_request_objects(identity: Identity, request_by: str) -> None:
+    key, jwks = signing_key()
+    client_id = "jar" if request_by == "jar" else "jar-par"
+    identity.client(
+        client_id,
+        auth_method="private_key_jwt",
+        jwks=jwks,
+        settings=ClientSettings(require_signed_request_object=True, request_object_signing_alg="ES256"),
+    )
+
+    result = authorize(identity, client_id, method="private_key_jwt", key=key, request=request_by)
+
+    assert result["claims"]["aud"] == client_id
+
+
+def test_authorization_responses_as_jwt(identity: Identity) -> None:
+    settings = ClientSettings(authorization_signed_response_alg="ES256")
+    secret = identity.client("jarm", settings=settings)
+
+    result = authorize(identity, "jarm", method="client_secret_post", secret=secret, response="jwt", signed=True)
+
+    assert result["claims"]["aud"] == "jarm"
+
+
+@pytest.mark.spec("OIDC Core §3.3")
+@pytest.mark.parametrize("mode", ["fragment", "form_post"])
+def test_hybrid_responses(identity: Identity, mode: str) -> None:
+    client_id = f"hybrid-{mode.replace('_', '-')}"
+    secret = identity.client(client_id, settings=CODE_ID_TOKEN)
+
+    result = authorize(
+        identity,
+        client_id,
+        method="client_secret_basic",
+        secret=secret,
+        response="code id_token",
+        parameters={"response_type": "code id_token", "response_mode": mode},
+    )
+
+    assert result["claims"]["aud"] == client_id
+
+
+@pytest.mark.spec("OIDC Core §3.2")
+def test_id_tokens_from_the_front_channel(identity: Identity) -> None:
+    settings = ClientSettings(response_types=("id_token",))
+    identity.client("implicit", settings=settings, kind="public", auth_method="none", grants=("implicit",))
+
+    result = authorize(
+        identity,
+        "implicit",
+        method="none",
+        response="id_token",
+        scope="openid",
+        parameters={"response_type": "id_token", "response_mode": "form_post"},
+    )
+
+    assert result["claims"]["iss"] == identity.issuer
+
+
+@pytest.mark.spec("RFC 9449 §5")
+@pytest.mark.parametrize("method", ["none", "client_secret_basic"])
+def test_tokens_bound_to_a_key(identity: Identity, method: str) -> None:
+    client_id = f"dpop-{method.replace('_', '-')}"
+    kind = "public" if method == "none" else "confidential"
+    settings = ClientSettings(dpop_bound_access_tokens=True)
+    secret = identity.client(client_id, settings=settings, kind=kind, auth_method=method)
+
+    result = authorize(
+        identity, client_id, method=method, secret=secret, dpop=True, scope="openid profile", userinfo=True
+    )
+
+    assert result["tokens"]["token_type"] == "dpop"
+    assert result["userinfo"]["preferred_username"] == "ophelia"
+    assert result["refreshed"]["token_type"] == "dpop"
+
+
+@pytest.mark.spec("RFC 9449 §8")
+def test_a_nonce_that_is_asked_for_is_sent(identity: Identity) -> None:
+    settings = ClientSettings(dpop_bound_access_tokens=True)
+    secret = identity.client("dpop-nonce", settings=settings)
+
+    result = authorize(identity, "dpop-nonce", method="client_secret_basic", secret=secret, dpop=True)
+
+    asked = [request["status"] for request in result["requests"] if request["path"] == "/oauth/token"]
+    assert asked in ([200, 200], [400, 200, 200])
+
+
+@pytest.mark.spec("RFC 7523 §2.2")
+@pytest.mark.parametrize(
+    "method", ["client_secret_jwt", "private_key_jwt", "client_secret_basic", "client_secret_post"]
+)
+def test_ways_to_authenticate(identity: Identity, method: str) -> None:
+    key, jwks = signing_key()
+    client_id = method.replace("_", "-")
+    secret = identity.client(
+        client_id,
+        auth_method=method,
+        grants=("client_credentials",),
+        redirect_uris=(),
+        jwks=jwks if method == "private_key_jwt" else None,
+        audiences=(API,),
+    )
+    wanted = {
+        "flow": "machine",
+        "issuer": identity.issuer,
+        "client_id": client_id,
+        "method": method,
+        "secret": secret,
+        "key": key,
+        "parameters": {"scope": "things:read", "resource": API},
+        "introspect": True,
+    }
+
+    with node("relying_party", wanted) as party:
+        result = result_of(party)
+
+    assert result["introspection"]["active"] is True
+    assert result["introspection"]["client_id"] == client_id
+
+
+@pytest.mark.spec("RFC 9701 §5")
+def test_introspection_answers_as_signed_jwt(identity: Identity) -> None:
+    settings = ClientSettings(introspection_signed_response_alg="ES256")
+    secret = identity.client(
+        "signed-introspection", settings=settings, grants=("client_credentials",), redirect_uris=(), audiences=(API,)
+    )
+    wanted = {
+        "flow": "machine",
+        "issuer": identity.issuer,
+        "client_id": "signed-introspection",
+        "method": "client_secret_basic",
+        "secret": secret,
+        "metadata": {"introspection_signed_response_alg": "ES256"},
+        "signed": True,
+        "parameters": {"resource": API},
+        "introspect": True,
+    }
+
+    with node("relying_party", wanted) as party:
+        result = result_of(party)
+
+    assert result["introspection"]["active"] is True
+    [answer] = [request for request in result["requests"] if request["path"] == "/oauth/introspect"]
+    assert answer["type"] == "application/token-introspection+jwt"
+
+
+@pytest.mark.spec("OIDC Core §10.2")
+def test_encrypted_id_tokens_and_userinfo(identity: Identity) -> None:
+    key, jwks = encryption_key()
+    settings = ClientSettings(
+        id_token_encrypted_response_alg="ECDH-ES",
+        id_token_encrypted_response_enc="A256GCM",
+        userinfo_signed_response_alg="ES256",
+        userinfo_encrypted_response_alg="ECDH-ES",
+        userinfo_encrypted_response_enc="A256GCM",
+    )
+    secret = identity.client("encrypted", settings=settings, jwks=jwks)
+
+    result = authorize(
+        identity,
+        "encrypted",
+        method="client_secret_basic",
+        secret=secret,
+        decryption=key,
+        enc="A256GCM",
+        scope="openid profile",
+        userinfo=True,
+        metadata={"userinfo_signed_response_alg": "ES256"},
+    )
+
+    assert len(result["tokens"]["id_token"].split(".")) == 5
+    assert result["userinfo"]["preferred_username"] == "ophelia"
