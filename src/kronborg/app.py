@@ -13,15 +13,15 @@ from kronborg.config import Settings
 from kronborg.core import clock, error_pages
 from kronborg.core.db import Database
 from kronborg.core.fetch import Fetcher
-from kronborg.core.forwarded import Forwarded
 from kronborg.core.health import health_routes
 from kronborg.core.html import Pages
 from kronborg.core.http import Edge, LimitBody, Shortcut
 from kronborg.core.parts import Parts
+from kronborg.listeners import mutual_tls_of, serve_all
 from kronborg.oauth.api import protocol_endpoints, status_list_routes
 from kronborg.oauth.authorize_api import browser_routes
+from kronborg.oauth.pages import requests
 from kronborg.oauth.pages.logout import signed_out
-from kronborg.server import serve
 from kronborg.signin import account_pages, pages
 from kronborg.signin.parts import SignInParts
 from kronborg.tokens.engine import Engine, open_engine
@@ -53,16 +53,18 @@ async def identity(settings: Settings, stop: asyncio.Event) -> None:
     """Open the database, serve until `stop` is set, close what was opened."""
     database = await Database.open(settings.database_url)
     try:
-        app = await identity_app(settings, database)
-        if settings.trusted_proxies:
-            app = Forwarded(app, settings.trusted_proxies)
-        await serve(app, host=settings.identity.host, port=settings.identity.port, stop=stop)
+        app, engine = await _opened(settings, database)
+        await serve_all(app, settings, engine, stop)
     finally:
         await database.close()
 
 
 async def identity_app(settings: Settings, database: Database) -> ASGIApp:
     """The app over an open database."""
+    return (await _opened(settings, database))[0]
+
+
+async def _opened(settings: Settings, database: Database) -> tuple[ASGIApp, Engine]:
     parts = Parts(
         database,
         settings.vault(),
@@ -81,8 +83,9 @@ async def identity_app(settings: Settings, database: Database) -> ASGIApp:
         fetcher=Fetcher(settings.fetch_allow, ca_file=settings.fetch_ca_file),
         profile=settings.profile,
         admission=settings.admission,
+        mutual_tls=mutual_tls_of(settings),
     )
-    return compose(parts, engine)
+    return compose(parts, engine), engine
 
 
 def compose(parts: Parts, engine: Engine) -> ASGIApp:
@@ -105,5 +108,6 @@ def compose(parts: Parts, engine: Engine) -> ASGIApp:
     app.state.engine = engine
     app.state.pages = html
     app.state.signin = SignInParts.make()
+    app.state.announcers = (requests.announcer(engine),)
     app.state.after_sign_out = partial(signed_out, engine)
     return Edge(Shortcut(LimitBody(app), protocol_endpoints(engine)), secure=parts.secure)

@@ -20,6 +20,7 @@ from kronborg.clients.admission import NOBODY, Admission, admission_json, admiss
 from kronborg.clients.settings import Profile
 from kronborg.core.crypto import Vault
 from kronborg.core.errors import Invalid, Problem
+from kronborg.core.tls import MutualTlsSettings, TlsListener, tls_problems
 
 RESOLVED = "KRONBORG_RESOLVED_SETTINGS"
 """Set by the supervisor for its children, so that each of them need not read and check the file again."""
@@ -60,6 +61,8 @@ class Settings:
     gateway_url: str = "http://localhost:8080"
     gateway: Address = Address("127.0.0.1", 8080)
     identity: Address = Address("127.0.0.1", 8081)
+    tls: TlsListener | None = None
+    mtls: MutualTlsSettings | None = None
     control: Address = Address("127.0.0.1", 8082)
     worker: Address = Address("127.0.0.1", 8083)
     database: str = ""
@@ -158,6 +161,11 @@ def _thaw(text: str) -> Settings:
             plain[field.name] = tuple(value)
         elif field.name in ("data", "file", "fetch_ca_file") and value is not None:
             plain[field.name] = Path(value)
+        elif field.name == "tls" and value is not None:
+            plain[field.name] = TlsListener(**value)
+        elif field.name == "mtls" and value is not None:
+            own = value.pop("listener")
+            plain[field.name] = MutualTlsSettings(**value, listener=None if own is None else TlsListener(**own))
     return Settings(**plain)
 
 
@@ -187,6 +195,7 @@ def check(settings: Settings) -> tuple[Problem, ...]:
                     "bind 127.0.0.1 behind a TLS proxy, or say allow_plain_http: true if you mean it",
                 )
             )
+    problems += tls_problems(settings.tls, settings.mtls, proxies=bool(settings.trusted_proxies))
     for proxy in settings.trusted_proxies:
         try:
             ipaddress.ip_network(proxy)
@@ -210,6 +219,8 @@ def check(settings: Settings) -> tuple[Problem, ...]:
         if not address.loopback:
             problems.append(Problem(f"server.{name}.host", "must stay on this machine", "bind 127.0.0.1"))
     ports = [address.port for _, address in (*listeners, *private)]
+    asking = settings.mtls.listener if settings.mtls is not None else None
+    ports += [listener.port for listener in (settings.tls, asking) if listener is not None]
     if len(set(ports)) != len(ports):
         problems.append(Problem("server", "two processes are given the same port", "give each its own"))
     return tuple(problems)
@@ -238,16 +249,19 @@ def _master_key(env: Mapping[str, str]) -> str | None:
 
 def _from_file(path: Path) -> Settings:
     from kronborg.gateway.declare.document import load
-    from kronborg.gateway.declare.server_section import admission_in
+    from kronborg.gateway.declare.server_section import admission_in, listeners_in
 
     server = load(path).server
     default = Settings()
+    tls, mtls = listeners_in(server.identity, path.absolute().parent)
     return Settings(
         file=path.absolute(),
         issuer=server.issuer,
         gateway_url=server.gateway_url,
         gateway=Address(server.gateway.host, server.gateway.port),
         identity=Address(server.identity.host, server.identity.port),
+        tls=tls,
+        mtls=mtls,
         control=Address(server.control.host, server.control.port),
         worker=Address(server.worker.host, server.worker.port),
         database=server.database or "",

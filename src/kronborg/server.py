@@ -13,12 +13,16 @@ import gc
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from kronborg.core.client_certificate import CERTIFICATES
+from kronborg.core.tls import peer_certificates
 
 HEAD_WITHIN = 10.0
 """Seconds a client may take to send the request line and the headers; as long may it stay silent at first."""
@@ -42,11 +46,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _seen = 0
     _deadline: asyncio.TimerHandle | None = None
+    _certificates: tuple[bytes, ...] = ()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the parent
         """A new connection has to say something soon."""
         super().connection_made(transport)
         self._arm(HEAD_WITHIN)
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self._certificates = peer_certificates(tls)
+
+    def on_message_begin(self) -> None:
+        """A new request, of whom TLS says it is."""
+        super().on_message_begin()
+        if self._certificates:
+            self.scope[CERTIFICATES] = self._certificates  # type: ignore[typeddict-unknown-key]  # our own
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
@@ -96,8 +110,21 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: ASGIApp, *, host: str, port: int, stop: asyncio.Event) -> None:
-    """Answer requests at `host:port` until `stop` is set, then finish those under way."""
+async def serve(
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    tls: ssl.SSLContext | None = None,
+    share: bool = False,
+    own: socket.socket | None = None,
+) -> None:
+    """Answer requests at `host:port` until `stop` is set, then finish those under way; over TLS with a context.
+
+    With `share` other processes may listen there too, each with a share of the connections. `own` is a socket that
+    listens already, for this process alone: by it the supervisor asks whether this very process is ready.
+    """
     config = uvicorn.Config(
         app,
         host=host,
@@ -115,6 +142,8 @@ async def serve(app: ASGIApp, *, host: str, port: int, stop: asyncio.Event) -> N
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=STOP_WITHIN,
     )
+    config.load()
+    config.ssl = tls
     server = _Server(config)
 
     async def end() -> None:
@@ -126,10 +155,26 @@ async def serve(app: ASGIApp, *, host: str, port: int, stop: asyncio.Event) -> N
     gc.freeze()
     ending = asyncio.create_task(end())
     try:
-        await server.serve()
+        sockets = None if not share and own is None else [*_listening(host, port, share=share), *([own] if own else [])]
+        await server.serve(sockets)
     finally:
         ending.cancel()
         stop.set()
+
+
+def _listening(host: str, port: int, *, share: bool) -> list[socket.socket]:
+    """Sockets bound to every address of the host. With `share`, Linux spreads connections over all who listen there."""
+    opened = []
+    for family, kind, number, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        one = socket.socket(family, kind, number)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if share:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind(address)
+        opened.append(one)
+    return opened
 
 
 def run_until_signalled(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:

@@ -24,9 +24,15 @@ async def jwks_of(fetcher: Fetcher, client: Client, *, now: datetime, renew: boo
 
     `renew` fetches a published set again, at most every half minute.
     """
-    uri = client.settings.jwks_uri
+    return await jwks_in(fetcher, client.jwks, client.settings.jwks_uri, now=now, renew=renew)
+
+
+async def jwks_in(
+    fetcher: Fetcher, jwks: JsonObject | None, uri: str | None, *, now: datetime, renew: bool = False
+) -> JsonObject | None:
+    """The same of a registered set or the address of a published one."""
     if uri is None:
-        return client.jwks
+        return jwks
     try:
         return await fetcher.document(uri, accept=ACCEPT, now=now, renew=renew)
     except Unreachable:

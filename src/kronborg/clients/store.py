@@ -36,6 +36,7 @@ from kronborg.clients.rows import (
 )
 from kronborg.core.db import Json, ReadSession, Session, UtcDateTime, metadata, to_micros
 from kronborg.core.group_writer import Execute, Lookup
+from kronborg.core.json import JsonObject
 
 MAX_PAGE = 200
 
@@ -110,6 +111,7 @@ SELECT id, audience, name, token_format, token_lifetime, created_at, updated_at,
 _SCOPES = "SELECT name, api_id, description FROM clients_scopes ORDER BY api_id, position"
 _SECRET_USED = "UPDATE clients_secrets SET last_used_at = ? WHERE id = ?"  # noqa: S105  # a statement
 _ALGORITHMS = "SELECT settings FROM clients_clients WHERE settings LIKE ?"
+_SELF_SIGNED = "SELECT jwks, settings FROM clients_clients WHERE auth_method = ? AND disabled = ?"
 _ORIGIN = "SELECT web_origins FROM clients_clients WHERE disabled = ? AND web_origins <> '[]'"
 
 
@@ -142,6 +144,16 @@ async def read_response_algorithms(lookup: Lookup) -> frozenset[str]:
     rows = await lookup.all(_ALGORITHMS, ("%_signed_response_alg%",))
     settings = [orjson.loads(cast("str", text)) for (text,) in rows]
     return frozenset(one[name] for one in settings for name in one if name.endswith("_signed_response_alg"))
+
+
+async def read_self_signed(lookup: Lookup) -> list[tuple[JsonObject | None, str | None]]:
+    """`jwks` and `jwks_uri` of every client that authenticates with a certificate of its own."""
+    rows = await lookup.all(_SELF_SIGNED, ("self_signed_tls_client_auth", False))
+    settings = [cast("JsonObject", parsed(text) or {}) for _, text in rows]
+    return [
+        (cast("JsonObject | None", parsed(jwks)), cast("str | None", chosen.get("jwks_uri")))
+        for (jwks, _), chosen in zip(rows, settings, strict=True)
+    ]
 
 
 def mark_secret_used(execute: Execute, secret_id: str, *, now: datetime) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from kronborg.clients.admission import ANYTHING_USUAL, Admission, RegistrationPolicy
 from kronborg.clients.model import AuthMethod, GrantName
 from kronborg.clients.settings import Profile
+from kronborg.core.forwarded_certificate import CertificateHeader
 from kronborg.core.quantities import Duration, parse_duration
+from kronborg.core.tls import MutualTlsSettings, TlsListener
 from kronborg.gateway.declare.parts import Host, Key, Port, Section, Uri, Words
 
 
@@ -39,6 +42,44 @@ class GatewayListener(Section):
     """The port of the gateway."""
 
 
+class TlsSection(Section):
+    """HTTPS by the identity process itself, on a port of its own; the plain one stays for this machine."""
+
+    host: Host = "0.0.0.0"  # noqa: S104  # it is meant to be reached
+    """The address to bind."""
+    port: Port = 8443
+    """The port of HTTPS."""
+    certificate: Uri
+    """The certificate with its chain (PEM), relative to this file; read again when it changes."""
+    key: Uri
+    """Its private key (PEM), relative to this file."""
+
+
+class MutualTlsSection(Section):
+    """Clients with certificates (RFC 8705): where they call, and whose certificates count."""
+
+    url: Uri
+    """The https URL of the protocol endpoints for them, announced as `mtls_endpoint_aliases`."""
+    authorities: Uri | None = None
+    """Those who vouch for clients of `tls_client_auth` (PEM), relative to this file."""
+    header: CertificateHeader | None = None
+    """The header in which the proxies of `trusted_proxies` pass the certificate of a client on."""
+    host: Host = "0.0.0.0"  # noqa: S104  # it is meant to be reached
+    """The address to bind, when the identity process itself asks for certificates."""
+    port: Port | None = None
+    """The port on which it does; none when absent."""
+    certificate: Uri | None = None
+    """The certificate of that port with its chain (PEM), relative to this file; read again when it changes."""
+    key: Uri | None = None
+    """Its private key (PEM), relative to this file."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> MutualTlsSection:
+        if (self.port, self.certificate, self.key).count(None) not in (0, 3):
+            raise PydanticCustomError("mtls", "needs port, certificate and key together")
+        return self
+
+
 class IdentityListener(Section):
     """Where the identity process listens."""
 
@@ -46,6 +87,10 @@ class IdentityListener(Section):
     """The address to bind."""
     port: Port = 8081
     """The port of sign-in, tokens and the admin API."""
+    tls: TlsSection | None = None
+    """HTTPS without a proxy in front."""
+    mtls: MutualTlsSection | None = None
+    """Clients with certificates."""
 
 
 class ControlListener(Section):
@@ -169,6 +214,21 @@ class ServerSection(Section):
     """Clients that describe themselves at a URL of theirs."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """How much is logged."""
+
+
+def listeners_in(identity: IdentityListener, folder: Path) -> tuple[TlsListener | None, MutualTlsSettings | None]:
+    """TLS of the identity process, with files relative to the folder of the document."""
+    tls, mtls = identity.tls, identity.mtls
+    listener = (
+        None if tls is None else TlsListener(tls.host, tls.port, str(folder / tls.certificate), str(folder / tls.key))
+    )
+    if mtls is None:
+        return listener, None
+    own = None
+    if mtls.port is not None and mtls.certificate is not None and mtls.key is not None:
+        own = TlsListener(mtls.host, mtls.port, str(folder / mtls.certificate), str(folder / mtls.key))
+    authorities = None if mtls.authorities is None else str(folder / mtls.authorities)
+    return listener, MutualTlsSettings(mtls.url, authorities, mtls.header, own)
 
 
 def admission_in(server: ServerSection) -> Admission:
