@@ -28,6 +28,7 @@ def main() -> None:
     from sqlalchemy.exc import DBAPIError
 
     import kronborg.cli.demo
+    import kronborg.cli.doctor
     import kronborg.cli.objects
     import kronborg.cli.plan
     import kronborg.cli.up  # noqa: F401  # each registers its commands

@@ -46,7 +46,7 @@ class Demand:
         return ", ".join(name for name, way in places if way is not None) or "for every client"
 
 
-def problems(draft: ClientDraft, profile: Profile = "none") -> Iterator[Problem]:
+def problems(draft: Client | ClientDraft, profile: Profile = "none") -> Iterator[Problem]:
     """What a draft chose against its own profile and that of the installation, each with the clause."""
     for name in _profiles(draft, profile):
         for demand in DEMANDS[name]:
