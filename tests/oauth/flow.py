@@ -20,11 +20,13 @@ import pytest
 
 from forms import Form, forms_of
 from kronborg.accounts.model import User
+from kronborg.clients.admission import NOBODY, Admission
 from kronborg.clients.model import ApiDraft, Client, ClientDraft, Scope
 from kronborg.clients.register import add_secret, save_api, save_client
 from kronborg.core import clock as core_clock
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
+from kronborg.core.fetch import Fetcher
 from kronborg.core.json import JsonValue
 from kronborg.oauth.api import protocol_routes
 from kronborg.oauth.authorize_api import browser_routes
@@ -134,7 +136,7 @@ class Flow:
     async def person(self, username: str = "ada", *, disabled: bool = False) -> User:
         return await self.site.person(username, disabled=disabled)
 
-    async def client(self, draft: ClientDraft, **changes: JsonValue) -> Client:
+    async def client(self, draft: ClientDraft, **changes: object) -> Client:
         """Register a client, with a secret if its method needs one, or change one."""
         async with self.database.write() as session:
             draft = replace(draft, **changes)  # type: ignore[arg-type]  # the fields of a draft
@@ -237,12 +239,27 @@ class Flow:
 
 
 @asynccontextmanager
-async def open_flow(database: Database, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Flow]:
+async def open_flow(
+    database: Database,
+    vault: Vault,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    admission: Admission = NOBODY,
+    fetcher: Fetcher | None = None,
+) -> AsyncIterator[Flow]:
     """The server with two APIs, the clients of this module, and `ada`. Its time stands still until it is turned."""
     clock = Clock(core_clock.now())
     monkeypatch.setattr(core_clock, "now", clock)
     idle = timedelta(hours=12)
-    engine = await open_engine(database, vault, issuer=ISSUER, session_idle=idle, now=clock.now)
+    engine = await open_engine(
+        database,
+        vault,
+        issuer=ISSUER,
+        session_idle=idle,
+        now=clock.now,
+        fetcher=fetcher,
+        admission=admission,
+    )
     async with database.write() as session:
         for audience, name, form, scopes in (
             (CATALOGUE, "Catalogue", "jwt", ("read", "write")),

@@ -58,7 +58,7 @@ tokens_table = Table(
 
 _COLUMNS = "client_id, origin, digest, token_id, policy, checked_at, used_at, expires_at"
 _FIND = f"SELECT {_COLUMNS} FROM clients_dynamic WHERE client_id = ?"  # noqa: S608  # our own columns
-_USED = "UPDATE clients_dynamic SET used_at = ?, expires_at = ? + unused * 1000000 WHERE client_id = ?"
+_USED = "UPDATE clients_dynamic SET used_at = ?, expires_at = ? + CAST(unused AS BIGINT) * 1000000 WHERE client_id = ?"
 _CHECKED = "UPDATE clients_dynamic SET checked_at = ? WHERE client_id = ?"
 _typed = [dynamic_table.c[name.strip()] for name in _COLUMNS.split(",")]
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from kronborg.clients.admission import RegistrationPolicy, redirect_allowed, scopes_within
 from kronborg.clients.model import Client, ClientDraft
 from kronborg.clients.reading import read_settings
+from kronborg.clients.redirects import origin_problem
 from kronborg.clients.settings import ClientSettings, to_json
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.json import JsonObject, JsonValue
@@ -124,8 +125,9 @@ def _origins(redirect_uris: tuple[str, ...]) -> tuple[str, ...]:
             parts = urlsplit(uri)
         except ValueError:
             continue
-        if parts.scheme in ("http", "https"):
-            origins.append(f"{parts.scheme}://{parts.netloc}")
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if origin_problem(origin) is None:
+            origins.append(origin)
     return tuple(dict.fromkeys(origins))
 
 

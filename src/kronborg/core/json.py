@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 
 import orjson
@@ -18,7 +19,9 @@ def read_object(raw: bytes) -> JsonObject:
     would not take: NaN, half a surrogate pair, numbers beyond 64 bits.
     """
     try:
-        value: JsonValue = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value: JsonValue = json.loads(
+            raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+        )
         orjson.dumps(value)
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError("not JSON, or a member stands twice") from error
@@ -32,6 +35,13 @@ def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     if len(members) != len(pairs):
         raise ValueError("duplicate member")
     return members
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def _no_constant(_name: str) -> JsonValue:

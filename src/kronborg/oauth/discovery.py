@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from kronborg.clients.admission import Admission
 from kronborg.clients.directory import Apis
 from kronborg.clients.model import AUTH_METHODS, BUILT_IN_SCOPES
 from kronborg.core.jose import ALGORITHMS
-from kronborg.core.json import JsonObject
-from kronborg.oauth.authorize_metadata import authorize_metadata
+from kronborg.core.json import JsonObject, JsonValue
 from kronborg.oauth import logout
+from kronborg.oauth.authorize_metadata import authorize_metadata
 from kronborg.oauth.token import GRANTS
+
+
+def admission_metadata(issuer: str, admission: Admission) -> JsonObject:
+    """How a client comes by itself: what stands in the document of an issuer besides `metadata`."""
+    told: dict[str, JsonValue] = {"registration_endpoint": f"{issuer}/oauth/register"}
+    if admission.documents:
+        # draft-ietf-oauth-client-id-metadata-document §5
+        told["client_id_metadata_document_supported"] = True
+    return told
 
 
 def metadata(issuer: str, apis: Apis) -> JsonObject:
@@ -23,6 +33,10 @@ def metadata(issuer: str, apis: Apis) -> JsonObject:
         "introspection_endpoint": f"{issuer}/oauth/introspect",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
+        "backchannel_authentication_endpoint": f"{issuer}/oauth/backchannel-authentication",
+        "backchannel_token_delivery_modes_supported": ["poll", "ping", "push"],
+        "backchannel_authentication_request_signing_alg_values_supported": list(ALGORITHMS),
+        "backchannel_user_code_parameter_supported": False,
         "end_session_endpoint": f"{issuer}/oauth/logout",
         **logout.METADATA,
         # draft-ietf-oauth-status-list §9.1

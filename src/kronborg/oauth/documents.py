@@ -8,7 +8,7 @@ from datetime import datetime
 import orjson
 
 from kronborg.oauth.cors import VARY, cors_headers
-from kronborg.oauth.discovery import metadata
+from kronborg.oauth.discovery import admission_metadata, metadata
 from kronborg.oauth.endpoint import Clock, Receive, Scope, Send
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.keys import etag_of
@@ -49,7 +49,8 @@ def metadata_document(engine: Engine) -> Document:
         nonlocal known
         apis = await engine.directory.apis(now=now)
         if known[0] is not apis:
-            body = orjson.dumps(metadata(engine.issuer, apis))
+            admission = admission_metadata(engine.issuer, engine.directory.admission)
+            body = orjson.dumps({**metadata(engine.issuer, apis), **admission})
             known = (apis, body, etag_of(body))
         return known[1], known[2]
 
