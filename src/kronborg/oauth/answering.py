@@ -29,12 +29,13 @@ class Answer:
 async def answer_of(engine: Engine, case: KnownCase, values: Mapping[str, str], *, now: datetime) -> Answer:
     """The answer with these values, with `state` and `iss` (RFC 9207 §2), the way the request wants it."""
     request = case.request
-    way = way_of(request.response_mode, response_type(request.response_type))
+    target = redirect_target(case)
+    way = way_of(request.response_mode, response_type(request.response_type), target)
     state = {} if request.state is None else {"state": request.state}
     whole = {**values, **state, "iss": engine.issuer}
     if way.jwt:
         whole = {"response": await _signed(engine, case, whole, now=now)}
-    return Answer(redirect_target(case), way.carrier, whole)
+    return Answer(target, way.carrier, whole)
 
 
 async def _signed(engine: Engine, case: KnownCase, values: Mapping[str, str], *, now: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kronborg.clients.directory import Apis
@@ -55,6 +56,9 @@ def _grantable(engine: Engine, case: KnownCase, apis: Apis, details: tuple[JsonO
     if not granted.scopes and not details:
         # RFC 6749 §3.3: without a scope and without a default there is nothing to ask the person for.
         raise InvalidScope("there is no scope that the client could be given")
+    if "code" not in words_of(kind_of(case)):
+        # OIDC Core §11: without a code there is no refresh token, and nothing that outlives the session.
+        granted = replace(granted, scopes=tuple(s for s in granted.scopes if s != "offline_access"))
     meant = audiences_of(details, apis)
     # RFC 9396 §3.3: resource indicators bound what details are for, as they do scopes.
     if request.resources and not set(meant) <= set(request.resources):

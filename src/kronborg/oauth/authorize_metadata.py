@@ -7,6 +7,7 @@ from typing import Final
 from kronborg.clients.directory import Apis
 from kronborg.core.jose import ALGORITHMS
 from kronborg.core.json import JsonObject
+from kronborg.core.jwe import CONTENT_ENCRYPTIONS, KEY_ENCRYPTIONS
 from kronborg.oauth.acr import OFFERED
 from kronborg.oauth.claims_request import SCOPE_OF
 from kronborg.oauth.response_types import RESPONSE_MODES, RESPONSE_TYPES
@@ -34,6 +35,13 @@ def authorize_metadata(issuer: str, apis: Apis) -> JsonObject:
         "require_request_uri_registration": True,
         "require_signed_request_object": False,
         "request_object_signing_alg_values_supported": list(ALGORITHMS),
+        # The key with `use: enc` in our JWKS is one on a curve.
+        "request_object_encryption_alg_values_supported": ["ECDH-ES", "ECDH-ES+A256KW"],
+        "request_object_encryption_enc_values_supported": list(CONTENT_ENCRYPTIONS),
+        # JARM §4
+        "authorization_signing_alg_values_supported": list(ALGORITHMS),
+        "authorization_encryption_alg_values_supported": list(KEY_ENCRYPTIONS),
+        "authorization_encryption_enc_values_supported": list(CONTENT_ENCRYPTIONS),
         # RFC 9396 §10
         **({"authorization_details_types_supported": sorted(types)} if types else {}),
         "acr_values_supported": list(OFFERED),

@@ -13,11 +13,14 @@ from kronborg.oauth.checks import KnownCase, kind_of
 from kronborg.oauth.consent import unless_withdrawn
 from kronborg.oauth.kept_requests import unless_used
 from kronborg.oauth.response_types import in_front_channel, words_of
-from kronborg.tokens.audience import Grantable, Target, choose
+from kronborg.tokens.audience import Grantable, choose
 from kronborg.tokens.codes import create_code
 from kronborg.tokens.engine import Engine
-from kronborg.tokens.front import Granted, grant_in_front
+from kronborg.tokens.front import grant_in_front
+from kronborg.tokens.id_token import id_token
+from kronborg.tokens.issue import NO_CLAIMS
 from kronborg.tokens.model import Authorization, GrantDetails
+from kronborg.tokens.rich import for_audience
 
 
 async def issue(engine: Engine, case: KnownCase, asking: Asking, decision: Issue, *, now: datetime) -> dict[str, str]:
@@ -31,10 +34,52 @@ async def issue(engine: Engine, case: KnownCase, asking: Asking, decision: Issue
         return {}
     if not in_front_channel(kind):
         return {"code": await create_code(engine, authorization, now=now, check=check)}
-    words = words_of(kind)
-    target = await _target(engine, case, decision, now=now) if "token" in words else None
-    granted = await grant_in_front(engine, authorization, target, code="code" in words, now=now, check=check)
-    return await _values(engine, case, granted, with_id_token="id_token" in words, now=now)
+    return await _in_front(engine, case, authorization, words_of(kind), check, now=now)
+
+
+async def _in_front(
+    engine: Engine,
+    case: KnownCase,
+    authorization: Authorization,
+    words: frozenset[str],
+    check: Callable[[Execute], None] | None,
+    *,
+    now: datetime,
+) -> dict[str, str]:
+    """The values of an answer that holds tokens."""
+    target, claims = None, NO_CLAIMS
+    if "token" in words:
+        apis, resources = await engine.directory.apis(now=now), case.request.resources
+        granted = Grantable(authorization.scopes, authorization.audiences)
+        only = resources[0] if len(resources) == 1 else None
+        target = choose(granted, apis, userinfo=engine.userinfo, scope=None, resource=only)
+        told = for_audience(authorization.details.authorization_details, target.audience, apis)
+        claims = {"authorization_details": told} if told else NO_CLAIMS
+    given = await grant_in_front(
+        engine, authorization, target, code="code" in words, now=now, check=check, claims=claims
+    )
+    values = {} if given.code is None else {"code": given.code}
+    if given.tokens is not None:
+        # RFC 6749 §4.2.2
+        values["access_token"] = given.tokens.access_token
+        values["token_type"] = given.tokens.token_type
+        values["expires_in"] = str(given.tokens.expires_in)
+        values["scope"] = given.tokens.scope
+    if "id_token" in words:
+        values["id_token"] = await id_token(
+            engine,
+            case.client,
+            given.grant,
+            now=now,
+            nonce=case.request.nonce,
+            access_token=values.get("access_token"),
+            code=given.code,
+            # FAPI 1.0 Part 2 §5.2.2.1: the state, where it stands beside a code.
+            state=case.request.state if given.code is not None else None,
+            # OIDC Core §5.4: without an access token there is no userinfo to ask.
+            alone=words == {"id_token"},
+        )
+    return values
 
 
 def _authorization(case: KnownCase, asking: Asking, decision: Issue) -> Authorization:
@@ -83,26 +128,3 @@ def _check(case: KnownCase, asking: Asking, decision: Issue, *, now: datetime) -
         # Last, so that a reference survives whatever was refused before.
         checks.append(unless_used(case.came.digest, now=now))
     return _All(tuple(checks)) if checks else None
-
-
-async def _target(engine: Engine, case: KnownCase, decision: Issue, *, now: datetime) -> Target:
-    apis = await engine.directory.apis(now=now)
-    resources = case.request.resources
-    granted = Grantable(decision.scopes, decision.audiences)
-    only = resources[0] if len(resources) == 1 else None
-    return choose(granted, apis, userinfo=engine.userinfo, scope=None, resource=only)
-
-
-async def _values(
-    engine: Engine, case: KnownCase, granted: Granted, *, with_id_token: bool, now: datetime
-) -> dict[str, str]:
-    values = {} if granted.code is None else {"code": granted.code}
-    if granted.tokens is not None:
-        # RFC 6749 §4.2.2
-        values["access_token"] = granted.tokens.access_token
-        values["token_type"] = granted.tokens.token_type
-        values["expires_in"] = str(granted.tokens.expires_in)
-        values["scope"] = granted.tokens.scope
-    if with_id_token:
-        raise NotImplementedError
-    return values

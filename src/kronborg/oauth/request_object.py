@@ -49,7 +49,7 @@ async def read_object(engine: Engine, client: Client, text: str, *, strict: bool
         jwt = await _verified(engine, client, signed, strict=strict, now=now)
     except (BadJwt, UnicodeDecodeError) as error:
         raise InvalidRequestObject("the request object is not a JWT that the client signed") from error
-    request = collect(_pairs(jwt))
+    request = replace(collect(_pairs(jwt)), client_id=client.id)
     try:
         if request.malformed:
             raise BadJwt("a parameter is malformed")

@@ -60,9 +60,16 @@ def mode_problem(mode: str | None, kind: ResponseType) -> str | None:
     return None
 
 
-def way_of(mode: str | None, kind: ResponseType | None) -> Way:
-    """How the answer travels; for a mode that is wrong, as if none had been named."""
+def takes_posts(uri: str) -> bool:
+    """Whether a form can be posted there: to a web server, and to no other kind of address."""
+    return uri.startswith(("https://", "http://"))
+
+
+def way_of(mode: str | None, kind: ResponseType | None, target: str) -> Way:
+    """How the answer travels to this address; for a mode that is wrong, as if none had been named."""
     usual = default_carrier(kind)
+    if not takes_posts(target):
+        mode = (mode or "").replace("form_post.jwt", "jwt").replace("form_post", "") or None
     match mode:
         case "form_post":
             return Way("form_post")

@@ -6,7 +6,6 @@ bound to nothing, comes without a refresh token, and ends with the session it wa
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,14 +13,14 @@ from typing import Final
 
 from kronborg.core import opaque
 from kronborg.core.group_writer import Execute
-from kronborg.core.jose import b64
+from kronborg.core.json import JsonObject
 from kronborg.tokens.audience import Target
 from kronborg.tokens.codes import add_granted, code_of, grant_of
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.grant_details import grant_end
-from kronborg.tokens.issue import Order, TokenSet, fill, order_for_grant
+from kronborg.tokens.issue import NO_CLAIMS, Order, TokenSet, fill, order_for_grant
 from kronborg.tokens.live import person_behind
-from kronborg.tokens.model import Authorization, Grant, Subject
+from kronborg.tokens.model import Authorization, Grant
 
 TOKEN_LIFETIME: Final = timedelta(minutes=5)
 GRANT_LIFETIME: Final = timedelta(days=1)
@@ -37,7 +36,6 @@ class Granted:
     """What was stored. `code` is its text; `tokens` holds the access token, if one was asked for."""
 
     grant: Grant
-    person: Subject
     code: str | None
     tokens: TokenSet | None
 
@@ -50,10 +48,12 @@ async def grant_in_front(
     code: bool,
     now: datetime,
     check: Callable[[Execute], None] | None = None,
+    claims: JsonObject = NO_CLAIMS,
 ) -> Granted:
     """Store an authorization; with an access token for `target`, and with a code. Raises `NobodyThere`.
 
-    `check` runs first in the same unit, and raises a `Refusal` when nothing may be given after all.
+    `claims` are further ones of the access token. `check` runs first in the same unit, and raises a `Refusal` when
+    nothing may be given after all.
     """
     expires_at = grant_end(authorization.details, now=now) if code else now + GRANT_LIFETIME
     grant = grant_of(authorization, expires_at=expires_at, now=now)
@@ -65,7 +65,7 @@ async def grant_in_front(
     order: Order | None = None
     if target is not None:
         short = replace(target, lifetime=min(target.lifetime, TOKEN_LIFETIME))
-        order = order_for_grant(engine, grant, person, short, now=now)
+        order = order_for_grant(engine, grant, person, short, now=now, claims=claims)
 
     def unit(execute: Execute) -> None:
         if check is not None:
@@ -76,9 +76,4 @@ async def grant_in_front(
 
     await engine.database.writer.run(unit)
     tokens = None if order is None else await fill(engine, order, now=now)
-    return Granted(grant, person, text, tokens)
-
-
-def left_half(text: str) -> str:
-    """`at_hash`, `c_hash`, `s_hash`: half of the SHA-256 of a token, a code, the state (OIDC Core §3.3.2.11)."""
-    return b64(hashlib.sha256(text.encode()).digest()[:16])
+    return Granted(grant, text, tokens)

@@ -75,7 +75,7 @@ async def id_token(
 def left_half(text: str, algorithm: str) -> str:
     """OIDC Core §3.1.3.6: the left half of a hash, by the hash that the signature uses; SHA-512 for Ed25519."""
     digest = hashlib.sha512 if algorithm in ("Ed25519", "EdDSA") else hashlib.sha256
-    raw = digest(text.encode("ascii")).digest()
+    raw = digest(text.encode()).digest()
     return b64(raw[: len(raw) // 2])
 
 

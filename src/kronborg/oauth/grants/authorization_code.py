@@ -7,6 +7,7 @@ from kronborg.oauth import pkce
 from kronborg.oauth.call import Call
 from kronborg.oauth.confirmation import bound, check_code
 from kronborg.oauth.errors import InvalidGrant
+from kronborg.oauth.told_details import with_details
 from kronborg.tokens.audience import Grantable, choose, still_grantable
 from kronborg.tokens.codes import find_code, redeem, replayed
 from kronborg.tokens.engine import Engine
@@ -40,7 +41,8 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     granted = still_grantable(client, apis, whole, userinfo=engine.userinfo)
     # RFC 6749 §4.1.3 knows no scope here; RFC 8707 §2.2 lets resource choose.
     target = choose(granted, apis, userinfo=engine.userinfo, scope=None, resource=form.get("resource"))
-    order = order_for_grant(engine, code.grant, person, target, now=now, claims=call.confirmed.cnf)
+    claims = with_details(call.confirmed.cnf, code.grant, client, call, apis, target.audience)
+    order = order_for_grant(engine, code.grant, person, target, now=now, claims=claims)
     return await redeem(
         engine,
         code,

@@ -7,6 +7,7 @@ from kronborg.oauth.call import Call
 from kronborg.oauth.confirmation import check_grant
 from kronborg.oauth.errors import InvalidGrant
 from kronborg.tokens import refresh
+from kronborg.oauth.told_details import with_details
 from kronborg.tokens.audience import Grantable, choose, still_grantable
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import TokenSet, order_for_grant
@@ -34,7 +35,8 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     whole = Grantable(token.grant.scopes, token.grant.audiences)
     granted = still_grantable(client, apis, whole, userinfo=engine.userinfo)
     target = choose(granted, apis, userinfo=engine.userinfo, scope=form.get("scope"), resource=form.get("resource"))
-    order = order_for_grant(engine, token.grant, person, target, now=now, claims=call.confirmed.cnf)
+    claims = with_details(call.confirmed.cnf, token.grant, client, call, apis, target.audience)
+    order = order_for_grant(engine, token.grant, person, target, now=now, claims=claims)
     # FAPI 2.0 SP §5.3.2.1 (9): not rotated where the token is bound to a key or a secret; one rotated before stays so.
     if not client.settings.refresh_token_rotation and token.rotated_at is None:
         return await refresh.keep(engine, token, person, order, now=now, first=call.confirmed.spend)
