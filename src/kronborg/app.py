@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from functools import partial
 
 from starlette.applications import Starlette
@@ -49,12 +50,12 @@ class AdminApi:
         return admin_app(self._parts, self._engine)
 
 
-async def identity(settings: Settings, stop: asyncio.Event) -> None:
-    """Open the database, serve until `stop` is set, close what was opened."""
+async def identity(settings: Settings, stop: asyncio.Event, own: socket.socket | None = None) -> None:
+    """Open the database, serve until `stop` is set, close what was opened. `own` as in `server.serve`."""
     database = await Database.open(settings.database_url)
     try:
         app, engine = await _opened(settings, database)
-        await serve_all(app, settings, engine, stop)
+        await serve_all(app, settings, engine, stop, own)
     finally:
         await database.close()
 

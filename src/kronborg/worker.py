@@ -23,7 +23,7 @@ from kronborg.core.events import Event
 from kronborg.core.fetch import Fetcher
 from kronborg.core.health import health_routes
 from kronborg.core.log import get_logger
-from kronborg.oauth import backchannel, kept_requests
+from kronborg.oauth import backchannel, ciba_notify, kept_requests, waiting
 from kronborg.server import serve
 from kronborg.signin.sessions import end_all_sessions, purge_sessions
 from kronborg.signin.throttle import purge_counters
@@ -134,6 +134,19 @@ async def clean_clients(engine: Engine, now: datetime) -> None:
         await asyncio.sleep(0.05)
 
 
+async def deliver_ciba(engine: Engine, now: datetime) -> None:
+    """Tell clients what became of the requests that wait for their people."""
+    tried = ciba_notify.BATCH
+    while tried == ciba_notify.BATCH:
+        tried = await ciba_notify.deliver(engine, now=now)
+
+
+async def clean_waiting(engine: Engine, now: datetime) -> None:
+    """Forget requests whose people did not come."""
+    while await waiting.clean(engine, now=now):  # noqa: ASYNC110  # a breath for other writers between batches
+        await asyncio.sleep(0.05)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """Something to do now and then."""
@@ -149,6 +162,8 @@ JOBS = (
     Job("clean_requests", timedelta(minutes=5), clean_requests),
     Job("clean_clients", timedelta(minutes=10), clean_clients),
     Job("clean_signin", timedelta(minutes=5), clean_signin),
+    Job("clean_waiting", timedelta(minutes=1), clean_waiting),
+    Job("deliver_ciba", timedelta(seconds=1), deliver_ciba),
     Job("deliver_logouts", timedelta(seconds=2), deliver_logouts),
 )
 

@@ -1,77 +1,30 @@
-"""Token exchange over HTTP: who may trade which token for what, who is named as acting, and what takes it all away."""
+"""Token exchange over HTTP: who may trade which token for what, and who is named as acting."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-import httpx
 import pytest
 
-from kronborg.accounts.users import disable_user
-from kronborg.clients.model import ApiDraft, Scope
-from kronborg.clients.register import save_api, set_disabled
 from kronborg.clients.settings import ClientSettings
-from kronborg.core import events
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.json import JsonObject
-from kronborg.signin.sessions import end_session
 from kronborg.tokens.issue import access_claims
 from kronborg.tokens.keys import ACCESS_TYPE
 from kronborg.tokens.reference import resolve
-from kronborg.tokens.revoke import revoke_client, revoke_grants
-from token_site import CART, CATALOGUE, REDIRECT, USERINFO, VERIFIER, Person, Site, basic, claims_of, token_site
+from oauth.exchange_flow import ACCESS, GRANT, JWT, PRICING, exchange_site, own, subject, trade, trader
+from token_site import CART, CATALOGUE, REDIRECT, USERINFO, VERIFIER, Site, basic, claims_of
 
 pytestmark = pytest.mark.anyio
-
-GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
-ACCESS = "urn:ietf:params:oauth:token-type:access_token"
-JWT = "urn:ietf:params:oauth:token-type:jwt"
-PRICING = "https://shop.example/pricing"
-SCOPES = ("openid", "catalogue:read", "catalogue:write", "cart:read", "pricing:read")
 
 
 @pytest.fixture
 async def site(database: Database, vault: Vault, now: datetime) -> AsyncIterator[Site]:
-    """The catalogue's server may trade tokens for the cart's and for pricing; `web` has what `ada` allowed it."""
-    async with token_site(database, vault, now) as opened:
-        async with database.write() as session:
-            pricing = ApiDraft(PRICING, "Pricing", (Scope("pricing:read", "R"), Scope("pricing:write", "W")))
-            await save_api(session, pricing, actor="test", now=now)
-        await opened.web_client(scopes=("openid", "catalogue:read", "catalogue:write", "cart:read", "pricing:read"))
-        await trader(opened, "catalogue-api", CATALOGUE, CART, PRICING)
+    async with exchange_site(database, vault, now) as opened:
         yield opened
-
-
-async def trader(site: Site, client_id: str, own: str, *others: str, impersonates: bool = True) -> None:
-    """A resource server that trades the tokens it is sent."""
-    settings = ClientSettings(exchange_audiences=others, may_impersonate=impersonates)
-    scopes = ("catalogue:read", "cart:read", "pricing:read", "pricing:write")
-    grants = (GRANT, "client_credentials")
-    await site.client(client_id, grants=grants, audiences=(own,), scopes=scopes, settings=settings)
-
-
-async def trade(site: Site, token: str, by: str = "catalogue-api", **form: str) -> httpx.Response:
-    usual = {"grant_type": GRANT, "subject_token": token, "subject_token_type": ACCESS}
-    return await site.token(by, **usual | form)
-
-
-async def subject(site: Site, person: Person, *, resource: str = CATALOGUE, **parts: Any) -> str:
-    """A token that `web` holds for this person, for the catalogue."""
-    code = await site.code(person, **{"scopes": SCOPES, "audiences": (CATALOGUE, CART, PRICING, USERINFO), **parts})
-    answer = await site.redeem(code, resource=resource)
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["access_token"])
-
-
-async def own(site: Site, client_id: str, resource: str = CATALOGUE) -> str:
-    """A token of a client for itself."""
-    answer = await site.token(client_id, grant_type="client_credentials", resource=resource)
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["access_token"])
 
 
 @pytest.mark.spec("RFC 8693 §2.2.1")
@@ -334,91 +287,3 @@ async def test_a_bound_token_is_traded_by_its_resource_server_and_not_by_a_clien
     assert by_server.status_code == 200
     assert "cnf" not in claims_of(by_server.json()["access_token"])
     assert (by_owner.status_code, by_owner.json()["error"]) == (400, "invalid_request")
-
-
-@pytest.mark.spec("RFC 8693 §2.1")
-async def test_a_client_can_be_the_subject_and_takes_its_tokens_along(site: Site) -> None:
-    await site.client("batch", scopes=("catalogue:read", "cart:read"))
-    token = await own(site, "batch")
-
-    jwt = (await trade(site, token)).json()["access_token"]
-    reference = (await trade(site, token, audience=CART)).json()["access_token"]
-    before = [await site.introspect(jwt), await site.introspect(reference, "cart-api")]
-    await revoke_client(site.engine, "batch", actor="test", now=site.clock.now + timedelta(seconds=1))
-    after = [await site.introspect(jwt), await site.introspect(reference, "cart-api")]
-
-    assert [(each["sub"], each["client_id"]) for each in before] == [("batch", "catalogue-api")] * 2
-    assert after == [{"active": False}] * 2
-
-
-async def test_a_disabled_subject_client_ends_what_was_exchanged_for_it(site: Site) -> None:
-    await site.client("batch", scopes=("cart:read", "catalogue:read"))
-    token = await own(site, "batch")
-    traded = (await trade(site, token, audience=CART)).json()["access_token"]
-
-    await _disable(site, "batch")
-
-    assert await site.introspect(traded, "cart-api") == {"active": False}
-    assert (await trade(site, token)).json()["error"] == "invalid_request"
-
-
-async def _disable(site: Site, client_id: str) -> None:
-    async with site.engine.database.write() as session:
-        await set_disabled(session, client_id, disabled=True, actor="test", now=site.clock.now)
-
-
-async def _disable_user(site: Site, person: Person) -> None:
-    async with site.engine.database.write() as session:
-        await disable_user(session, person.user.id, actor="test", now=site.clock.now)
-
-
-async def _sign_out(site: Site, person: Person) -> None:
-    async with site.engine.database.write() as session:
-        await end_session(session, person.session_id, user_id=person.user.id, actor="test", now=site.clock.now)
-
-
-async def _revoke(site: Site, person: Person) -> None:
-    await revoke_grants(site.engine, user_id=person.user.id, actor="test", reason="test", now=site.clock.now)
-
-
-async def _disable_holder(site: Site, _person: Person) -> None:
-    await _disable(site, "web")
-    await revoke_client(site.engine, "web", actor="test", now=site.clock.now)  # as the worker does
-
-
-FALLS = {"user disabled": _disable_user, "signed out": _sign_out, "revoked": _revoke, "client": _disable_holder}
-
-
-@pytest.mark.parametrize("what", FALLS)
-async def test_what_takes_the_subject_token_takes_the_traded_ones(site: Site, what: str) -> None:
-    person = await site.person()
-    token = await subject(site, person)
-    jwt = (await trade(site, token, audience=PRICING)).json()["access_token"]
-    reference = (await trade(site, token, audience=CART)).json()["access_token"]
-
-    await FALLS[what](site, person)
-
-    assert (await trade(site, token)).json()["error"] == "invalid_request"
-    assert await site.introspect(jwt) == {"active": False}
-    assert await site.introspect(reference, "cart-api") == {"active": False}
-
-
-async def test_a_disabled_client_trades_nothing_and_its_traded_tokens_end(site: Site) -> None:
-    token = await subject(site, await site.person())
-    traded = (await trade(site, token, audience=CART)).json()["access_token"]
-
-    await _disable(site, "catalogue-api")
-
-    assert (await trade(site, token)).json()["error"] == "invalid_client"
-    assert await site.introspect(traded, "cart-api") == {"active": False}
-
-
-async def test_an_exchange_is_recorded_with_both_parties(site: Site) -> None:
-    person = await site.person()
-
-    await trade(site, await subject(site, person), audience=PRICING)
-
-    async with site.engine.database.read() as session:
-        [event] = [e for e in await events.latest(session, limit=5) if e.name == "token.exchanged"]
-    assert (event.actor, event.subject) == ("catalogue-api", person.user.id)
-    assert (event.detail["subject_client"], event.detail["audience"]) == ("web", PRICING)

@@ -94,7 +94,8 @@ def _ciba_problems(draft: ClientDraft) -> Iterator[Problem]:
             yield Problem(where, "is for ping and push only", "remove it, or set backchannel_token_delivery_mode")
         return
     wrong = "is missing" if endpoint is None else redirect_problem(endpoint, public=False)
-    if endpoint is not None and not wrong and not endpoint.startswith("https:"):
-        wrong = "must be https"
     if wrong:
         yield Problem(where, wrong, "ping and push need an https address of the client")
+    if mode == "push" and (settings.dpop_bound_access_tokens or settings.tls_client_certificate_bound_access_tokens):
+        where = "settings.backchannel_token_delivery_mode"
+        yield Problem(where, "pushed tokens cannot be bound to a key: nobody proves one", "use ping or poll")

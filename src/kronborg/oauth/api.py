@@ -13,6 +13,7 @@ from kronborg.core import clock
 from kronborg.core.json import JsonObject
 from kronborg.oauth.back_off import Gate
 from kronborg.oauth.call import Call
+from kronborg.oauth.ciba import authenticate_backchannel
 from kronborg.oauth.device import authorize_device
 from kronborg.oauth.documents import DocumentEndpoint, jwks_document, metadata_document
 from kronborg.oauth.endpoint import Clock, FormEndpoint
@@ -51,6 +52,9 @@ def protocol_endpoints(engine: Engine, *, time: Clock = clock.now) -> dict[str, 
             engine, partial(authorize_device, engine, gate), clock=time, browsers=True
         ),
         "/oauth/revocations": FeedEndpoint(engine, by_token(engine), clock=time),
+        "/oauth/backchannel-authentication": FormEndpoint(
+            engine, partial(authenticate_backchannel, engine, gate), clock=time, browsers=False
+        ),
         "/oauth/jwks": DocumentEndpoint(engine, jwks_document(engine), clock=time),
         **dict.fromkeys(_metadata_paths(engine.issuer), described),
     }

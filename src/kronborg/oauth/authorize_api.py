@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from kronborg.oauth import registration_api
-from kronborg.oauth.pages import apps, authorize, consent, device, logout, userinfo
+from kronborg.oauth.pages import apps, authorize, consent, device, logout, requests, userinfo
 from kronborg.tokens.engine import Engine
 
 
@@ -18,5 +18,6 @@ def browser_routes(engine: Engine) -> list[Route]:
         *logout.routes(engine),
         *apps.routes(engine),
         *device.routes(engine),
+        *requests.routes(engine),
         *registration_api.routes(engine),
     ]

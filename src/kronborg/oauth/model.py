@@ -34,13 +34,14 @@ class Consent:
 class Particulars:
     """What only some waiting requests have; none of it is looked for in the database.
 
-    `user_agent` is that of the device that asked. `message` is the binding message of CIBA §7.1.
+    `user_agent` is that of the device that asked. `message` and `acr_values` are those of CIBA §7.1.
     `sealed_id` and `sealed_token` are the `auth_req_id` and the client's notification token in the vault, for clients
     that are told (`ping`, `push`).
     """
 
     user_agent: str = ""
     message: str | None = None
+    acr_values: tuple[str, ...] = ()
     delivery: Delivery = "poll"
     sealed_id: str | None = None
     sealed_token: str | None = None

@@ -15,7 +15,14 @@ from kronborg.oauth.client_auth import authenticate, require_grant
 from kronborg.oauth.confirmation import confirm
 from kronborg.oauth.endpoint import Answer, Encoded
 from kronborg.oauth.errors import InvalidTarget, UnsupportedGrantType
-from kronborg.oauth.grants import authorization_code, client_credentials, device_code, refresh_token, token_exchange
+from kronborg.oauth.grants import (
+    authorization_code,
+    ciba,
+    client_credentials,
+    device_code,
+    refresh_token,
+    token_exchange,
+)
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import TokenSet
 
@@ -27,6 +34,7 @@ GRANTS: Final[dict[str, Exchange]] = {
     "client_credentials": client_credentials.exchange,
     "urn:ietf:params:oauth:grant-type:device_code": device_code.exchange,
     "urn:ietf:params:oauth:grant-type:token-exchange": token_exchange.exchange,
+    "urn:openid:params:grant-type:ciba": ciba.exchange,
 }
 
 

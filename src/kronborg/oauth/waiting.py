@@ -15,6 +15,7 @@ from kronborg.core.errors import Refusal
 from kronborg.core.events import record_in
 from kronborg.core.group_writer import Execute
 from kronborg.core.ids import new_id
+from kronborg.oauth.acr import satisfied, wanted_of
 from kronborg.oauth.call import Call
 from kronborg.oauth.confirmation import bound
 from kronborg.oauth.errors import InvalidGrant
@@ -32,9 +33,10 @@ from kronborg.signin.model import Visit
 from kronborg.tokens import refresh, store
 from kronborg.tokens.audience import Grantable, choose, still_grantable
 from kronborg.tokens.engine import Engine
+from kronborg.tokens.grant_details import grant_end
 from kronborg.tokens.issue import Order, TokenSet, fill, order_for_grant
 from kronborg.tokens.live import person_behind
-from kronborg.tokens.model import REFRESH_ABSOLUTE, Grant, Subject
+from kronborg.tokens.model import Grant, GrantDetails, Subject
 
 KEPT = timedelta(minutes=10)
 """An expired request is remembered for so long, to tell its client that it came too late."""
@@ -53,6 +55,7 @@ def digest_of(engine: Engine, kind: WaitingKind, text: str) -> bytes:
 
 async def allow(engine: Engine, client: Client, waiting: Waiting, here: Visit, *, now: datetime) -> None:
     """The person says yes: one grant, and for an app of somebody else the consent. Raises `Answered`."""
+    details = _details(client, waiting, here)
     grant = Grant(
         id=new_id(),
         client_id=client.id,
@@ -63,8 +66,9 @@ async def allow(engine: Engine, client: Client, waiting: Waiting, here: Visit, *
         auth_time=here.auth_time,
         amr=here.amr,
         created_at=now,
-        expires_at=now + REFRESH_ABSOLUTE,
+        expires_at=grant_end(details, now=now),
         revoked_at=None,
+        details=details,
     )
 
     def unit(execute: Execute) -> None:
@@ -154,6 +158,13 @@ async def hand_out(
 async def clean(engine: Engine, *, now: datetime) -> int:
     """Forget requests whose time is long over, at most a batch; how many. For the worker."""
     return await engine.database.writer.run(lambda execute: clean_waiting(execute, before=now - KEPT))
+
+
+def _details(client: Client, waiting: Waiting, here: Visit) -> GrantDetails:
+    """How strongly the person signed in, if the client asked (CIBA §7.1 `acr_values`); how long it may refresh."""
+    values, settings = waiting.particulars.acr_values, client.settings
+    acr = satisfied(wanted_of(values), here.amr) if values else None
+    return GrantDetails(acr, lifetime=settings.refresh_token_lifetime, idle=settings.refresh_token_idle)
 
 
 def _not_yet(execute: Execute, waiting: Waiting, now: datetime) -> None:

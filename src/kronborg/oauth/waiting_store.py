@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import orjson
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
 
 from kronborg.core.db import Json, UtcDateTime, from_micros, metadata, to_micros
 from kronborg.core.group_writer import Execute, Lookup, Row
 from kronborg.oauth.model import Particulars, Waiting, WaitingKind
 
 BATCH = 1000
+
+_TOLD = text("tell_at IS NOT NULL")
 
 waiting_table = Table(
     "oauth_waiting",
@@ -32,16 +35,20 @@ waiting_table = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("grant_id", Text),
     Column("particulars", Json, nullable=False),
+    # When the client is to be told (CIBA ping and push), and how often that was tried.
+    Column("tell_at", UtcDateTime),
+    Column("tries", Integer, nullable=False),
     Index("uq_oauth_waiting_user_code", "user_code", unique=True),
     Index("ix_oauth_waiting_client_id", "client_id"),
     Index("ix_oauth_waiting_user_id", "user_id"),
     Index("ix_oauth_waiting_expires_at", "expires_at"),
+    Index("ix_oauth_waiting_tell_at", "tell_at", sqlite_where=_TOLD, postgresql_where=_TOLD),
 )
 
 _COLUMNS = """digest, kind, client_id, user_id, user_code, address, scopes, audiences, state, pause, created_at,
        expires_at, grant_id, particulars"""
 _ADD = f"""
-INSERT INTO oauth_waiting ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO oauth_waiting ({_COLUMNS}, tell_at, tries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
 ON CONFLICT DO NOTHING RETURNING digest
 """  # noqa: S608  # our own columns
 _FIND = f"SELECT {_COLUMNS} FROM oauth_waiting WHERE digest = ? AND kind = ?"  # noqa: S608  # our own columns
@@ -64,10 +71,17 @@ WHERE digest = ? AND state = 'pending' AND asked_at > ? - pause * 1000000 RETURN
 """
 _ASKED = "UPDATE oauth_waiting SET asked_at = ? WHERE digest = ? AND state = 'pending'"
 _ANSWER = """
-UPDATE oauth_waiting SET state = ?, user_id = ?, grant_id = ?
+UPDATE oauth_waiting SET state = ?, user_id = ?, grant_id = ?, tell_at = CASE WHEN tell_at IS NULL THEN NULL ELSE ? END
 WHERE digest = ? AND state = 'pending' AND expires_at > ? RETURNING digest
 """
 _REDEEM = "UPDATE oauth_waiting SET state = 'used' WHERE digest = ? AND state = 'allowed' RETURNING digest"
+# The condition stands twice: of two workers that found the same row, the second sees it changed.
+_CLAIM = f"""
+UPDATE oauth_waiting SET tell_at = ?, tries = tries + 1
+WHERE digest IN (SELECT digest FROM oauth_waiting WHERE tell_at <= ? ORDER BY tell_at LIMIT ?) AND tell_at <= ?
+RETURNING {_COLUMNS}, tries
+"""  # noqa: S608  # our own columns
+_TELL_AGAIN = "UPDATE oauth_waiting SET tell_at = ? WHERE digest = ?"
 _CLEAN = """
 DELETE FROM oauth_waiting WHERE digest IN (SELECT digest FROM oauth_waiting WHERE expires_at < ? LIMIT ?) RETURNING 1
 """
@@ -92,6 +106,8 @@ def add_waiting(execute: Execute, waiting: Waiting) -> bool:
             to_micros(waiting.expires_at),
             waiting.grant_id,
             orjson.dumps(asdict(waiting.particulars)).decode(),
+            # At the latest when its time is over, unless somebody answered before.
+            None if waiting.particulars.delivery == "poll" else to_micros(waiting.expires_at),
         ),
     )
     return bool(rows)
@@ -136,12 +152,23 @@ def answer_waiting(
 ) -> bool:
     """The person's answer; True only for the first one, and in time."""
     state = "allowed" if allowed else "denied"
-    return bool(execute(_ANSWER, (state, user_id, grant_id, digest, to_micros(now))))
+    return bool(execute(_ANSWER, (state, user_id, grant_id, to_micros(now), digest, to_micros(now))))
 
 
 def redeem_waiting(execute: Execute, digest: bytes) -> bool:
     """Mark an allowed request used; True only for the one who did so first."""
     return bool(execute(_REDEEM, (digest,)))
+
+
+def claim_untold(execute: Execute, *, until: datetime, limit: int, now: datetime) -> tuple[tuple[Waiting, int], ...]:
+    """Requests whose client is to be told, with the number of this try; nobody else gets them before `until`."""
+    rows = execute(_CLAIM, (to_micros(until), to_micros(now), limit, to_micros(now)))
+    return tuple((_waiting(row), int(row[14])) for row in rows)
+
+
+def tell_again(execute: Execute, digest: bytes, *, at: datetime | None) -> None:
+    """When the client is to be told again; never with None."""
+    execute(_TELL_AGAIN, (None if at is None else to_micros(at), digest))
 
 
 def clean_waiting(execute: Execute, *, before: datetime) -> int:
@@ -164,5 +191,9 @@ def _waiting(row: Row) -> Waiting:
         from_micros(row[10]),
         from_micros(row[11]),
         row[12],
-        Particulars(**orjson.loads(row[13])),
+        _particulars(orjson.loads(row[13])),
     )
+
+
+def _particulars(stored: dict[str, Any]) -> Particulars:
+    return Particulars(**{**stored, "acr_values": tuple(stored["acr_values"])})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +46,19 @@ DONE = {
 
 
 @dataclass(frozen=True, slots=True)
+class Announcement:
+    """Something that waits for this person elsewhere: a sentence, and where to go."""
+
+    text: str
+    href: str
+    link: str
+
+
+Announcer = Callable[[Visit, datetime], Awaitable[Announcement | None]]
+"""Slices above this one announce themselves: `app.state.announcers` lists them, made by the composition root."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountPage:
     """What the layout `layouts/account.html` needs: who is signed in, and which entry of the navigation is current."""
 
@@ -61,6 +74,7 @@ class ProfilePage(AccountPage):
     email: str
     errors: dict[str, str]
     done: str | None
+    announcements: tuple[Announcement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +119,10 @@ async def show_profile(request: Request) -> Response:
     here = await visit(request)
     if here is None:
         return redirect(request, sign_in_url(request))
-    return _profile(request, here, here.name, here.email or "")
+    announcers: tuple[Announcer, ...] = getattr(request.app.state, "announcers", ())
+    found = [await announcer(here, clock.now()) for announcer in announcers]
+    announcements = tuple(one for one in found if one is not None)
+    return _profile(request, here, here.name, here.email or "", announcements=announcements)
 
 
 async def submit_profile(request: Request) -> Response:
@@ -256,8 +273,9 @@ def _profile(
     errors: dict[str, str] | None = None,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    announcements: tuple[Announcement, ...] = (),
 ) -> Response:
-    page = ProfilePage(here, "profile", name[:200], email[:300], errors or {}, _done(request))
+    page = ProfilePage(here, "profile", name[:200], email[:300], errors or {}, _done(request), announcements)
     return render(request, "signin/profile.html", page, status=status, headers=headers)
 
 

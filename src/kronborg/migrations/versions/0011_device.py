@@ -26,6 +26,8 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger, nullable=False),
         sa.Column("grant_id", sa.Text),
         sa.Column("particulars", sa.Text, nullable=False),
+        sa.Column("tell_at", sa.BigInteger),
+        sa.Column("tries", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("digest", name="pk_oauth_waiting"),
         sa.ForeignKeyConstraint(
             ["client_id"], ["clients_clients.id"], name="fk_oauth_waiting_client_id", ondelete="CASCADE"
@@ -34,6 +36,8 @@ def upgrade() -> None:
     op.create_index("uq_oauth_waiting_user_code", "oauth_waiting", ["user_code"], unique=True)
     for column in ("client_id", "user_id", "expires_at"):
         op.create_index(f"ix_oauth_waiting_{column}", "oauth_waiting", [column])
+    told = sa.text("tell_at IS NOT NULL")
+    op.create_index("ix_oauth_waiting_tell_at", "oauth_waiting", ["tell_at"], sqlite_where=told, postgresql_where=told)
     op.create_table(
         "oauth_issuers",
         sa.Column("name", sa.Text, nullable=False),

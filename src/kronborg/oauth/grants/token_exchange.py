@@ -101,8 +101,8 @@ async def _target(engine: Engine, client: Client, subject: Access, call: Call) -
     allowed = tuple(scope for scope in authority if scope in client.scopes and scope in api.scope_names)
     if scopes is not None and not set(scopes) <= set(allowed):
         raise InvalidScope("the scope is wider than what the subject and the client may have")
-    listed = api.settings.status_list
-    return Target(audience, allowed if scopes is None else scopes, api.token_format, api.token_lifetime, listed)
+    wanted, settings = allowed if scopes is None else scopes, api.settings
+    return Target(audience, wanted, api.token_format, api.token_lifetime, settings.status_list, settings)
 
 
 def _audience(apis: Apis, subject: Access, call: Call, scopes: tuple[str, ...] | None) -> str:
