@@ -61,6 +61,7 @@ class Settings:
     gateway_url: str = "http://localhost:8080"
     gateway: Address = Address("127.0.0.1", 8080)
     identity: Address = Address("127.0.0.1", 8081)
+    identity_workers: int = 1
     tls: TlsListener | None = None
     mtls: MutualTlsSettings | None = None
     control: Address = Address("127.0.0.1", 8082)
@@ -260,6 +261,7 @@ def _from_file(path: Path) -> Settings:
         gateway_url=server.gateway_url,
         gateway=Address(server.gateway.host, server.gateway.port),
         identity=Address(server.identity.host, server.identity.port),
+        identity_workers=server.identity.workers,
         tls=tls,
         mtls=mtls,
         control=Address(server.control.host, server.control.port),

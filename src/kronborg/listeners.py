@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,19 +36,26 @@ def mutual_tls_of(settings: Settings) -> MutualTls:
     return MutualTls(mtls.url, authorities)
 
 
-async def serve_all(app: ASGIApp, settings: Settings, engine: Engine, stop: asyncio.Event) -> None:
-    """Answer on every listener until `stop` is set."""
+async def serve_all(
+    app: ASGIApp, settings: Settings, engine: Engine, stop: asyncio.Event, own: socket.socket | None = None
+) -> None:
+    """Answer on every listener until `stop` is set; `own` as in `server.serve`."""
+    share = settings.identity_workers > 1
     if settings.trusted_proxies:
         header = None if settings.mtls is None else settings.mtls.header
         app = Forwarded(app, settings.trusted_proxies, certificates=header)
     listeners = list(_tls_listeners(settings))
+    await _update([context for _, context in listeners], engine)
     async with asyncio.TaskGroup() as tasks:
         for listener, context in listeners:
-            tasks.create_task(serve(app, host=listener.host, port=listener.port, stop=stop, tls=context.context))
+            tasks.create_task(
+                serve(app, host=listener.host, port=listener.port, stop=stop, tls=context.context, share=share)
+            )
         keeping = None
         if listeners:
             keeping = tasks.create_task(_keep([context for _, context in listeners], engine))
-        await serve(app, host=settings.identity.host, port=settings.identity.port, stop=stop)
+        here = settings.identity
+        await serve(app, host=here.host, port=here.port, stop=stop, share=share, own=own)
         if keeping is not None:
             keeping.cancel()
 
@@ -63,17 +71,22 @@ def _tls_listeners(settings: Settings) -> Iterator[tuple[TlsListener, ServerCont
 async def _keep(contexts: list[ServerContext], engine: Engine) -> None:
     """Keep the contexts up to date, for as long as they are used."""
     while True:
-        for context in contexts:
-            try:
-                context.refresh()
-            except OSError:
-                log.exception("a renewed certificate cannot be used: the old one stays")
-        asking = [context for context in contexts if context.asks]
-        if asking:
-            certificates = await _registered(engine)
-            for context in asking:
-                context.trust(certificates)
         await asyncio.sleep(EVERY)
+        try:
+            await _update(contexts, engine)
+        except Exception:
+            # Whatever it was, connections are answered as before, and it is tried again.
+            log.exception("certificates cannot be read")
+
+
+async def _update(contexts: list[ServerContext], engine: Engine) -> None:
+    """Take renewed certificates of ours, and those that clients registered meanwhile."""
+    for context in contexts:
+        context.refresh()
+    asking = [context for context in contexts if context.asks]
+    certificates = await _registered(engine) if asking else []
+    for context in asking:
+        context.trust(certificates)
 
 
 async def _registered(engine: Engine) -> list[bytes]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -21,8 +22,8 @@ from kronborg.server import run_until_signalled
 PROCESSES = ("identity", "control", "worker")
 
 
-def run(process: str, settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT."""
+def run(process: str, settings: Settings, own: socket.socket | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; the identity process on its `own` socket too (`server.serve`)."""
     configure(process, level=settings.log_level)
 
     async def main(stop: asyncio.Event) -> None:
@@ -30,7 +31,7 @@ def run(process: str, settings: Settings) -> None:
             case "identity":
                 from kronborg.app import identity
 
-                await identity(settings, stop)
+                await identity(settings, stop, own)
             case "control":
                 from kronborg.control import control
 
@@ -49,6 +50,7 @@ def main() -> int:
     parser.add_argument("process", choices=PROCESSES)
     parser.add_argument("--file", type=Path)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--own-socket", type=int, help="a listening socket that was inherited, for this process alone")
     arguments = parser.parse_args()
     os.umask(0o077)
     try:
@@ -57,7 +59,8 @@ def main() -> int:
         for problem in invalid.problems:
             sys.stderr.write(f"{problem.where}: {problem.detail}: {problem.mend}\n")
         return 2
-    run(arguments.process, settings)
+    own = None if arguments.own_socket is None else socket.socket(fileno=arguments.own_socket)
+    run(arguments.process, settings, own)
     return 0
 
 

@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +43,8 @@ class Child:
     environ: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     """Children that must be ready before this one starts."""
+    shared: bool = False
+    """Several children listen at its address: it is handed a socket of its own, by which it is asked if it is ready."""
 
 
 class Stopped(Exception):
@@ -58,7 +61,8 @@ Report = Callable[[str, str], None]
 
 def check_ports(children: Sequence[Child]) -> None:
     """Raise `Stopped` naming every port that something else holds."""
-    taken = [c for c in children if not port_is_free(c.address.host, c.address.port)]
+    first = {child.address: child for child in reversed(children)}.values()
+    taken = [child for child in reversed(first) if not port_is_free(child.address.host, child.address.port)]
     if taken:
         lines = [
             f"{child.address.host}:{child.address.port} ({child.name}) is in use; change {child.setting or 'its port'}"
@@ -75,7 +79,13 @@ class Supervisor:
         self._logs, self._report, self._restart = logs, report, restart
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._ready = {name: asyncio.Event() for name in self._children}
+        self._own: dict[str, socket.socket] = {}
         self._stopping = False
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """The process ids of the children that were started, by name."""
+        return {name: process.pid for name, process in self._processes.items()}
 
     async def run(self, stop: asyncio.Event, *, on_ready: Callable[[], None]) -> None:
         """Start all, call `on_ready` once, watch until `stop` is set or a child dies (`Stopped`)."""
@@ -98,6 +108,8 @@ class Supervisor:
             for task in tasks:
                 task.cancel()
             await self._end_all()
+            for one in self._own.values():
+                one.close()
 
     async def _all_ready(self) -> None:
         for event in self._ready.values():
@@ -122,24 +134,36 @@ class Supervisor:
             await asyncio.sleep(0.2 * len(deaths))
 
     async def _start(self, child: Child) -> asyncio.subprocess.Process:
+        argv, own = child.argv, self._own_socket(child)
+        if own is not None:
+            argv = (*argv, "--own-socket", str(own.fileno()))
         handle = os.open(self._logs / f"{child.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(handle, "ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *child.argv,
+                *argv,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=child_environment(child.environ),
                 start_new_session=True,
+                pass_fds=() if own is None else (own.fileno(),),
                 umask=0o077,  # what children write, database and logs, is for nobody else
                 preexec_fn=die_with_parent if sys.platform == "linux" else None,
             )
         self._processes[child.name] = process
         return process
 
+    def _own_socket(self, child: Child) -> socket.socket | None:
+        """The socket that belongs to this one of several children at an address; kept when it is started again."""
+        if child.shared and child.name not in self._own:
+            self._own[child.name] = socket.create_server(("127.0.0.1", 0))
+        return self._own.get(child.name)
+
     async def _until_ready(self, child: Child, exited: asyncio.Task[int]) -> None:
         started = time.monotonic()
-        url = child.address.url + child.ready_path
+        own = self._own.get(child.name)
+        address = child.address if own is None else Address("127.0.0.1", own.getsockname()[1])
+        url = address.url + child.ready_path
         async with httpx.AsyncClient(timeout=1.0, trust_env=False) as http:
             while not exited.done():
                 with suppress(httpx.HTTPError):

@@ -62,17 +62,19 @@ def prepare_gateway(settings: Settings) -> None:
 
 
 def product_children(settings: Settings) -> list[Child]:
-    """The four processes of the product."""
+    """The processes of the product: identity as often as the settings say, control, worker and gateway."""
     from kronborg.gateway.envoy.process import envoy_argv
 
     environ = resolved(settings)
 
-    def own(name: str, address: Address) -> Child:
-        argv = (sys.executable, "-m", "kronborg.run", name, "--data", str(settings.data))
-        return Child(name, argv, address, setting=f"server.{name}.port", environ=environ)
+    def own(process: str, address: Address, number: int = 0) -> Child:
+        argv = (sys.executable, "-m", "kronborg.run", process, "--data", str(settings.data))
+        name, setting = f"{process}-{number}" if number else process, f"server.{process}.port"
+        return Child(name, argv, address, setting=setting, environ=environ, shared=number > 0)
 
+    many = range(1, settings.identity_workers + 1) if settings.identity_workers > 1 else (0,)
     return [
-        own("identity", settings.identity),
+        *(own("identity", settings.identity, number) for number in many),
         own("control", settings.control),
         own("worker", settings.worker),
         Child(

@@ -87,6 +87,8 @@ class IdentityListener(Section):
     """The address to bind."""
     port: Port = 8081
     """The port of sign-in, tokens and the admin API."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Identity processes that share the port; one for each processor core that they may use."""
     tls: TlsSection | None = None
     """HTTPS without a proxy in front."""
     mtls: MutualTlsSection | None = None
