@@ -93,6 +93,13 @@ class Identity:
                 answer = browser.decide(answer, decision)
             return answer
 
+    @contextmanager
+    def signed_in(self) -> Iterator[Browser]:
+        """A browser in which the person is signed in."""
+        with Browser(self.issuer) as browser:
+            assert browser.sign_in(f"{self.issuer}/account", PERSON, PASSWORD).is_success
+            yield browser
+
 
 @contextmanager
 def running_identity(folder: Path) -> Iterator[Identity]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from e2e.node import Node, node
 from forms import forms_of
 from kronborg.clients.settings import ClientSettings
-from relying_parties.running import API, CALLBACK, Identity, encryption_key, signing_key
+from relying_parties.running import API, CALLBACK, PERSON, Identity, encryption_key, signing_key
 
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+CIBA = "urn:openid:params:grant-type:ciba"
 CODE_ID_TOKEN = ClientSettings(response_types=("code", "code id_token"))
 
 
@@ -78,7 +81,7 @@ def test_authorization_responses_as_jwt(identity: Identity) -> None:
     settings = ClientSettings(authorization_signed_response_alg="ES256")
     secret = identity.client("jarm", settings=settings)
 
-    result = authorize(identity, "jarm", method="client_secret_post", secret=secret, response="jwt", signed=True)
+    result = authorize(identity, "jarm", method="client_secret_basic", secret=secret, response="jwt", signed=True)
 
     assert result["claims"]["aud"] == "jarm"
 
@@ -87,7 +90,7 @@ def test_authorization_responses_as_jwt(identity: Identity) -> None:
 @pytest.mark.parametrize("mode", ["fragment", "form_post"])
 def test_hybrid_responses(identity: Identity, mode: str) -> None:
     client_id = f"hybrid-{mode.replace('_', '-')}"
-    secret = identity.client(client_id, settings=CODE_ID_TOKEN)
+    secret = identity.client(client_id, settings=CODE_ID_TOKEN, grants=("authorization_code", "implicit"))
 
     result = authorize(
         identity,
@@ -179,32 +182,6 @@ def test_ways_to_authenticate(identity: Identity, method: str) -> None:
     assert result["introspection"]["client_id"] == client_id
 
 
-@pytest.mark.spec("RFC 9701 §5")
-def test_introspection_answers_as_signed_jwt(identity: Identity) -> None:
-    settings = ClientSettings(introspection_signed_response_alg="ES256")
-    secret = identity.client(
-        "signed-introspection", settings=settings, grants=("client_credentials",), redirect_uris=(), audiences=(API,)
-    )
-    wanted = {
-        "flow": "machine",
-        "issuer": identity.issuer,
-        "client_id": "signed-introspection",
-        "method": "client_secret_basic",
-        "secret": secret,
-        "metadata": {"introspection_signed_response_alg": "ES256"},
-        "signed": True,
-        "parameters": {"resource": API},
-        "introspect": True,
-    }
-
-    with node("relying_party", wanted) as party:
-        result = result_of(party)
-
-    assert result["introspection"]["active"] is True
-    [answer] = [request for request in result["requests"] if request["path"] == "/oauth/introspect"]
-    assert answer["type"] == "application/token-introspection+jwt"
-
-
 @pytest.mark.spec("OIDC Core §10.2")
 def test_encrypted_id_tokens_and_userinfo(identity: Identity) -> None:
     key, jwks = encryption_key()
@@ -231,3 +208,85 @@ def test_encrypted_id_tokens_and_userinfo(identity: Identity) -> None:
 
     assert len(result["tokens"]["id_token"].split(".")) == 5
     assert result["userinfo"]["preferred_username"] == "ophelia"
+
+
+@pytest.mark.spec("RFC 8628 §3")
+@pytest.mark.parametrize("bound", [False, True])
+def test_a_device_without_a_browser(identity: Identity, bound: bool) -> None:
+    client_id = "tv-bound" if bound else "tv"
+    identity.client(
+        client_id,
+        kind="public",
+        auth_method="none",
+        grants=(DEVICE, "refresh_token"),
+        redirect_uris=(),
+        settings=ClientSettings(dpop_bound_access_tokens=bound),
+    )
+    wanted = {
+        "flow": "device",
+        "issuer": identity.issuer,
+        "client_id": client_id,
+        "method": "none",
+        "dpop": bound,
+        "parameters": {"scope": "openid profile"},
+    }
+
+    with node("relying_party", wanted) as party, identity.signed_in() as browser:
+        started = party.said()["device"]
+        page = browser.get(started["verification_uri"])
+        [form] = [form for form in forms_of(page) if "user_code" in form.fields]
+        done = browser.decide(browser.submit(page, form, {"user_code": started["user_code"]}), "allow")
+        party.tell(done.url.path)
+        result = result_of(party)
+
+    assert result["claims"]["aud"] == client_id
+    assert result["tokens"]["token_type"] == ("dpop" if bound else "bearer")
+
+
+@pytest.mark.spec("CIBA §7")
+def test_a_person_who_is_asked_elsewhere(identity: Identity) -> None:
+    secret = identity.client("till", grants=(CIBA,), redirect_uris=())
+    wanted = {
+        "flow": "ciba",
+        "issuer": identity.issuer,
+        "client_id": "till",
+        "method": "client_secret_basic",
+        "secret": secret,
+        "parameters": {"scope": "openid profile", "login_hint": PERSON, "binding_message": "till 7"},
+    }
+
+    with node("relying_party", wanted) as party, identity.signed_in() as browser:
+        assert party.said()["ciba"]["auth_req_id"]
+        listed = browser.get(f"{identity.issuer}/account/requests")
+        [place] = set(re.findall(r'href="(/account/requests/[^"]+)"', listed.text))
+        done = browser.decide(browser.get(identity.issuer + place), "allow")
+        party.tell(done.url.path)
+        result = result_of(party)
+
+    assert result["claims"]["aud"] == "till"
+
+
+@pytest.mark.spec("JARM §2.2")
+@pytest.mark.parametrize("mode", ["query.jwt", "form_post.jwt"])
+def test_encrypted_authorization_responses(identity: Identity, mode: str) -> None:
+    key, jwks = encryption_key()
+    client_id = f"jarm-{mode.replace('_', '-').replace('.', '-')}"
+    settings = ClientSettings(
+        authorization_signed_response_alg="ES256",
+        authorization_encrypted_response_alg="ECDH-ES",
+        authorization_encrypted_response_enc="A256GCM",
+    )
+    secret = identity.client(client_id, settings=settings, jwks=jwks)
+
+    result = authorize(
+        identity,
+        client_id,
+        method="client_secret_basic",
+        secret=secret,
+        response="jwt",
+        decryption=key,
+        enc="A256GCM",
+        parameters={"response_mode": mode},
+    )
+
+    assert result["claims"]["aud"] == client_id
