@@ -1,90 +1,39 @@
-"""Certificates for tests: authorities, what they sign, and self-signed ones."""
+"""A certificate for one host name, made for a test."""
 
 from __future__ import annotations
 
-import base64
-import ipaddress
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+import datetime
+import ssl
+from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID
-from joserfc.jwk import ECKey
+from cryptography.x509.oid import NameOID
 
 
-@dataclass(frozen=True)
-class Certified:
-    """A key and its certificate."""
-
-    key: ec.EllipticCurvePrivateKey
-    certificate: x509.Certificate
-
-    @property
-    def der(self) -> bytes:
-        return self.certificate.public_bytes(Encoding.DER)
-
-    @property
-    def pem(self) -> bytes:
-        return self.certificate.public_bytes(Encoding.PEM)
-
-    @property
-    def key_pem(self) -> bytes:
-        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-    @property
-    def jwk(self) -> dict[str, Any]:
-        """The public key with the certificate in `x5c`."""
-        public = ECKey.import_key(self.key_pem).as_dict(private=False)
-        return {**public, "x5c": [base64.b64encode(self.der).decode()]}
-
-
-def certify(
-    subject: str,
-    now: datetime,
-    *,
-    by: Certified | None = None,
-    authority: bool = False,
-    names: Sequence[str] = (),
-    usage: x509.ObjectIdentifier | None = ExtendedKeyUsageOID.CLIENT_AUTH,
-    days: int = 30,
-) -> Certified:
-    """A certificate of this subject (RFC 4514), self-signed unless `by` somebody.
-
-    `names` are alternative names: `dns:…`, `uri:…`, `ip:…`, `email:…`.
-    """
+def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, Path]:
+    """A server's context for this name, and the file of the authority that signed it (itself)."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name.from_rfc4514_string(subject)
-    builder = (
+    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    today = datetime.datetime.now(datetime.UTC)
+    made = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name if by is None else by.certificate.subject)
+        .subject_name(who)
+        .issuer_name(who)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .not_valid_before(today - datetime.timedelta(days=1))
+        .not_valid_after(today + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
     )
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([_name(one) for one in names]), critical=False)
-    if usage is not None and not authority:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-    return Certified(key, builder.sign(key if by is None else by.key, SHA256()))
-
-
-def _name(text: str) -> x509.GeneralName:
-    kind, _, value = text.partition(":")
-    match kind:
-        case "dns":
-            return x509.DNSName(value)
-        case "uri":
-            return x509.UniformResourceIdentifier(value)
-        case "ip":
-            return x509.IPAddress(ipaddress.ip_address(value))
-        case _:
-            return x509.RFC822Name(value)
+    ca_file, key_file = folder / "ca.pem", folder / "key.pem"
+    ca_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ca_file, key_file)
+    return context, ca_file

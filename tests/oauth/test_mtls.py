@@ -14,7 +14,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from starlette.applications import Starlette
 
-from certificates import Certified, certify
+from client_certificates import Certified, certify
 from kronborg.clients.settings import ClientSettings
 from kronborg.core.client_certificate import Authorities, MutualTls
 from kronborg.core.crypto import Vault
