@@ -5,18 +5,14 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ipaddress
-import socket
-import ssl
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from certificates import certificate
 from kronborg.core.addresses import is_host, may_call
 from kronborg.core.fetch import MAX_BODY, Fetched, Fetcher, Unreachable
+from names import known_names
 from outside import LOOPBACK, Answer, outside
 
 pytestmark = pytest.mark.anyio
@@ -111,7 +107,7 @@ async def test_an_allowed_network_allows_no_other() -> None:
 
 
 async def test_plain_http_is_for_the_loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    names(monkeypatch, {"app.example": ["10.0.0.1"]})
+    known_names(monkeypatch, {"app.example": ["10.0.0.1"]})
 
     reason = await refused(Fetcher(("10.0.0.0/8", *LOOPBACK)), "http://app.example/")
 
@@ -235,7 +231,7 @@ async def test_slow_hosts_do_not_take_every_place() -> None:
 
 
 async def test_a_name_with_one_address_inside_is_not_called_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    names(monkeypatch, {"app.example": ["8.8.8.8", "127.0.0.1"]})
+    known_names(monkeypatch, {"app.example": ["8.8.8.8", "127.0.0.1"]})
 
     reason = await refused(Fetcher(), "https://app.example/")
 
@@ -244,7 +240,7 @@ async def test_a_name_with_one_address_inside_is_not_called_at_all(monkeypatch: 
 
 async def test_a_name_is_looked_up_once_and_its_address_called(monkeypatch: pytest.MonkeyPatch) -> None:
     # The second answer is what a rebinding attacker would give to the connection.
-    looked_up = names(monkeypatch, {"app.example": ["127.0.0.1"]}, later={"app.example": ["127.0.0.2"]})
+    looked_up = known_names(monkeypatch, {"app.example": ["127.0.0.1"]}, later={"app.example": ["127.0.0.2"]})
     async with outside() as there:
         there.answers["/keys"] = Answer(b"{}")
 
@@ -256,7 +252,7 @@ async def test_a_name_is_looked_up_once_and_its_address_called(monkeypatch: pyte
 
 
 async def test_a_name_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    names(monkeypatch, {})
+    known_names(monkeypatch, {})
 
     assert await refused(Fetcher(), "https://app.example/") == "the host is not known"
 
@@ -275,7 +271,7 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
 async def test_the_certificate_is_for_the_name_and_from_an_authority_we_trust(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names(monkeypatch, {"app.example": ["127.0.0.1"], "other.example": ["127.0.0.1"]})
+    known_names(monkeypatch, {"app.example": ["127.0.0.1"], "other.example": ["127.0.0.1"]})
     tls, ca_file = certificate(tmp_path, "app.example")
     async with outside(tls) as there:
         there.answers["/keys"] = Answer(b"{}")
@@ -287,58 +283,3 @@ async def test_the_certificate_is_for_the_name_and_from_an_authority_we_trust(
 
     assert fetched.status == 200
     assert (wrong_name, wrong_issuer) == ("the connection failed", "the connection failed")
-
-
-def names(
-    monkeypatch: pytest.MonkeyPatch, known: dict[str, list[str]], *, later: dict[str, list[str]] | None = None
-) -> list[str]:
-    """Put these names into the resolver of this process; the names looked up. `later` is told from the second on."""
-    looked_up: list[str] = []
-    real = socket.getaddrinfo
-
-    def lookup(host: str, port: object, *rest: object, **more: object) -> list[object]:
-        if ipaddress_or_none(host):
-            return real(host, port, *rest, **more)  # type: ignore[arg-type, return-value]
-        told = later if later is not None and host in looked_up else known
-        looked_up.append(host)
-        if host not in told:
-            raise socket.gaierror(socket.EAI_NONAME, "unknown")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0)) for address in told[host]]
-
-    monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    return looked_up
-
-
-def ipaddress_or_none(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, Path]:
-    """A server's context for this name, and the file of the authority that signed it (itself)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    today = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(who)
-        .issuer_name(who)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(today - datetime.timedelta(days=1))
-        .not_valid_after(today + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    ca_file, key_file = folder / "ca.pem", folder / "key.pem"
-    ca_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(ca_file, key_file)
-    return context, ca_file

@@ -76,7 +76,7 @@ class MetadataDocuments:
             return None
         if stored is None or any(getattr(stored, name) != getattr(draft, name) for name in _FOLLOWED):
             stored = await self._save(draft, now=now)
-        await self._note(client_id, now=now)
+        await self._note(client_id, self._fetcher.fetched_at(client_id) or now)
         return stored
 
     def _may_be(self, client_id: str) -> bool:
@@ -125,12 +125,12 @@ class MetadataDocuments:
         known = await dynamic_store.read_dynamic(self._database.lookup, stored.id)
         return stored if known is not None and now - known.checked_at < STANDS else None
 
-    async def _note(self, client_id: str, *, now: datetime) -> None:
-        """Remember that the document was read, at most every hour."""
+    async def _note(self, client_id: str, read_at: datetime) -> None:
+        """Remember when the document was read, at most every hour."""
         before = self._noted.get(client_id)
-        if before is None or abs(now - before) >= NOTED:
-            _bound(self._noted)[client_id] = now
-            await self._database.writer.run(lambda execute: dynamic_store.mark_checked(execute, client_id, now=now))
+        if before is None or abs(read_at - before) >= NOTED:
+            _bound(self._noted)[client_id] = read_at
+            await self._database.writer.run(lambda execute: dynamic_store.mark_checked(execute, client_id, now=read_at))
 
 
 def _asymmetric(policy: RegistrationPolicy) -> RegistrationPolicy:

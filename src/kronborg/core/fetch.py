@@ -118,6 +118,10 @@ class Fetcher:
 
         return await self._kept.get(url, fetch, now=now, renew=renew)
 
+    def fetched_at(self, url: str) -> datetime | None:
+        """When the document that is kept of this URL was last fetched, or told to be unchanged."""
+        return self._kept.made_at(url)
+
     async def _call(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Fetched:
         import httpcore
 

@@ -68,6 +68,11 @@ class Kept:
                     self._entries.popitem(last=False)
         return self._document(meanwhile)
 
+    def made_at(self, url: str) -> datetime | None:
+        """When the document that is kept was last seen to be what its server has."""
+        entry = self._entries.get(url)
+        return None if entry is None or entry.document is None else entry.made_at
+
     async def _fetched(self, url: str, fetch: Fetch, before: _Entry | None, *, now: datetime) -> _Entry:
         old = before if before is not None and before.document is not None else None
         if old is not None and now - old.made_at >= LONGEST:

@@ -49,6 +49,10 @@ class ConsentPage:
     groups: tuple[ScopeGroup, ...]
     details: tuple[ShownDetail, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
+    sent_to: str = ""
+    """Where the answer goes, when that is another host than the one that runs the app."""
+    local: bool = False
+    """The answer goes to a program on the person's computer, and any could be listening there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from kronborg.core.csrf import checked_form
 from kronborg.core.html import redirect, render
 from kronborg.oauth.consent import Access, access_of, withdraw
 from kronborg.oauth.consent_page import AppsPage, ShownApp
-from kronborg.oauth.pages.answers import host_of, scope_groups
+from kronborg.oauth.pages.answers import scope_groups
+from kronborg.oauth.pages.shown import run_by
 from kronborg.signin.pages import sign_in_url, visit
 from kronborg.tokens.engine import Engine
 
@@ -55,10 +56,12 @@ async def submit_withdrawal(engine: Engine, request: Request) -> Response:
 
 async def _shown(engine: Engine, access: Access, *, now: datetime) -> ShownApp | None:
     """How an app is shown; None for one that was removed, and for our own unless they stay connected after sign-out."""
-    client = await engine.directory.client(access.client_id, now=now)
+    client = await engine.directory.stored(access.client_id, now=now)
     if client is None or (client.first_party and "offline_access" not in access.scopes):
         return None
     apis = await engine.directory.apis(now=now)
-    host = host_of(client.redirect_uris[0]) if client.redirect_uris else ""
+    host = run_by(client, client.redirect_uris[0]) if client.redirect_uris else ""
     groups = scope_groups(apis, access.scopes)
-    return ShownApp(client.id, client.name, host, True, groups, access.since, access.last_used_at)
+    return ShownApp(
+        client.id, client.name, host, not client.settings.unverified, groups, access.since, access.last_used_at
+    )

@@ -39,7 +39,7 @@ from kronborg.oauth.pages.opened import (
     understand_here,
     with_browser,
 )
-from kronborg.oauth.pages.shown import links_of, shown_details
+from kronborg.oauth.pages.shown import is_local, links_of, run_by, shown_details
 from kronborg.oauth.parameters import Unreadable
 from kronborg.oauth.store import find_consent
 from kronborg.signin.model import Visit
@@ -144,7 +144,9 @@ async def _ask_consent(
             ("audiences", " ".join(decision.audiences)),
         ),
         client_name=shown_name(client.name),
-        homepage_host=host_of(target),
+        homepage_host=run_by(client, target),
+        sent_to=host_of(target),
+        local=is_local(target),
         verified=not client.settings.unverified,
         person=decision.visit,
         switch_url=sign_in_url(request, next_path=back, ticket=ticket),

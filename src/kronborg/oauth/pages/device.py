@@ -130,7 +130,7 @@ async def _confirm(engine: Engine, request: Request, here: Visit, code: str) -> 
         code=shown(code),
         request=waiting.reference,
         client_name=client.name,
-        verified=True,
+        verified=not client.settings.unverified,
         person=here,
         switch_url=sign_in_url(request, next_path=f"{PAGE}?{back}", ticket=Ticket(client.name, (), again=True)),
         address=waiting.address,

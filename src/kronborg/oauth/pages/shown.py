@@ -9,6 +9,7 @@ from kronborg.clients.directory import Apis
 from kronborg.clients.model import Client
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.oauth.consent_page import ShownDetail
+from kronborg.oauth.pages.answers import host_of
 from kronborg.tokens.rich import texts
 
 _WORDS = (("Website", "client_uri"), ("Privacy policy", "policy_uri"), ("Terms of service", "tos_uri"))
@@ -24,6 +25,16 @@ def links_of(client: Client) -> tuple[tuple[str, str], ...]:
     """What a client says about itself, as links to https pages."""
     found = ((word, getattr(client.settings, name)) for word, name in _WORDS)
     return tuple((word, uri) for word, uri in found if uri is not None and urlsplit(uri).scheme == "https")
+
+
+def run_by(client: Client, target: str) -> str:
+    """The host to hold responsible: that of the metadata document, else the one people are sent back to."""
+    return host_of(client.id if client.id.startswith("https:") else target)
+
+
+def is_local(target: str) -> bool:
+    """Whether the answer goes to a program on the person's computer."""
+    return urlsplit(target).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _shown(one: JsonObject, apis: Apis) -> ShownDetail:
