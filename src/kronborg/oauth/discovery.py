@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from kronborg.clients.admission import Admission
 from kronborg.clients.directory import Apis
-from kronborg.clients.model import AUTH_METHODS, BUILT_IN_SCOPES
+from kronborg.clients.model import BUILT_IN_SCOPES
+from kronborg.core.client_certificate import NO_MUTUAL_TLS, MutualTls
 from kronborg.core.jose import ALGORITHMS
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.oauth import logout
 from kronborg.oauth.authorize_metadata import authorize_metadata
+from kronborg.oauth.proof_metadata import proof_metadata
 from kronborg.oauth.token import GRANTS
 
 
@@ -21,10 +23,9 @@ def admission_metadata(issuer: str, admission: Admission) -> JsonObject:
     return told
 
 
-def metadata(issuer: str, apis: Apis) -> JsonObject:
+def metadata(issuer: str, apis: Apis, mutual_tls: MutualTls = NO_MUTUAL_TLS) -> JsonObject:
     """The document of an issuer. The scopes of the APIs are listed with those of OpenID Connect."""
-    proved = [method for method in AUTH_METHODS if method != "none"]
-    return {
+    document: JsonObject = {
         "issuer": issuer,
         **authorize_metadata(issuer, apis),
         "token_endpoint": f"{issuer}/oauth/token",
@@ -45,11 +46,5 @@ def metadata(issuer: str, apis: Apis) -> JsonObject:
         "grant_types_supported": list(GRANTS),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
-        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
-        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
-        "introspection_endpoint_auth_methods_supported": proved,
-        "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
-        "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
-        "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
-        "dpop_signing_alg_values_supported": list(ALGORITHMS),
     }
+    return {**document, **proof_metadata(document, issuer, mutual_tls)}

@@ -50,7 +50,7 @@ def metadata_document(engine: Engine) -> Document:
         apis = await engine.directory.apis(now=now)
         if known[0] is not apis:
             admission = admission_metadata(engine.issuer, engine.directory.admission)
-            body = orjson.dumps({**metadata(engine.issuer, apis), **admission})
+            body = orjson.dumps({**metadata(engine.issuer, apis, engine.mutual_tls), **admission})
             known = (apis, body, etag_of(body))
         return known[1], known[2]
 

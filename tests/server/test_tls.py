@@ -1,0 +1,441 @@
+"""TLS that the identity process speaks itself, with and without client certificates; and behind a real Envoy."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from client_certificates import Certified, certify
+from kronborg import listeners
+from kronborg.app import identity
+from kronborg.clients.model import ApiDraft, ClientDraft, Scope
+from kronborg.clients.register import save_api, save_client
+from kronborg.clients.settings import ClientSettings
+from kronborg.config import Address, Settings, check, load_settings, resolved
+from kronborg.core import clock
+from kronborg.core.db import Database
+from kronborg.core.errors import Invalid
+from kronborg.core.tls import MutualTlsSettings, TlsListener
+from kronborg.gateway.envoy.process import binary
+from kronborg.oauth.mtls import thumbprint
+from ports import free_ports
+from token_site import claims_of
+
+pytestmark = pytest.mark.anyio
+
+SUBJECT = "CN=batch,O=Shop"
+CATALOGUE = "https://shop.example/catalogue"
+
+
+@dataclass
+class Running:
+    """An identity process with every listener, and the authority that everybody trusts."""
+
+    settings: Settings
+    authority: Certified
+    folder: Path
+    database: Database
+    envoy: int = 0
+    known: dict[str, int] = field(default_factory=dict)
+
+    async def client(self, client_id: str = "batch", **draft: Any) -> None:
+        usual = ClientDraft(
+            client_id, client_id, grants=("client_credentials",), scopes=("catalogue:read",), audiences=(CATALOGUE,)
+        )
+        usual = ClientDraft(**{**{name: getattr(usual, name) for name in usual.__slots__}, **draft})
+        async with self.database.write() as session:
+            await save_client(session, usual, actor="test", now=clock.now())
+
+    async def pki_client(self, *, bound: bool = False) -> None:
+        chosen = ClientSettings(tls_client_auth_subject_dn=SUBJECT, tls_client_certificate_bound_access_tokens=bound)
+        await self.client(auth_method="tls_client_auth", settings=chosen)
+
+    def http(self, port: int, own: Certified | None = None) -> httpx.AsyncClient:
+        context = ssl.create_default_context(cadata=self.authority.pem.decode())
+        if own is not None:
+            (self.folder / "own.pem").write_bytes(own.pem + own.key_pem)
+            context.load_cert_chain(self.folder / "own.pem")
+        return httpx.AsyncClient(base_url=f"https://localhost:{port}", verify=context, trust_env=False)
+
+    async def ask(
+        self, port: int, own: Certified | None, *, path: str = "/oauth/token", headers: Any = None, **form: str
+    ) -> httpx.Response:
+        usual = {"grant_type": "client_credentials", "scope": "catalogue:read", "client_id": "batch"}
+        async with self.http(port, own) as http:
+            return await http.post(path, data={**usual, **form}, headers=headers)
+
+
+def written(folder: Path, name: str, made: Certified) -> tuple[str, str]:
+    (folder / f"{name}.pem").write_bytes(made.pem)
+    (folder / f"{name}.key").write_bytes(made.key_pem)
+    return str(folder / f"{name}.pem"), str(folder / f"{name}.key")
+
+
+def server_certificate(authority: Certified) -> Certified:
+    return certify("CN=localhost", clock.now(), by=authority, names=("dns:localhost",), usage=None)
+
+
+@asynccontextmanager
+async def running(template: Path, folder: Path) -> AsyncIterator[Running]:
+    """An identity process in this one, on real ports."""
+    shutil.copy(template, folder / "kronborg.db")
+    authority = certify("CN=Shop CA", clock.now(), authority=True)
+    ports = free_ports(6)
+    certificate, key = written(folder, "server", server_certificate(authority))
+    authorities, _ = written(folder, "authority", authority)
+    settings = Settings(
+        data=folder,
+        issuer=f"https://localhost:{ports[1]}",
+        identity=Address("127.0.0.1", ports[0]),
+        tls=TlsListener("127.0.0.1", ports[1], certificate, key),
+        mtls=MutualTlsSettings(
+            f"https://localhost:{ports[2]}",
+            authorities,
+            "x-forwarded-client-cert",
+            TlsListener("127.0.0.1", ports[2], certificate, key),
+        ),
+        gateway=Address("127.0.0.1", ports[4]),
+        # What comes over our own listeners comes from 127.0.0.1, which is trusted to be no proxy here.
+        trusted_proxies=("127.0.0.2",),
+    )
+    assert check(settings) == ()
+    stop = asyncio.Event()
+    serving = asyncio.create_task(identity(settings, stop))
+    database = await Database.open(settings.database_url)
+    try:
+        for port in ports[:3]:
+            await listening(port, serving)
+        async with database.write() as session:
+            api = ApiDraft(CATALOGUE, "Catalogue", (Scope("catalogue:read", "Read"),))
+            await save_api(session, api, actor="test", now=clock.now())
+        yield Running(settings, authority, folder, database, envoy=ports[3])
+    finally:
+        stop.set()
+        await serving
+        await database.close()
+
+
+async def listening(port: int, serving: asyncio.Task[None] | None = None) -> None:
+    for _ in range(1500):
+        if serving is not None and serving.done():
+            serving.result()
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.01)
+        else:
+            writer.close()
+            return
+    raise TimeoutError
+
+
+@pytest.fixture
+async def server(sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    monkeypatch.setattr(listeners, "EVERY", 0.02)
+    async with AsyncExitStack() as stack:
+        yield await stack.enter_async_context(running(sqlite_template, tmp_path))
+
+
+def tls_port(server: Running) -> int:
+    assert server.settings.tls is not None
+    return server.settings.tls.port
+
+
+def mtls_port(server: Running) -> int:
+    assert server.settings.mtls is not None
+    assert server.settings.mtls.listener is not None
+    return server.settings.mtls.listener.port
+
+
+@pytest.mark.spec("RFC 8705 §2.1")
+@pytest.mark.spec("RFC 8705 §3")
+async def test_a_client_of_an_authority_proves_itself_over_our_own_tls(server: Running) -> None:
+    await server.pki_client(bound=True)
+    own = certify(SUBJECT, clock.now(), by=server.authority)
+    other = certify("CN=other", clock.now(), by=server.authority)
+
+    right = await server.ask(mtls_port(server), own)
+    wrong = [await server.ask(mtls_port(server), other), await server.ask(mtls_port(server), None)]
+    where_nobody_asks = await server.ask(tls_port(server), own)
+
+    assert right.status_code == 200, right.text
+    assert claims_of(right.json()["access_token"])["cnf"] == {"x5t#S256": thumbprint(own.der)}
+    assert [answer.status_code for answer in (*wrong, where_nobody_asks)] == [401] * 3
+
+
+@pytest.mark.spec("RFC 8705 §2.2")
+async def test_a_self_signed_certificate_is_let_through_once_it_is_registered(server: Running) -> None:
+    now = clock.now()
+    own, namesake = certify("CN=batch", now), certify("CN=batch", now)
+
+    with pytest.raises(httpx.TransportError):
+        await server.ask(mtls_port(server), own)
+    await server.client(auth_method="self_signed_tls_client_auth", jwks={"keys": [own.jwk]})
+    answer = await _when_trusted(server, own)
+    with pytest.raises(httpx.TransportError):
+        await server.ask(mtls_port(server), namesake)
+
+    assert answer.status_code == 200, answer.text
+
+
+async def _when_trusted(server: Running, own: Certified) -> httpx.Response:
+    for _ in range(200):
+        try:
+            answer = await server.ask(mtls_port(server), own)
+        except httpx.TransportError:
+            await asyncio.sleep(0.02)
+        else:
+            if answer.status_code != 401:
+                return answer
+    raise TimeoutError
+
+
+async def test_what_a_registered_certificate_signs_proves_nobody(server: Running) -> None:
+    await server.pki_client()
+    mallory = certify("CN=mallory", clock.now(), authority=True)
+    await server.client("mallory", auth_method="self_signed_tls_client_auth", jwks={"keys": [mallory.jwk]})
+    forged = certify(SUBJECT, clock.now(), by=mallory)
+    assert (await _as_mallory(server, mallory)).status_code == 200
+
+    # TLS may let it through, because it trusts the registered certificate; the endpoint does not believe it.
+    try:
+        status = (await server.ask(mtls_port(server), forged)).status_code
+    except httpx.TransportError:
+        status = 401
+
+    assert status == 401
+
+
+async def _as_mallory(server: Running, own: Certified) -> httpx.Response:
+    for _ in range(200):
+        try:
+            return await server.ask(mtls_port(server), own, client_id="mallory")
+        except httpx.TransportError:
+            await asyncio.sleep(0.02)
+    raise TimeoutError
+
+
+async def test_a_header_is_not_believed_of_a_caller_who_is_no_proxy(server: Running) -> None:
+    from urllib.parse import quote
+
+    await server.pki_client()
+    own = certify(SUBJECT, clock.now(), by=server.authority)
+    spoofed = {"x-forwarded-client-cert": f'Cert="{quote(own.pem, safe="")}"'}
+
+    answers = [await server.ask(port, None, headers=spoofed) for port in (tls_port(server), mtls_port(server))]
+
+    assert [answer.status_code for answer in answers] == [401, 401]
+
+
+async def test_a_renewed_certificate_is_served_without_a_restart(server: Running) -> None:
+    async with server.http(tls_port(server)) as http:
+        assert (await http.get("/.well-known/openid-configuration")).status_code == 200
+    other = certify("CN=Other CA", clock.now(), authority=True)
+
+    written(server.folder, "server", server_certificate(other))
+    server.authority = other
+
+    for _ in range(200):
+        try:
+            async with server.http(tls_port(server)) as http:
+                answer = await http.get("/.well-known/openid-configuration")
+            break
+        except httpx.ConnectError:
+            await asyncio.sleep(0.02)
+    assert answer.status_code == 200
+
+
+@pytest.mark.spec("RFC 8705 §5")
+async def test_the_metadata_names_the_endpoints_for_certificates(server: Running) -> None:
+    async with server.http(tls_port(server)) as http:
+        document = (await http.get("/.well-known/openid-configuration")).json()
+
+    aliases = document["mtls_endpoint_aliases"]
+    assert server.settings.mtls is not None
+    assert aliases["token_endpoint"] == f"{server.settings.mtls.url}/oauth/token"
+    assert {"introspection_endpoint", "revocation_endpoint"} <= aliases.keys()
+    assert document["tls_client_certificate_bound_access_tokens"] is True
+    assert {"tls_client_auth", "self_signed_tls_client_auth"} <= set(document["token_endpoint_auth_methods_supported"])
+
+
+# --- behind a real Envoy -------------------------------------------------------------------------------------------
+
+
+def envoy_config(server: Running) -> dict[str, Any]:
+    """Envoy that ends TLS, lets every certificate through, and passes it on; as docs/how-to/mtls.md has it."""
+    certificate, key = written(server.folder, "envoy", server_certificate(server.authority))
+    tls = {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        "require_client_certificate": False,
+        "common_tls_context": {
+            "tls_certificates": [{"certificate_chain": {"filename": certificate}, "private_key": {"filename": key}}],
+            "validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"},
+        },
+    }
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3"
+        ".HttpConnectionManager",
+        "stat_prefix": "mtls",
+        "forward_client_cert_details": "SANITIZE_SET",
+        "set_current_client_cert_details": {"cert": True, "chain": True},
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "identity",
+                    "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "identity"}}],
+                }
+            ]
+        },
+        "http_filters": [
+            {
+                "name": "router",
+                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+            }
+        ],
+    }
+    return {
+        "static_resources": {
+            "listeners": [
+                {
+                    "name": "mtls",
+                    "address": _address(server.envoy),
+                    "filter_chains": [
+                        {
+                            "transport_socket": {"name": "tls", "typed_config": tls},
+                            "filters": [{"name": "http", "typed_config": manager}],
+                        }
+                    ],
+                }
+            ],
+            "clusters": [
+                {
+                    "name": "identity",
+                    "type": "STATIC",
+                    # From an address of its own, which the server trusts.
+                    "upstream_bind_config": {"source_address": {"address": "127.0.0.2", "port_value": 0}},
+                    "load_assignment": {
+                        "cluster_name": "identity",
+                        "endpoints": [
+                            {"lb_endpoints": [{"endpoint": {"address": _address(server.settings.identity.port)}}]}
+                        ],
+                    },
+                }
+            ],
+        }
+    }
+
+
+def _address(port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+@asynccontextmanager
+async def envoy(server: Running) -> AsyncIterator[None]:
+    path = server.folder / "envoy.json"
+    path.write_text(json.dumps(envoy_config(server)))
+    argv = [str(binary()), "-c", str(path), "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
+    process = await asyncio.create_subprocess_exec(*argv)
+    try:
+        await listening(server.envoy)
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.mark.spec("RFC 8705 §2")
+@pytest.mark.spec("RFC 8705 §3")
+async def test_certificates_come_through_an_envoy_that_ends_tls(server: Running) -> None:
+    now = clock.now()
+    own, self_signed = certify(SUBJECT, now, by=server.authority), certify("CN=any", now)
+    forged = certify(SUBJECT, now)
+    await server.pki_client(bound=True)
+    await server.client("loner", auth_method="self_signed_tls_client_auth", jwks={"keys": [self_signed.jwk]})
+
+    async with envoy(server):
+        right = await server.ask(server.envoy, own)
+        alone = await server.ask(server.envoy, self_signed, client_id="loner")
+        token = right.json()["access_token"]
+        told = await server.ask(server.envoy, own, path="/oauth/introspect", token=token)
+        wrong = [
+            await server.ask(server.envoy, forged),
+            await server.ask(server.envoy, None),
+            await server.ask(server.envoy, own, client_id="loner"),
+            await server.ask(server.envoy, None, headers={"x-forwarded-client-cert": _header(own)}),
+        ]
+
+    assert (right.status_code, alone.status_code) == (200, 200), (right.text, alone.text)
+    assert claims_of(token)["cnf"] == told.json()["cnf"] == {"x5t#S256": thumbprint(own.der)}
+    assert [answer.status_code for answer in wrong] == [401] * 4
+
+
+def _header(own: Certified) -> str:
+    from urllib.parse import quote
+
+    return f'Cert="{quote(own.pem, safe="")}"'
+
+
+# --- the settings --------------------------------------------------------------------------------------------------
+
+
+def test_the_settings_come_from_the_file_and_go_to_the_children(tmp_path: Path) -> None:
+    written(tmp_path, "server", certify("CN=localhost", clock.now(), names=("dns:localhost",)))
+    written(tmp_path, "ca", certify("CN=CA", clock.now(), authority=True))
+    (tmp_path / "kronborg.yaml").write_text(
+        """version: 1
+server:
+  trusted_proxies: [10.0.0.0/8]
+  identity:
+    tls: {certificate: server.pem, key: server.key}
+    mtls:
+      url: https://mtls.id.example
+      authorities: ca.pem
+      header: client-cert
+      port: 9443
+      certificate: server.pem
+      key: server.key
+"""
+    )
+
+    settings = load_settings(tmp_path / "kronborg.yaml", tmp_path, environ={})
+    child = load_settings(environ=resolved(settings))
+
+    assert settings.tls == TlsListener("0.0.0.0", 8443, str(tmp_path / "server.pem"), str(tmp_path / "server.key"))
+    assert settings.mtls is not None
+    assert settings.mtls.listener is not None
+    assert (settings.mtls.url, settings.mtls.header, settings.mtls.listener.port) == (
+        "https://mtls.id.example",
+        "client-cert",
+        9443,
+    )
+    assert (child.tls, child.mtls) == (settings.tls, settings.mtls)
+
+
+@pytest.mark.parametrize(
+    ("written_as", "where"),
+    [
+        ("tls: {certificate: no.pem, key: no.key}", "server.identity.tls.certificate"),
+        ("mtls: {url: 'https://m.example'}", "server.identity.mtls"),
+        ("mtls: {url: 'http://m.example', header: client-cert}", "server.identity.mtls.url"),
+        ("mtls: {url: 'https://m.example', header: client-cert}", "server.identity.mtls.header"),
+        ("mtls: {url: 'https://m.example', authorities: no.pem}", "server.identity.mtls.authorities"),
+    ],
+)
+def test_settings_that_cannot_stand_are_named(tmp_path: Path, written_as: str, where: str) -> None:
+    (tmp_path / "kronborg.yaml").write_text(f"version: 1\nserver:\n  identity:\n    {written_as}\n")
+
+    with pytest.raises(Invalid) as refused:
+        load_settings(tmp_path / "kronborg.yaml", tmp_path, environ={})
+
+    assert where in {problem.where for problem in refused.value.problems}
