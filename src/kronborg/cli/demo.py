@@ -85,7 +85,7 @@ def demo(
     if not file.exists():
         base = port_base or DEFAULT_BASE
         check_ports([Child(name, (), Address("127.0.0.1", base + n), "", "--port-base") for name, n in OFFSETS.items()])
-        _write_files(data, base)
+        write_files(data, base)
     settings = load_settings(file, data)
     if port_base not in (None, settings.gateway.port):
         raise Stopped(f"{file} says where this demo listens, not --port-base: edit it there, or begin anew by --reset.")
@@ -144,7 +144,7 @@ async def _is_empty(settings: Settings) -> bool:
         await database.close()
 
 
-def _write_files(data: Path, port_base: int) -> None:
+def write_files(data: Path, port_base: int) -> None:
     """The demo's kronborg.yaml and the secrets of its machines, readable by their owner only."""
     import kronborg_shop
 
