@@ -34,6 +34,7 @@ setup-dev: $(VENV)/.dev ## ... and what checks and tests need
 
 setup-test: setup-dev ## ... and the browser and the Node clients that the tests drive
 	@.ci/system-packages chromium node npm
+	@.ci/system-packages --optional softhsm2-util
 	@$(MAKE) --no-print-directory $(patsubst %/package.json,%/node_modules/.stamp,$(wildcard tests/*/package.json))
 
 setup-bench: setup-dev ## ... and the peers that the benchmarks compare with

@@ -21,6 +21,7 @@ from kronborg.clients.settings import Profile
 from kronborg.core.crypto import Vault
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.tls import MutualTlsSettings, TlsListener, tls_problems
+from kronborg.core.token_address import HeldKeysSettings, TokenAddress
 
 RESOLVED = "KRONBORG_RESOLVED_SETTINGS"
 """Set by the supervisor for its children, so that each of them need not read and check the file again."""
@@ -78,6 +79,7 @@ class Settings:
     fetch_allow: tuple[str, ...] = ()
     fetch_ca_file: Path | None = None
     admission: Admission = NOBODY
+    held_keys: HeldKeysSettings | None = None
 
     @property
     def database_url(self) -> str:
@@ -92,7 +94,8 @@ class Settings:
 
     def vault(self) -> Vault:
         """The vault of this installation; makes the master key at the first start."""
-        return Vault.load(self.data / "master.key", self.master_key)
+        held = None if self.held_keys is None else _token_address(self.held_keys)
+        return Vault.load(self.data / "master.key", self.master_key, held=held)
 
 
 def load_settings(
@@ -167,6 +170,8 @@ def _thaw(text: str) -> Settings:
         elif field.name == "mtls" and value is not None:
             own = value.pop("listener")
             plain[field.name] = MutualTlsSettings(**value, listener=None if own is None else TlsListener(**own))
+        elif field.name == "held_keys" and value is not None:
+            plain[field.name] = HeldKeysSettings(**{**value, "algorithms": tuple(value["algorithms"])})
     return Settings(**plain)
 
 
@@ -248,9 +253,23 @@ def _master_key(env: Mapping[str, str]) -> str | None:
     return env.get("KRONBORG_MASTER_KEY") or None
 
 
+def _token_address(held: HeldKeysSettings) -> TokenAddress:
+    pin = os.environ.get(held.pin_env, "") if held.pin_env else ""
+    if held.pin_file is not None:
+        try:
+            pin = Path(held.pin_file).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            raise Invalid(
+                Problem("server.keys.pkcs11.pin.file", "cannot be read", "check the path and who may")
+            ) from None
+    if not pin:
+        raise Invalid(Problem("server.keys.pkcs11.pin", "is empty or not set", "set the variable or fill the file"))
+    return TokenAddress(held.module, held.token, pin, held.algorithms)
+
+
 def _from_file(path: Path) -> Settings:
     from kronborg.gateway.declare.document import load
-    from kronborg.gateway.declare.server_section import admission_in, listeners_in
+    from kronborg.gateway.declare.server_section import admission_in, held_keys_in, listeners_in
 
     server = load(path).server
     default = Settings()
@@ -277,4 +296,5 @@ def _from_file(path: Path) -> Settings:
         fetch_allow=server.fetch.allow,
         fetch_ca_file=None if server.fetch.ca_file is None else path.absolute().parent / server.fetch.ca_file,
         admission=admission_in(server),
+        held_keys=held_keys_in(server, path.absolute().parent),
     )

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from kronborg.core.token_address import TokenAddress
+
 KEY_BYTES = 32
 _NONCE = 12
 _PREFIX = "k1."
@@ -31,29 +33,33 @@ class KeyProblem(Exception):
 
 
 class Vault:
-    """Seals, opens and digests under one master key. Safe to share between tasks."""
+    """Seals, opens and digests under one master key. Safe to share between tasks.
 
-    def __init__(self, master_key: bytes) -> None:
+    `held` says where a PKCS#11 token is that keeps the signing keys in place of the vault (`core/hardware.py`).
+    """
+
+    def __init__(self, master_key: bytes, *, held: TokenAddress | None = None) -> None:
         if len(master_key) != KEY_BYTES:
             raise KeyProblem("the master key must be 32 bytes, base64url-encoded")
+        self.held = held
         self._master = master_key
         self._wrap = AESGCM(self.derive("seal"))
         self._digest_keys: dict[str, bytes] = {}
 
     @classmethod
-    def load(cls, path: Path, value: str | None = None) -> Vault:
+    def load(cls, path: Path, value: str | None = None, *, held: TokenAddress | None = None) -> Vault:
         """The vault of this installation: from `value` if given, else from the file at `path`, made if absent.
 
         Raises `KeyProblem` when the key is malformed or the file is readable by others.
         """
         if value:
-            return cls(_decode(value))
+            return cls(_decode(value), held=held)
         if not path.exists():
             _create(path)
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise KeyProblem(f"{path} can be read by others (mode {mode:04o}): run chmod 600 on it")
-        return cls(_decode(path.read_text(encoding="ascii")))
+        return cls(_decode(path.read_text(encoding="ascii")), held=held)
 
     def derive(self, purpose: str) -> bytes:
         """A 32-byte key for one purpose (HKDF-SHA-256, RFC 5869)."""

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, cast
+from functools import partial
+from typing import Final, Protocol, cast
 
 import anyio.to_thread
 
-from kronborg.core.crypto import Vault
+from kronborg.core.crypto import KeyProblem, Vault
+from kronborg.core.hardware import Token
 from kronborg.core.json import JsonObject
-from kronborg.core.jws import Line, LocalSigner, PrivateKey, Signer, export, generate, public_jwk, restore
+from kronborg.core.jws import Line, LocalSigner, PrivateKey, Signer, describe, export, generate, public_jwk, restore
+from kronborg.core.log import get_logger
 from kronborg.tokens.model import StoredKey
+
+log = get_logger("kronborg.tokens")
+
+
+HELD: Final = "pkcs11:"
+"""What the stored text of a key in a PKCS#11 token begins with; its `CKA_ID` follows, in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +75,49 @@ class SealedKeys:
     def private(self, stored: StoredKey) -> PrivateKey:
         """The private key of a row."""
         return restore(self._vault.open(stored.sealed, context=f"tokens.key:{stored.id}"))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSigner:
+    """A private key in a PKCS#11 token."""
+
+    token: Token
+    key_id: bytes
+    line: Line
+
+    @property
+    def slow(self) -> bool:
+        """Always: a token is another machine."""
+        return True
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature."""
+        return self.token.sign(self.key_id, self.line, message)
+
+
+class HeldKeys:
+    """Keys that are made in a PKCS#11 token and never leave it."""
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+
+    async def make(self, line: Line) -> MadeKey:
+        """A new key, made by the token."""
+        key_id, public = await anyio.to_thread.run_sync(self._token.make, line)
+        jwk = describe(public, line)
+        return MadeKey(jwk["kid"], cast("JsonObject", jwk), f"{HELD}{key_id.hex()}")
+
+    async def open(self, stored: StoredKey) -> Signer:
+        """The key, where it is."""
+        return HeldSigner(self._token, _id_of(stored.sealed), stored.line)
+
+    async def forget(self, sealed: str) -> None:
+        """Destroyed: nothing of it is needed any more. A token that does not answer keeps what nobody asks for."""
+        try:
+            await anyio.to_thread.run_sync(partial(self._token.forget, _id_of(sealed)))
+        except KeyProblem:
+            log.warning("key_not_destroyed", sealed=sealed)
+
+
+def _id_of(sealed: str) -> bytes:
+    return bytes.fromhex(sealed.removeprefix(HELD))

@@ -18,18 +18,19 @@ import orjson
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from joserfc.jwk import ECKey
 
-from kronborg.core.crypto import Vault
+from kronborg.core.crypto import KeyProblem, Vault
 from kronborg.core.db import Database
 from kronborg.core.errors import Conflict, NotFound
 from kronborg.core.events import record_in
 from kronborg.core.group_writer import Execute
+from kronborg.core.hardware import token_at
 from kronborg.core.jose import PublicKey, b64, public_key
 from kronborg.core.json import JsonObject
 from kronborg.core.jwe import EncryptionKey, encryption_key
 from kronborg.core.jws import DECRYPTING, LINES, SIGNING, Line, SigningKey, line_of, read_private
 from kronborg.tokens import keys_store as store
 from kronborg.tokens.ending import end_key
-from kronborg.tokens.key_holders import KeyHolder, SealedKeys
+from kronborg.tokens.key_holders import HELD, HeldKeys, KeyHolder, SealedKeys
 from kronborg.tokens.model import KEY_AGE, KEY_NOTICE, KEY_RETIREMENT, KeyState, StoredKey
 
 FRESH = timedelta(seconds=5)
@@ -57,20 +58,12 @@ class Keys:
 
 
 class KeyRing:
-    """The keys of this installation as this process knows them; for use from one event loop.
+    """The keys of this installation as this process knows them; for use from one event loop."""
 
-    `external` makes the keys of the lines in `external_lines`, in place of the vault.
-    """
-
-    def __init__(
-        self,
-        database: Database,
-        vault: Vault,
-        external: KeyHolder | None = None,
-        external_lines: Collection[Line] = (),
-    ) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database, self._sealed = database, SealedKeys(vault)
-        self._external, self._external_lines = external, frozenset(external_lines)
+        self._held_lines = () if vault.held is None else vault.held.algorithms
+        self._held = None if vault.held is None else HeldKeys(token_at(vault.held))
         self._keys: Keys | None = None
         self._making = anyio.Lock()
 
@@ -247,7 +240,7 @@ class KeyRing:
         return encryption_key({**cast("JsonObject", jwk), "kid": stored.id}, private=True)
 
     async def _new(self, line: Line, state: KeyState, *, now: datetime) -> StoredKey:
-        holder = self._external if self._external is not None and line in self._external_lines else self._sealed
+        holder: KeyHolder = self._sealed if self._held is None or line not in self._held_lines else self._held
         made = await holder.make(line)
         activated = now if state == "active" else None
         return StoredKey(made.kid, state, made.public_jwk, made.sealed, now, activated, None, line)
@@ -257,11 +250,11 @@ class KeyRing:
             await self._holder_of(sealed).forget(sealed)
 
     def _holder_of(self, sealed: str) -> KeyHolder:
-        if not sealed.startswith("pkcs11:"):
+        if not sealed.startswith(HELD):
             return self._sealed
-        if self._external is None:
-            raise LookupError("a key is in a PKCS#11 token, and server.keys.pkcs11 does not say where that is")
-        return self._external
+        if self._held is None:
+            raise KeyProblem("a signing key is in a PKCS#11 token, and server.keys.pkcs11 does not say where that is")
+        return self._held
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from kronborg.clients.admission import ANYTHING_USUAL, Admission, RegistrationPolicy
@@ -15,7 +15,8 @@ from kronborg.clients.settings import Profile
 from kronborg.core.forwarded_certificate import CertificateHeader
 from kronborg.core.quantities import Duration, parse_duration
 from kronborg.core.tls import MutualTlsSettings, TlsListener
-from kronborg.gateway.declare.parts import Host, Key, Port, Section, Uri, Words
+from kronborg.core.token_address import HELD_ALGORITHMS, HeldAlgorithm, HeldKeysSettings
+from kronborg.gateway.declare.parts import Host, Key, Port, SecretReference, Section, Uri, Words
 
 
 def _without_password(url: str) -> str:
@@ -181,6 +182,26 @@ class DocumentsSection(PolicySection):
     """How many of them are remembered; one that nobody ever used gives way to a new one."""
 
 
+class Pkcs11Section(Section):
+    """A PKCS#11 token that makes and keeps signing keys: a hardware module, or a key service with such a library."""
+
+    module: Uri
+    """The path of the PKCS#11 library, like `/usr/lib/softhsm/libsofthsm2.so`."""
+    token: Annotated[str, StringConstraints(min_length=1, max_length=32)]
+    """The label of the token."""
+    pin: SecretReference
+    """The user's PIN."""
+    algorithms: Annotated[tuple[HeldAlgorithm, ...], Field(min_length=1, max_length=3)] = HELD_ALGORITHMS
+    """What the token signs; keys for other algorithms are sealed in the database as ever."""
+
+
+class KeysSection(Section):
+    """Where the keys that sign tokens are kept."""
+
+    pkcs11: Pkcs11Section | None = None
+    """A PKCS#11 token; without one they are sealed in the database under the master key."""
+
+
 class ServerSection(Section):
     """Settings of this installation, not objects in its store: they hold from the next start."""
 
@@ -214,6 +235,8 @@ class ServerSection(Section):
     """Clients that register themselves."""
     client_id_metadata_documents: DocumentsSection = DocumentsSection()
     """Clients that describe themselves at a URL of theirs."""
+    keys: KeysSection = KeysSection()
+    """Where the keys that sign tokens are kept."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """How much is logged."""
 
@@ -231,6 +254,15 @@ def listeners_in(identity: IdentityListener, folder: Path) -> tuple[TlsListener 
         own = TlsListener(mtls.host, mtls.port, str(folder / mtls.certificate), str(folder / mtls.key))
     authorities = None if mtls.authorities is None else str(folder / mtls.authorities)
     return listener, MutualTlsSettings(mtls.url, authorities, mtls.header, own)
+
+
+def held_keys_in(server: ServerSection, folder: Path) -> HeldKeysSettings | None:
+    """The PKCS#11 token, with files relative to the folder of the document."""
+    section = server.keys.pkcs11
+    if section is None:
+        return None
+    pin_file = None if section.pin.file is None else str(folder / section.pin.file)
+    return HeldKeysSettings(section.module, section.token, section.pin.env, pin_file, section.algorithms)
 
 
 def admission_in(server: ServerSection) -> Admission:
