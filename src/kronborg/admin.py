@@ -30,6 +30,7 @@ from kronborg.core.parts import Parts, parts_of
 from kronborg.gateway import api as gateway
 from kronborg.gateway import config_api
 from kronborg.gateway.config_api import ConfigRequest
+from kronborg.oauth import issuers_api
 from kronborg.oauth.errors import InvalidRequest, OAuthError
 from kronborg.oauth.presentation import InsufficientScope, InvalidToken, Use, challenge, check_holder, presented
 from kronborg.signin import api as signin
@@ -168,6 +169,7 @@ def admin_app(parts: Parts, engine: Engine) -> ASGIApp:
         clients.router,
         gateway.router,
         tokens.router,
+        issuers_api.router,
         revocations_api.router,
         config_api.router,
         audit,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 from functools import partial
 
 from starlette.applications import Starlette
@@ -86,6 +87,7 @@ async def _opened(settings: Settings, database: Database) -> tuple[ASGIApp, Engi
         admission=settings.admission,
         mutual_tls=mutual_tls_of(settings),
     )
+    engine = replace(engine, signin=SignInParts.make(), session_absolute=parts.session_absolute)
     return compose(parts, engine), engine
 
 
@@ -108,7 +110,7 @@ def compose(parts: Parts, engine: Engine) -> ASGIApp:
     app.state.parts = parts
     app.state.engine = engine
     app.state.pages = html
-    app.state.signin = SignInParts.make()
+    app.state.signin = engine.signin or SignInParts.make()
     app.state.announcers = (requests.announcer(engine),)
     app.state.after_sign_out = partial(signed_out, engine)
     return Edge(Shortcut(LimitBody(app), protocol_endpoints(engine)), secure=parts.secure)

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from kronborg.core.json import JsonObject
+
 WaitingKind = Literal["device", "ciba"]
 WaitingState = Literal["pending", "allowed", "denied", "used"]
 Delivery = Literal["poll", "ping", "push"]
+SubjectKind = Literal["username", "email", "id", "client"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +78,33 @@ class Waiting:
     def reference(self) -> str:
         """What names it on pages and in events: no secret, and of no use at the token endpoint."""
         return self.digest.hex()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedIssuer:
+    """An issuer whose assertions clients may bring for a token (RFC 7523 §2.1), if they name it.
+
+    Its keys are `jwks` or fetched from `jwks_uri`. `audience` is one more that its assertions may name, besides ours.
+    `subject` says what its `sub` is here: a person's username, e-mail address or id, or the client itself.
+    """
+
+    name: str
+    issuer: str
+    jwks: JsonObject | None
+    jwks_uri: str | None
+    audience: str | None
+    subject: SubjectKind
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedIssuerDraft:
+    """A trusted issuer as somebody wishes it to be; `issuers.save_issuer` checks it."""
+
+    name: str
+    issuer: str
+    jwks: JsonObject | None = None
+    jwks_uri: str | None = None
+    audience: str | None = None
+    subject: str = "username"

@@ -20,6 +20,8 @@ from kronborg.oauth.grants import (
     ciba,
     client_credentials,
     device_code,
+    jwt_bearer,
+    password,
     refresh_token,
     token_exchange,
 )
@@ -34,7 +36,9 @@ GRANTS: Final[dict[str, Exchange]] = {
     "client_credentials": client_credentials.exchange,
     "urn:ietf:params:oauth:grant-type:device_code": device_code.exchange,
     "urn:ietf:params:oauth:grant-type:token-exchange": token_exchange.exchange,
+    "urn:ietf:params:oauth:grant-type:jwt-bearer": jwt_bearer.exchange,
     "urn:openid:params:grant-type:ciba": ciba.exchange,
+    "password": password.exchange,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from kronborg.clients.admission import NOBODY, Admission
 from kronborg.clients.directory import Directory
@@ -16,6 +17,9 @@ from kronborg.core.db import Database
 from kronborg.core.fetch import Fetcher
 from kronborg.tokens.keys import KeyRing
 from kronborg.tokens.status_places import Places
+
+if TYPE_CHECKING:
+    from kronborg.signin.parts import SignInParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,10 @@ class Engine:
     """What every client is held to, besides its own profile."""
     places: Places = field(default_factory=Places)
     """Places in status lists, for the APIs that ask for them."""
+    signin: SignInParts | None = None
+    """What compares passwords, for the password grant; only where people sign in."""
+    session_absolute: timedelta = timedelta(days=14)
+    """How long a session lives that the password grant begins."""
     mutual_tls: MutualTls = NO_MUTUAL_TLS
     """Where clients with certificates call, and who vouches for them."""
 

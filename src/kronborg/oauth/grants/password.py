@@ -1,0 +1,100 @@
+"""The resource owner password credentials grant (RFC 6749 §4.3): legacy, for clients that registered it and no others.
+
+The application sees the password, and a second factor has no place in it (RFC 9700 §2.4). It goes through the very verb
+of the sign-in page: one throttle, one answer for unknown, wrong and disabled, and a session that the person sees among
+their browsers and can end.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from kronborg.clients.model import Client
+from kronborg.core import opaque
+from kronborg.core.errors import TooMany
+from kronborg.core.events import record_in
+from kronborg.core.group_writer import Execute
+from kronborg.core.ids import new_id
+from kronborg.oauth.call import Call
+from kronborg.oauth.confirmation import bound
+from kronborg.oauth.errors import InvalidGrant, UnsupportedGrantType
+from kronborg.oauth.legacy_use import note
+from kronborg.oauth.requests import header
+from kronborg.signin.model import BrowserSession, Origin
+from kronborg.signin.sign_in import Attempt, SignedIn, Throttled, WrongCredentials, sign_in
+from kronborg.tokens import refresh, store
+from kronborg.tokens.audience import choose, grantable, split_scope
+from kronborg.tokens.engine import Engine
+from kronborg.tokens.issue import TokenSet, fill, order_for_grant
+from kronborg.tokens.live import person_behind
+from kronborg.tokens.model import NO_DETAILS, REFRESH_ABSOLUTE, Grant
+
+
+async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
+    """Trade a name and a password. Raises `InvalidGrant`, `InvalidScope`, `InvalidTarget`, `TooMany`, `Overloaded`."""
+    form, now = call.form, call.now
+    login, password, scope = form.require("username"), form.require("password"), form.get("scope")
+    note(client, "password", now=now)
+    apis, resource = await engine.directory.apis(now=now), form.get("resource")
+    scopes, resources = () if scope is None else split_scope(scope), () if resource is None else (resource,)
+    whole = grantable(client, apis, userinfo=engine.userinfo, scopes=scopes, resources=resources)
+    target = choose(whole, apis, userinfo=engine.userinfo, scope=None, resource=resource)
+    session = await _session(engine, call, login, password)
+    grant = Grant(
+        id=new_id(),
+        client_id=client.id,
+        user_id=session.user_id,
+        session_id=session.id,
+        scopes=whole.scopes,
+        audiences=whole.audiences,
+        auth_time=session.auth_time,
+        amr=session.amr,
+        created_at=now,
+        expires_at=now + REFRESH_ABSOLUTE,
+        revoked_at=None,
+        details=bound(client, call, NO_DETAILS),
+    )
+    person = await person_behind(engine, grant, now=now)
+    if person is None:
+        raise InvalidGrant("the username or the password is wrong")
+    order = order_for_grant(engine, grant, person, target, now=now, claims=call.confirmed.cnf)
+    text = opaque.mint(opaque.REFRESH) if "refresh_token" in client.grants else None
+
+    def unit(execute: Execute) -> None:
+        store.add_grant(execute, grant)
+        order.store(execute)
+        if text is not None:
+            refresh.add(engine, execute, text, grant, now=now)
+        detail = {"user_id": grant.user_id, "client_id": grant.client_id, "scope": " ".join(grant.scopes)}
+        record_in(execute, "grant.created", actor=grant.user_id, subject=grant.id, now=now, detail=detail)
+
+    await engine.database.writer.run(unit)
+    identity = (grant, person) if "openid" in grant.scopes else None
+    return await fill(engine, order, now=now, refresh_token=text, identity=identity)
+
+
+async def _session(engine: Engine, call: Call, login: str, password: str) -> BrowserSession:
+    """The session of somebody who knows the password. Raises `InvalidGrant`, `TooMany`, `Overloaded`."""
+    if engine.signin is None:
+        raise UnsupportedGrantType("people do not sign in to this process")
+    agent = (header(call.headers, b"user-agent") or b"").decode("ascii", errors="ignore")
+    outcome = await sign_in(
+        engine.database,
+        engine.vault,
+        engine.signin.passwords,
+        engine.signin.settings.throttle,
+        Attempt(login=login, password=password, origin=Origin(call.address, agent)),
+        session_lifetime=engine.session_absolute,
+        now=call.now,
+    )
+    match outcome:
+        case SignedIn(begun=begun):
+            return begun.session
+        case WrongCredentials():
+            # RFC 6749 §5.2; one answer for unknown, wrong and disabled.
+            raise InvalidGrant("the username or the password is wrong")
+        case Throttled(retry_after=wait):
+            raise TooMany("too many attempts to sign in", retry_after=wait)
+        case _:
+            # A second factor will be another outcome of `sign_in`, and has to be refused here: RFC 9700 §2.4.
+            assert_never(outcome)
