@@ -20,6 +20,7 @@ from kronborg.clients.model import ApiDraft, Client, ClientDraft, Scope
 from kronborg.clients.register import add_secret, save_api, save_client
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
+from kronborg.core.fetch import Fetcher
 from kronborg.core.http import Edge, LimitBody
 from kronborg.core.jose import parse
 from kronborg.oauth.api import protocol_routes
@@ -156,10 +157,13 @@ def basic(client_id: str, secret: str) -> str:
 
 
 @asynccontextmanager
-async def token_site(database: Database, vault: Vault, now: datetime) -> AsyncIterator[Site]:
+async def token_site(
+    database: Database, vault: Vault, now: datetime, *, fetcher: Fetcher | None = None
+) -> AsyncIterator[Site]:
     """The site with two APIs: the catalogue with JWTs, the cart with reference tokens, and their resource servers."""
     clock = Clock(now)
-    engine = await open_engine(database, vault, issuer=ISSUER, session_idle=timedelta(hours=12), now=now)
+    idle = timedelta(hours=12)
+    engine = await open_engine(database, vault, issuer=ISSUER, session_idle=idle, now=now, fetcher=fetcher)
     async with database.write() as session:
         for draft in (
             ApiDraft(CATALOGUE, "Catalogue", (Scope("catalogue:read", "Read"), Scope("catalogue:write", "Write"))),
