@@ -73,7 +73,7 @@ class ClientSettings:
     userinfo_encrypted_response_enc: ContentEncryption | None = None
     """How its encrypted userinfo is encrypted; `A128CBC-HS256` when absent."""
     introspection_signed_response_alg: SigningAlgorithm | None = None
-    """RFC 9701 §6."""
+    """How introspection responses are signed that it asks for as a JWT (RFC 9701 §6); `ES256` when absent."""
     introspection_encrypted_response_alg: KeyEncryption | None = None
     """How the key of its encrypted introspection responses is wrapped; not encrypted when absent."""
     introspection_encrypted_response_enc: ContentEncryption | None = None

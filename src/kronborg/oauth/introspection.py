@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from kronborg.clients.model import Client
 from kronborg.core import opaque
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.oauth.back_off import Gate
 from kronborg.oauth.call import Call
 from kronborg.oauth.client_auth import authenticate
+from kronborg.oauth.endpoint import Answer, Encoded
 from kronborg.tokens import refresh
 from kronborg.tokens.claims import mapped_claims
 from kronborg.tokens.engine import Engine
@@ -15,15 +18,26 @@ from kronborg.tokens.issue import token_type_of
 from kronborg.tokens.live import person_behind
 from kronborg.tokens.model import Access
 from kronborg.tokens.reference import resolve
+from kronborg.tokens.signing import encrypt_to, sign
 from kronborg.tokens.subjects import subject_for, subject_told
 
+TYPE = "token-introspection+jwt"
+JWT = b"application/token-introspection+jwt"
 # RFC 7662 §2.2: of an inactive token nothing else is said, not even why.
 INACTIVE: JsonObject = {"active": False}
 
 
-async def introspect(engine: Engine, gate: Gate, call: Call) -> JsonObject:
+async def introspect(engine: Engine, gate: Gate, call: Call) -> Answer:
     """The answer of the introspection endpoint. `token_type_hint` is not needed: tokens tell what they are."""
     client = await authenticate(engine, gate, call, confidential=True)
+    answer = await _answer(engine, client, call)
+    # RFC 9701 §4: it is asked for by name.
+    if any(name == b"accept" and JWT in value.lower() for name, value in call.headers):
+        return await _signed(engine, client, answer, now=call.now)
+    return answer
+
+
+async def _answer(engine: Engine, client: Client, call: Call) -> JsonObject:
     text = call.form.require("token")
     if text.startswith(opaque.REFRESH):
         return await _refresh(engine, client, text, call)
@@ -37,6 +51,23 @@ async def introspect(engine: Engine, gate: Gate, call: Call) -> JsonObject:
         reference = text.startswith(opaque.ACCESS)
         answer["sub"] = await subject_told(engine, access, reader=client.id, reference=reference, now=call.now)
     return {**told, **answer} if told else answer
+
+
+async def _signed(engine: Engine, client: Client, answer: JsonObject, *, now: datetime) -> Encoded:
+    """The answer as a JWT for this resource server, encrypted if it registered that (RFC 9701 §5)."""
+    settings = client.settings
+    # Nothing of the token stands at the top, and no `sub` or `exp`: it cannot be taken for a token.
+    claims: JsonObject = {
+        "iss": engine.issuer,
+        "aud": client.id,
+        "iat": int(now.timestamp()),
+        "token_introspection": answer,
+    }
+    token = await sign(engine, claims, typ=TYPE, alg=settings.introspection_signed_response_alg, now=now)
+    wrap, enc = settings.introspection_encrypted_response_alg, settings.introspection_encrypted_response_enc
+    if wrap is not None:
+        token = await encrypt_to(engine, client, token, alg=wrap, enc=enc, now=now)
+    return Encoded(token.encode(), JWT)
 
 
 def _described(engine: Engine, access: Access) -> dict[str, JsonValue]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from kronborg.clients.model import AUTH_METHODS, AuthMethod
+from kronborg.clients.settings import ContentEncryption, KeyEncryption
 from kronborg.core.client_certificate import MutualTls
 from kronborg.core.jose import ALGORITHMS
 from kronborg.core.json import JsonObject, JsonValue
@@ -41,6 +44,10 @@ def proof_metadata(document: JsonObject, issuer: str, mutual_tls: MutualTls) -> 
             method for method in methods if not (proved_only and method == "none")
         ]
         told[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = algorithms
+    # RFC 9701 §7
+    told["introspection_signing_alg_values_supported"] = list(ALGORITHMS)
+    told["introspection_encryption_alg_values_supported"] = list(get_args(KeyEncryption))
+    told["introspection_encryption_enc_values_supported"] = list(get_args(ContentEncryption))
     if mutual_tls.url is not None:
         told["tls_client_certificate_bound_access_tokens"] = True
         told["mtls_endpoint_aliases"] = {
