@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from kronborg.clients import profiles
 from kronborg.clients.check_grants import grant_problems
+from kronborg.clients.check_requests import type_problems
 from kronborg.clients.check_settings import setting_problems
 from kronborg.clients.check_tokens import api_token_problems, client_token_problems
 from kronborg.clients.model import (
@@ -56,6 +57,7 @@ def _api_problems(draft: ApiDraft, taken: Mapping[str, str]) -> Iterator[Problem
         yield Problem("token_lifetime", "must be between 30 seconds and 24 hours")
     if len(draft.scopes) > MAX_SCOPES:
         yield Problem("scopes", "at most 200 scopes")
+    yield from type_problems(draft.settings.authorization_details_types)
     seen: set[str] = set()
     for index, scope in enumerate(draft.scopes[:MAX_SCOPES]):
         where = f"scopes[{index}]"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from kronborg.clients.check_proofs import proof_problems
+from kronborg.clients.check_requests import request_problems
 from kronborg.clients.model import ClientDraft
 from kronborg.clients.redirects import url_problem
 from kronborg.clients.settings import ClientSettings
@@ -31,6 +32,7 @@ def setting_problems(draft: ClientDraft) -> Iterator[Problem]:
     yield from _text_problems(draft.settings)
     yield from _key_problems(draft)
     yield from proof_problems(draft)
+    yield from request_problems(draft)
 
 
 def _url_problems(settings: ClientSettings) -> Iterator[Problem]:

@@ -51,7 +51,7 @@ def satisfied(wanted: Wanted, amr: Collection[str]) -> str | None:
     return next((value for value in wanted.values if value in LADDER[: height + 1]), None)
 
 
-def reachable(wanted: Wanted, offered: Collection[str] = OFFERED) -> bool:
+def reachable(wanted: Wanted, offered: Collection[str]) -> bool:
     """Whether signing in once more could fulfil it."""
     return any(value in offered for value in wanted.values)
 

@@ -18,6 +18,7 @@ from kronborg.oauth.response_types import words_of
 from kronborg.tokens.audience import Grantable, choose, grantable, split_scope
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.rich import audiences_of
+from kronborg.tokens.subjects import user_behind
 
 
 async def understand(engine: Engine, case: KnownCase, *, now: datetime) -> Asking:
@@ -75,6 +76,9 @@ def _acr(case: KnownCase, claims: AskedClaims) -> acr.Wanted:
 async def _hinted(engine: Engine, case: KnownCase, claims: AskedClaims, *, now: datetime) -> str | None:
     """The only person whom the client wants to hear about; None for anybody."""
     hinted = claims.subject
+    if hinted is not None:
+        # What nobody here is called by this client is nobody, and stays so.
+        hinted = user_behind(engine.vault, case.client, hinted) or hinted
     if case.request.id_token_hint is not None:
         hint = await read_hint(engine, case.request.id_token_hint, now=now)
         if hint is None or hint.client_id != case.client.id:

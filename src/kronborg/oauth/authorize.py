@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from kronborg.clients.model import Client
 from kronborg.core.json import JsonObject
-from kronborg.oauth.acr import ANYTHING, Wanted, reachable, satisfied
+from kronborg.oauth.acr import ANYTHING, OFFERED, Wanted, reachable, satisfied
 from kronborg.oauth.authorize_errors import ConsentRequired, LoginRequired, UnmetAuthenticationRequirements
 from kronborg.oauth.model import Consent
 from kronborg.signin.model import Visit
@@ -28,6 +28,7 @@ class Asking:
     `id_token_hint`. `scopes` and `audiences` are what a grant would hold, `details` (RFC 9396) what it would hold
     besides, and `claims` what is asked for by name (OIDC Core §5.5). `to_allow` are the scopes that the person has to
     agree to: those, and the ones that `claims` belong to. `allowed` says that exactly this was allowed just now.
+    `offered` are the values of `acr` that somebody can reach here by signing in once more.
     """
 
     scopes: tuple[str, ...]
@@ -37,6 +38,7 @@ class Asking:
     hinted_user: str | None = None
     asked: datetime | None = None
     acr: Wanted = ANYTHING
+    offered: tuple[str, ...] = OFFERED
     claims: JsonObject | None = None
     to_allow: tuple[str, ...] = ()
     details: tuple[JsonObject, ...] = ()
@@ -113,7 +115,7 @@ def decide(request: Asking, client: Client, visit: Visit | None, grant: Consent 
 
 def _stronger(request: Asking, visit: Visit) -> Decision:
     """RFC 9470 §5: sign in more strongly, or say that it cannot be done, so that the client does not ask for ever."""
-    if not reachable(request.acr) or _answered(request, visit.auth_time):
+    if not reachable(request.acr, request.offered) or _answered(request, visit.auth_time):
         return Refuse(UnmetAuthenticationRequirements, "the person cannot sign in in the way that the client needs")
     return _unless_silent(request, StepUp(visit))
 

@@ -87,8 +87,8 @@ async def _kept(
     if found is None:
         # Whatever else was sent is not this request: there is no telling where an answer should go.
         nowhere = AuthorizeRequest(client_id=client.id, malformed=frozenset({"redirect_uri"}))
-        refusal = InvalidRequestUri("the request_uri is unknown, too old, or of another client")
-        return Opened(nowhere, nowhere.query(), refusal=refusal)
+        unknown = InvalidRequestUri("the request_uri is unknown, too old, or of another client")
+        return Opened(nowhere, nowhere.query(), refusal=unknown)
     back = AuthorizeRequest(client_id=client.id, request_uri=uri).query()
     request = replace(kept(found.parameters), mark=sent.mark, allowed=sent.allowed)
     came = Came(found.origin == "pushed", found.signed, found.digest, found.jkt)

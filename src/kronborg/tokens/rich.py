@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import orjson
+
 from kronborg.clients.directory import Apis
 from kronborg.core.json import JsonObject, JsonValue
 
@@ -55,6 +57,11 @@ def _narrower(asked: JsonObject, granted: JsonObject) -> bool:
                 return False
         elif name in LISTS:
             continue
-        elif name not in asked or name not in granted or asked[name] != granted[name]:
+        elif name not in asked or name not in granted or _written(asked[name]) != _written(granted[name]):
             return False
     return True
+
+
+def _written(value: JsonValue) -> bytes:
+    """One text for each JSON value: Python takes `true` for 1."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
