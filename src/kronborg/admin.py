@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kronborg.accounts import api as accounts
 from kronborg.clients import api as clients
+from kronborg.clients import registration_api
 from kronborg.core import clock, events
 from kronborg.core.api import Caller, Limit, Page, ProblemDetails, Shown, Stale
 from kronborg.core.client_certificate import certificates_of
@@ -167,6 +168,7 @@ def admin_app(parts: Parts, engine: Engine) -> ASGIApp:
         accounts.router,
         signin.router,
         clients.router,
+        registration_api.router,
         gateway.router,
         tokens.router,
         issuers_api.router,

@@ -11,11 +11,13 @@ import typer
 
 from kronborg.cli.options import DataOption, FileOption, LimitOption, SearchOption, YesOption, confirm, duration
 from kronborg.cli.output import JsonOption, print_one, print_rows
+from kronborg.cli.setting_option import SetOption, settings_from
 from kronborg.cli.store_access import actor, find_settings, with_store
 from kronborg.clients.legacy import legacy_of
 from kronborg.clients.model import SECRET_METHODS, Api, ApiDraft, Client, ClientDraft, NewSecret, Scope
 from kronborg.clients.profiles import switched_on
 from kronborg.clients.register import add_secret, remove_api, remove_client, remove_secret, save_api, save_client
+from kronborg.clients.settings import ApiSettings, ClientSettings
 from kronborg.clients.store import find_api, find_client, list_apis, list_clients
 from kronborg.core import clock
 from kronborg.core.errors import Conflict, Invalid, NotFound, Problem
@@ -119,6 +121,7 @@ def client_create(
     web_origin: Annotated[Many, typer.Option(help="May be repeated.")] = None,
     jwks: Annotated[Path | None, typer.Option(help="The file with its public keys (private_key_jwt).")] = None,
     first_party: Annotated[bool, typer.Option("--first-party", help="People are not asked for consent.")] = False,
+    setting: SetOption = None,
     file: FileOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -137,6 +140,7 @@ def client_create(
         audiences=tuple(audience or ()),
         jwks=_read_jwks(jwks),
         first_party=first_party,
+        settings=settings_from(ClientSettings, setting),
     )
 
     async def work(installation: Installation) -> tuple[Client, NewSecret | None]:
@@ -257,6 +261,7 @@ def api_create(
     scope: Annotated[Many, typer.Option(help="NAME or 'NAME=DESCRIPTION'; may be repeated.")] = None,
     token_format: Annotated[str, typer.Option(help="jwt or reference.")] = "jwt",  # noqa: S107  # not a secret
     token_lifetime: Annotated[str, typer.Option(help="How long an access token lives.")] = "10m",  # noqa: S107  # not a secret
+    setting: SetOption = None,
     file: FileOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -264,7 +269,8 @@ def api_create(
     """Register an API."""
     parts = [text.partition("=") for text in scope or ()]
     scopes = tuple(Scope(scope_name, description) for scope_name, _, description in parts)
-    draft = ApiDraft(audience, name, scopes, token_format, duration(token_lifetime))
+    settings = settings_from(ApiSettings, setting)
+    draft = ApiDraft(audience, name, scopes, token_format, duration(token_lifetime), settings)
 
     async def work(installation: Installation) -> Api:
         async with whole(installation.database) as session:

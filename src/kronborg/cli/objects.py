@@ -1,4 +1,4 @@
-"""The commands for objects: `kronborg client|api|user|group|service|route|key|token|events`."""
+"""The commands for objects: `kronborg client|api|registration|user|group|service|route|key|token|events`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from kronborg.cli import app
 from kronborg.cli.applications import api_commands, client_commands
 from kronborg.cli.operations import events, key_commands
 from kronborg.cli.people import group_commands, user_commands
+from kronborg.cli.registration import registration_commands
 from kronborg.cli.routing import route_commands, service_commands
 from kronborg.cli.tokens import token_commands
 
 app.add_typer(client_commands, name="client")
 app.add_typer(api_commands, name="api")
+app.add_typer(registration_commands, name="registration")
 app.add_typer(user_commands, name="user")
 app.add_typer(group_commands, name="group")
 app.add_typer(service_commands, name="service")
