@@ -30,8 +30,9 @@ from kronborg.core.fetch import Fetcher
 from kronborg.core.json import JsonValue
 from kronborg.oauth.api import protocol_routes
 from kronborg.oauth.authorize_api import browser_routes
+from kronborg.signin.parts import SignInParts
 from kronborg.tokens.engine import Engine, open_engine
-from people_site import PASSWORD, PeopleSite, people_site
+from people_site import PASSWORD, QUICK, PeopleSite, people_site
 
 ISSUER = "http://localhost:8081"
 USERINFO = f"{ISSUER}/oauth/userinfo"
@@ -260,6 +261,7 @@ async def open_flow(
         fetcher=fetcher,
         admission=admission,
     )
+    engine = replace(engine, signin=SignInParts.make(QUICK))
     async with database.write() as session:
         for audience, name, form, scopes in (
             (CATALOGUE, "Catalogue", "jwt", ("read", "write")),

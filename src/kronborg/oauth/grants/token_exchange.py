@@ -22,7 +22,7 @@ from kronborg.core.json import JsonObject, JsonValue
 from kronborg.oauth.call import Call
 from kronborg.oauth.delegation import Actor, chain, check_may_act
 from kronborg.oauth.errors import InvalidRequest, InvalidScope, InvalidTarget, UnauthorizedClient
-from kronborg.oauth.subject_tokens import ACCESS_TOKEN, JWT, actor_of, subject_of
+from kronborg.oauth.subject_tokens import ACCESS_TOKEN, JWT, Brought, actor_of, subject_of
 from kronborg.tokens.audience import Target, check_resource, client_grantable, split_scope
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import TokenSet, fill, order_for_access
@@ -44,16 +44,19 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     wanted = form.get("requested_token_type") or ACCESS_TOKEN
     if wanted not in REQUESTABLE:
         raise InvalidRequest("requested_token_type is not supported")
-    subject = await subject_of(engine, client, call, token, token_type)
+    brought = await subject_of(engine, client, call, token, token_type)
+    subject = brought.access
     actor = await _actor(engine, client, call)
     check_may_act(subject.claims.get("may_act"), actor, issuer=engine.issuer)
-    target = await _target(engine, client, subject, call)
+    target = await _target(engine, client, brought, call)
     if wanted == JWT and target.token_format != "jwt":  # noqa: S105  # a format
         raise InvalidRequest("the tokens of this API are not JWTs")
     access = _exchanged(client, subject, target, _claims(subject, actor, target, call), call)
     order = order_for_access(engine, access, target)
 
     def unit(execute: Execute) -> None:
+        if brought.first is not None:
+            brought.first(execute)
         order.store(execute)
         detail: JsonObject = {
             "client_id": client.id,
@@ -84,8 +87,9 @@ async def _actor(engine: Engine, client: Client, call: Call) -> Actor:
     return Actor(client.id, client.id)
 
 
-async def _target(engine: Engine, client: Client, subject: Access, call: Call) -> Target:
+async def _target(engine: Engine, client: Client, brought: Brought, call: Call) -> Target:
     """The API and the scopes of the new token."""
+    subject = brought.access
     apis, asked = await engine.directory.apis(now=call.now), call.form.get("scope")
     scopes = None if asked is None else split_scope(asked)
     audience = _audience(apis, subject, call, scopes)
@@ -95,7 +99,8 @@ async def _target(engine: Engine, client: Client, subject: Access, call: Call) -
     if audience == subject.audience:
         authority = subject.scopes
     elif audience in client.settings.exchange_audiences:
-        authority = await _authority(engine, apis, subject, call)
+        # An assertion says who the person is, and nothing of what is allowed: that is up to the client alone.
+        authority = client.scopes if brought.foreign else await _authority(engine, apis, subject, call)
     else:
         raise InvalidTarget("the client may not exchange tokens for this audience")
     allowed = tuple(scope for scope in authority if scope in client.scopes and scope in api.scope_names)
