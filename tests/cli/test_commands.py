@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from kronborg.cli import main
 from kronborg.cli.demo import tell
@@ -228,12 +230,44 @@ def test_a_route_is_published_or_refused(shell: Shell) -> None:
 
 def test_keys_are_listed_and_rotated(shell: Shell) -> None:
     shell.run("key", "rotate")
-    before = {one["state"]: one["id"] for one in shell.json("key", "list")}
+    before = _signing(shell.json("key", "list"))
 
-    after = {one["state"]: one["id"] for one in shell.json("key", "rotate")}
+    after = _signing(shell.json("key", "rotate", "--alg", "ES256"))
 
     assert after["active"] == before["next"]
     assert after["retiring"] == before["active"]
+
+
+def test_a_key_is_brought_and_revoked(shell: Shell) -> None:
+    shell.run("key", "rotate")
+    pem = shell.folder / "signing.pem"
+    pem.write_bytes(export_pem())
+    (shell.folder / "other.txt").write_text("no key at all")
+
+    brought = _signing(shell.json("key", "import", str(pem), "--alg", "ES256"))
+    again = shell.attempt("key", "import", str(pem), "--alg", "ES256")
+    misfit = shell.attempt("key", "import", str(pem), "--alg", "RS256")
+    nothing = shell.attempt("key", "import", str(shell.folder / "other.txt"), "--alg", "ES256")
+    unknown = shell.attempt("key", "import", str(pem), "--alg", "HS256")
+    active = _signing(shell.json("key", "rotate", "--alg", "ES256"))["active"]
+    left = shell.json("key", "revoke", active, "--yes")
+    missing = shell.attempt("key", "revoke", "no-such-key", "--yes")
+
+    assert active == brought["next"]
+    assert active not in [one["id"] for one in left]
+    assert [one.returncode for one in (again, misfit, nothing, unknown, missing)] == [1, 1, 1, 2, 1]
+    assert "RSA key of 2048" in misfit.stderr
+
+
+def _signing(rows: Any) -> dict[str, str]:
+    """The id of each key that signs with ES256, by its state."""
+    return {one["state"]: one["id"] for one in rows if one["algorithm"] == "ES256"}
+
+
+def export_pem() -> bytes:
+    """A new P-256 key, as `openssl ecparam -genkey` writes one."""
+    key = generate_private_key(SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
 
 
 def test_tokens_are_taken_back(shell: Shell) -> None:

@@ -184,7 +184,7 @@ def read_private(text: str, line: Line) -> tuple[PrivateKey, str | None]:
             kid = jwk.get("kid")
             if kid is not None and (not isinstance(kid, str) or not 0 < len(kid) <= 200 or not kid.isprintable()):
                 raise BadKey("kid must be text of at most 200 characters")
-            key = _native(import_key({name: value for name, value in jwk.items() if name not in ("use", "key_ops")}))
+            key = _native_of(jwk)
         else:
             key = load_pem_private_key(text.encode(), None)
     except (JoseError, ValueError, TypeError, KeyError, UnsupportedAlgorithm) as error:
@@ -207,6 +207,15 @@ def _check_fit(key: object, line: Line) -> None:
             # RFC 7518 §3.3: a key of 2048 bits or more.
             if not isinstance(key, RSAPrivateKey) or not 2048 <= key.key_size <= 4096:
                 raise BadKey("the key of this algorithm is an RSA key of 2048 to 4096 bits")
+
+
+def _native_of(jwk: dict[str, str]) -> object:
+    if jwk.get("kty") not in ("EC", "OKP", "RSA"):
+        raise BadKey("kty is EC, OKP or RSA")
+    # 2048 bits are 342 characters of base64url.
+    if jwk["kty"] == "RSA" and len(jwk["n"]) < 342:
+        raise BadKey("the key of this algorithm is an RSA key of 2048 to 4096 bits")
+    return _native(import_key({name: value for name, value in jwk.items() if name not in ("use", "key_ops")}))
 
 
 def _native(key: object) -> object:

@@ -1,17 +1,18 @@
-"""Signing keys in the admin API."""
+"""Keys in the admin API."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import JsonValue
+from pydantic import JsonValue, StringConstraints
 
 from kronborg.core import clock
 from kronborg.core.api import Body, Page, Shown, caller_of, refusals
-from kronborg.core.events import record
-from kronborg.core.parts import parts_of
+from kronborg.core.errors import Invalid, Problem
+from kronborg.core.jose import BadKey
+from kronborg.core.jws import MAX_IMPORT, Line
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.model import StoredKey
 
@@ -19,9 +20,11 @@ router = APIRouter()
 
 
 class ShownKey(Shown):
-    """A signing key, its public part."""
+    """A key, its public part."""
 
     id: str
+    line: Line
+    """The algorithm; `ECDH-ES` for the key that others encrypt to."""
     state: Literal["next", "active", "retiring"]
     public_jwk: dict[str, JsonValue]
     created_at: datetime
@@ -30,9 +33,20 @@ class ShownKey(Shown):
 
 
 class Rotation(Body):
-    """How to rotate. `compromised`: believe nothing the old key signed, from now on."""
+    """How to rotate, and what: every signing key when no algorithm is named.
+
+    `compromised`: believe nothing the old key signed, from now on.
+    """
 
     compromised: bool = False
+    alg: Line | None = None
+
+
+class ImportedKey(Body):
+    """A private key to sign with next: PEM without a passphrase, or a JWK as text."""
+
+    alg: Line
+    key: Annotated[str, StringConstraints(max_length=MAX_IMPORT)]
 
 
 def _engine(request: Request) -> Engine:
@@ -48,17 +62,31 @@ def _page(keys: tuple[StoredKey, ...]) -> Page[ShownKey]:
 
 @router.get("/keys", tags=["keys"])
 async def read_keys(request: Request) -> Page[ShownKey]:
-    """Signing keys, oldest first."""
+    """Every key, oldest first."""
     return _page(await _engine(request).keys.stored())
 
 
 @router.post("/keys/rotate", tags=["keys"], responses=refusals(422))
 async def rotate_keys(request: Request, body: Rotation) -> Page[ShownKey]:
     """Sign with the next key from now on; the old one stays published until what it signed has expired."""
+    ring, actor = _engine(request).keys, caller_of(request).actor
+    await ring.rotate(now=clock.now(), force=True, compromised=body.compromised, line=body.alg, actor=actor)
+    return _page(await ring.stored())
+
+
+@router.post("/keys/import", tags=["keys"], responses=refusals(409, 422))
+async def import_key(request: Request, body: ImportedKey) -> ShownKey:
+    """Bring a private key: it is published as the next one of its algorithm, and signs after the next rotation."""
+    try:
+        key = await _engine(request).keys.bring(body.key, body.alg, actor=caller_of(request).actor, now=clock.now())
+    except BadKey as wrong:
+        raise Invalid(Problem("key", str(wrong))) from None
+    return ShownKey.model_validate(key)
+
+
+@router.post("/keys/{key_id}/revoke", tags=["keys"], responses=refusals(404, 422))
+async def revoke_key(request: Request, key_id: str) -> Page[ShownKey]:
+    """Believe nothing that this key signed, from now on; an active one makes way for the next."""
     ring = _engine(request).keys
-    await ring.rotate(now=clock.now(), force=True, compromised=body.compromised)
-    async with parts_of(request).database.write() as session:
-        actor = caller_of(request).actor
-        detail = {"compromised": body.compromised}
-        await record(session, "key.rotation_asked", actor=actor, subject="", now=clock.now(), detail=detail)
+    await ring.revoke(key_id, actor=caller_of(request).actor, now=clock.now())
     return _page(await ring.stored())

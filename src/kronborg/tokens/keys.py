@@ -179,7 +179,6 @@ class KeyRing:
                 store.activate_next_key(execute, step.line, now=now)
                 if step.compromised:
                     unused += store.drop_key(execute, active.id)
-                    _tell_revoked(execute, active, actor=step.actor, now=now)
             for key in made:
                 added = store.add_key(execute, key)
                 unused += [] if added else [key.sealed]
@@ -189,6 +188,8 @@ class KeyRing:
                 detail: JsonObject = {"compromised": step.compromised, "forced": step.pushed, "alg": step.line}
                 record_in(execute, "key.rotated", actor=step.actor, subject=subject, now=now, detail=detail)
             unused += store.drop_retired_keys(execute, step.line, retired_before=now - KEY_RETIREMENT)
+            if changed and step.compromised and active is not None:
+                _tell_revoked(execute, active, actor=step.actor, now=now)
             return changed, unused
 
         changed, unused = await self._database.writer.run(unit)
@@ -282,7 +283,8 @@ def _announced(follows: StoredKey | None, now: datetime) -> bool:
 def _tell_revoked(execute: Execute, key: StoredKey, *, actor: str, now: datetime) -> None:
     detail: JsonObject = {"alg": key.line, "state": key.state}
     record_in(execute, "key.revoked", actor=actor, subject=key.id, now=now, detail=detail)
-    end_key(execute, key.id, now=now)
+    if key.line in SIGNING:
+        end_key(execute, key.id, now=now)
 
 
 def _document(keys: Iterable[StoredKey]) -> bytes:
