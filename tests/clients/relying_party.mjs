@@ -2,6 +2,7 @@
 // {"authorize": url}, {"device": …} or {"ciba": …} out → a line with what came of it in → {"result": {...}} out.
 import * as oidc from 'openid-client'
 import { createInterface } from 'node:readline'
+import { Agent, fetch as fetchWith } from 'undici'
 
 const wanted = JSON.parse(process.argv[2])
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
@@ -9,8 +10,9 @@ const say = (message) => process.stdout.write(JSON.stringify(message) + '\n')
 const heard = async () => (await lines.next()).value
 
 const requests = []
+const certified = wanted.tls && new Agent({ connect: wanted.tls })
 async function watched(url, init) {
-  const answer = await fetch(url, init)
+  const answer = certified ? await fetchWith(url, { ...init, dispatcher: certified }) : await fetch(url, init)
   requests.push({ path: new URL(url).pathname, status: answer.status, type: answer.headers.get('content-type') })
   return answer
 }
@@ -46,10 +48,20 @@ async function authentication() {
   }
 }
 
-const configuration = await oidc.discovery(
-  new URL(wanted.issuer), wanted.client_id, { client_secret: wanted.secret, ...wanted.metadata }, await authentication(),
-  { execute: [oidc.allowInsecureRequests], [oidc.customFetch]: watched },
-)
+const checks = { execute: [oidc.allowInsecureRequests], [oidc.customFetch]: watched }
+
+async function known() {
+  if (wanted.flow === 'register') {
+    return oidc.dynamicClientRegistration(
+      new URL(wanted.issuer), wanted.registration, undefined,
+      { ...checks, initialAccessToken: wanted.initial_access_token },
+    )
+  }
+  const metadata = { client_secret: wanted.secret, ...wanted.metadata }
+  return oidc.discovery(new URL(wanted.issuer), wanted.client_id, metadata, await authentication(), checks)
+}
+
+const configuration = await known()
 if (wanted.response === 'jwt') oidc.useJwtResponseMode(configuration)
 if (wanted.response === 'code id_token') oidc.useCodeIdTokenResponseType(configuration)
 if (wanted.response === 'id_token') oidc.useIdTokenResponseType(configuration)
@@ -156,11 +168,7 @@ async function exchange() {
 }
 
 async function register() {
-  const registered = await oidc.dynamicClientRegistration(
-    new URL(wanted.issuer), wanted.registration, undefined,
-    { initialAccessToken: wanted.initial_access_token, execute: [oidc.allowInsecureRequests] },
-  )
-  return { client: registered.clientMetadata() }
+  return { client: configuration.clientMetadata(), ...(await authorize()) }
 }
 
 const flows = { authorize, machine, device, ciba, exchange, register }

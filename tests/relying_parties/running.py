@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Any, Literal, TypeVar
 import httpx
 from joserfc.jwk import ECKey
 
+from client_certificates import Certified, certify
 from forms import Browser
 from kronborg.accounts.users import NewUser, create_user
 from kronborg.cli.store_access import prepare
@@ -45,6 +47,7 @@ class Identity:
 
     settings: Settings
     log: Path
+    authority: Certified
 
     @property
     def issuer(self) -> str:
@@ -93,6 +96,16 @@ class Identity:
                 answer = browser.decide(answer, decision)
             return answer
 
+    def wait_until_trusted(self, own: Certified) -> None:
+        """Until the listener for certificates lets this self-signed one through; it looks for new ones now and then."""
+        assert self.settings.mtls is not None
+        context = ssl.create_default_context(cadata=self.authority.pem.decode())
+        (self.log.parent / "client.pem").write_bytes(own.pem + own.key_pem)
+        context.load_cert_chain(self.log.parent / "client.pem")
+        url = f"{self.settings.mtls.url}/oauth/jwks"
+        with httpx.Client(verify=context, trust_env=False) as http:
+            _wait_until(lambda: http.get(url).is_success)
+
     @contextmanager
     def signed_in(self) -> Iterator[Browser]:
         """A browser in which the person is signed in."""
@@ -104,18 +117,32 @@ class Identity:
 @contextmanager
 def running_identity(folder: Path) -> Iterator[Identity]:
     """Start identity on a free port, with a person and three APIs."""
-    port, control, worker = free_ports(3)
+    port, control, worker, mtls = free_ports(4)
     file = folder / "kronborg.yaml"
+    authority = certify("CN=Shop CA", clock.now(), authority=True)
+    own = certify("CN=localhost", clock.now(), by=authority, names=("dns:localhost",), usage=None)
+    for name, content in (("ca.pem", authority.pem), ("own.pem", own.pem), ("own.key", own.key_pem)):
+        (folder / name).write_bytes(content)
+    certificates = {
+        "url": f"https://localhost:{mtls}",
+        "host": "127.0.0.1",
+        "port": mtls,
+        "authorities": "ca.pem",
+        "certificate": "own.pem",
+        "key": "own.key",
+    }
     server = {
         "issuer": f"http://localhost:{port}",
-        "identity": {"host": "127.0.0.1", "port": port},
+        "identity": {"host": "127.0.0.1", "port": port, "mtls": certificates},
+        "fetch": {"allow": ["127.0.0.0/8", "::1/128"], "ca_file": "ca.pem"},
+        "registration": {"open": True, "scopes": ["openid", "profile", "offline_access", "things:read"]},
         "control": {"host": "127.0.0.1", "port": control},
         "worker": {"host": "127.0.0.1", "port": worker},
     }
     file.write_text(json.dumps({"version": 1, "server": server}))
     settings = load_settings(file, folder / "data")
     prepare(settings)
-    identity = Identity(settings, folder / "identity.log")
+    identity = Identity(settings, folder / "identity.log", authority)
     identity.work(_people_and_apis)
     with identity.log.open("wb") as log:
         process = subprocess.Popen(
@@ -147,13 +174,23 @@ async def _people_and_apis(database: Database) -> None:
 
 
 def _wait(process: subprocess.Popen[bytes], identity: Identity) -> None:
+    def is_ready() -> bool:
+        if process.poll() is not None:
+            raise AssertionError(f"identity did not start: {identity.log.read_text()[-4000:]}")
+        return httpx.get(f"{identity.issuer}/readyz", trust_env=False).is_success
+
+    _wait_until(is_ready)
+
+
+def _wait_until(fine: Callable[[], bool]) -> None:
+    """Until it is so; whatever keeps HTTP from being spoken counts as not yet."""
     deadline = time.monotonic() + START_WITHIN
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline:
         with suppress(httpx.HTTPError):
-            if httpx.get(f"{identity.issuer}/readyz", trust_env=False).status_code == 200:
+            if fine():
                 return
         time.sleep(0.05)
-    raise AssertionError(f"identity did not start: {identity.log.read_text()[-4000:]}")
+    raise TimeoutError
 
 
 def signing_key(use: Literal["sig", "enc"] = "sig", alg: str = "ES256") -> tuple[dict[str, Any], dict[str, Any]]:

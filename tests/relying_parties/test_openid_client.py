@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from client_certificates import certify
 from e2e.node import Node, node
 from forms import forms_of
 from kronborg.clients.settings import ClientSettings
+from kronborg.core import clock
+from kronborg.oauth.mtls import thumbprint
 from relying_parties.running import API, CALLBACK, PERSON, Identity, encryption_key, signing_key
+from token_site import claims_of
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 CIBA = "urn:openid:params:grant-type:ciba"
@@ -21,7 +26,9 @@ CODE_ID_TOKEN = ClientSettings(response_types=("code", "code id_token"))
 
 def finish(identity: Identity, party: Node) -> dict[str, Any]:
     """Walk the person through what the relying party asks for; its result."""
-    answer = identity.sign_in(party.said()["authorize"])
+    started = party.said()
+    assert "authorize" in started, started
+    answer = identity.sign_in(started["authorize"])
     if answer.is_redirect:
         party.tell(json.dumps({"url": answer.headers["location"]}))
     else:
@@ -290,3 +297,97 @@ def test_encrypted_authorization_responses(identity: Identity, mode: str) -> Non
     )
 
     assert result["claims"]["aud"] == client_id
+
+
+@pytest.mark.spec("RFC 8705 §2")
+@pytest.mark.parametrize("method", ["tls_client_auth", "self_signed_tls_client_auth"])
+def test_clients_with_certificates(identity: Identity, method: str) -> None:
+    client_id = method.replace("_", "-")
+    by = identity.authority if method == "tls_client_auth" else None
+    own = certify(f"CN={client_id}", clock.now(), by=by)
+    settings = ClientSettings(tls_client_certificate_bound_access_tokens=True)
+    if by is not None:
+        settings = replace(settings, tls_client_auth_subject_dn=f"CN={client_id}")
+    jwks = None if by else {"keys": [own.jwk]}
+    identity.client(client_id, auth_method=method, settings=settings, jwks=jwks)
+    identity.wait_until_trusted(own)
+
+    result = authorize(
+        identity,
+        client_id,
+        method=method,
+        request="par",
+        metadata={"use_mtls_endpoint_aliases": True, "tls_client_certificate_bound_access_tokens": True},
+        tls={"cert": own.pem.decode(), "key": own.key_pem.decode(), "ca": identity.authority.pem.decode()},
+        scope="openid profile",
+        userinfo=True,
+    )
+
+    thumb = thumbprint(own.der)
+    assert claims_of(result["tokens"]["access_token"])["cnf"] == {"x5t#S256": thumb}
+    assert result["userinfo"]["preferred_username"] == PERSON
+    assert result["refreshed"]["access_token"] != result["tokens"]["access_token"]
+
+
+@pytest.mark.spec("RFC 7591 §3")
+def test_a_client_registers_itself_and_signs_somebody_in(identity: Identity) -> None:
+    registration = {
+        "client_name": "Newcomer",
+        "redirect_uris": [CALLBACK],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "scope": "openid profile",
+        "token_endpoint_auth_method": "client_secret_post",
+    }
+    wanted = {
+        "flow": "register",
+        "issuer": identity.issuer,
+        "redirect_uri": CALLBACK,
+        "scope": "openid profile",
+        "registration": registration,
+    }
+
+    with node("relying_party", wanted) as party:
+        result = finish(identity, party)
+
+    assert result["claims"]["aud"] == result["client"]["client_id"]
+    assert result["client"]["client_secret"]
+
+
+@pytest.mark.spec("RFC 9701 §5")
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_introspection_answers_as_jwt(identity: Identity, encrypted: bool) -> None:
+    key, jwks = encryption_key()
+    client_id = "jwt-introspection" + ("-encrypted" if encrypted else "")
+    settings = ClientSettings(
+        introspection_signed_response_alg="ES256",
+        introspection_encrypted_response_alg="ECDH-ES" if encrypted else None,
+        introspection_encrypted_response_enc="A256GCM" if encrypted else None,
+    )
+    secret = identity.client(
+        client_id,
+        settings=settings,
+        grants=("client_credentials",),
+        redirect_uris=(),
+        audiences=(API,),
+        jwks=jwks if encrypted else None,
+    )
+    wanted = {
+        "flow": "machine",
+        "issuer": identity.issuer,
+        "client_id": client_id,
+        "method": "client_secret_basic",
+        "secret": secret,
+        "metadata": {"introspection_signed_response_alg": "ES256"},
+        "signed": True,
+        "decryption": key if encrypted else None,
+        "enc": "A256GCM",
+        "parameters": {"resource": API},
+        "introspect": True,
+    }
+
+    with node("relying_party", wanted) as party:
+        result = result_of(party)
+
+    assert result["introspection"]["active"] is True
+    [answer] = [request for request in result["requests"] if request["path"] == "/oauth/introspect"]
+    assert answer["type"] == "application/token-introspection+jwt"
