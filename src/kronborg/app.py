@@ -87,7 +87,12 @@ async def _opened(settings: Settings, database: Database) -> tuple[ASGIApp, Engi
         admission=settings.admission,
         mutual_tls=mutual_tls_of(settings),
     )
-    engine = replace(engine, signin=SignInParts.make(), session_absolute=parts.session_absolute)
+    engine = replace(
+        engine,
+        signin=SignInParts.make(),
+        session_absolute=parts.session_absolute,
+        require_dpop_nonce=settings.require_dpop_nonce,
+    )
     return compose(parts, engine), engine
 
 

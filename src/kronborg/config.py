@@ -65,6 +65,7 @@ class Settings:
     identity_workers: int = 1
     tls: TlsListener | None = None
     mtls: MutualTlsSettings | None = None
+    require_dpop_nonce: bool = False
     control: Address = Address("127.0.0.1", 8082)
     worker: Address = Address("127.0.0.1", 8083)
     database: str = ""
@@ -283,6 +284,7 @@ def _from_file(path: Path) -> Settings:
         identity_workers=server.identity.workers,
         tls=tls,
         mtls=mtls,
+        require_dpop_nonce=server.require_dpop_nonce,
         control=Address(server.control.host, server.control.port),
         worker=Address(server.worker.host, server.worker.port),
         database=server.database or "",

@@ -85,5 +85,6 @@ def _proof(engine: Engine, client: Client, call: Call) -> Proof | None:
     if sent is None:
         return None
     proof = read_proof(sent, method="POST", urls=addresses(engine, call.url), now=call.now)
-    check_nonce(engine.vault, proof, required=client.settings.require_dpop_nonce, now=call.now)
+    required = engine.require_dpop_nonce or client.settings.require_dpop_nonce
+    check_nonce(engine.vault, proof, required=required, now=call.now)
     return proof

@@ -111,7 +111,7 @@ async def _check_proof(engine: Engine, access: Access, shown: Presented, use: Us
         raise InvalidDpopProof("a DPoP proof is needed")
     proof = read_proof(sent, method=use.method, urls=addresses(engine, use.url), now=use.now, access_token=shown.token)
     client = await engine.directory.client(access.client_id, now=use.now)
-    required = client is not None and client.settings.require_dpop_nonce
+    required = engine.require_dpop_nonce or (client is not None and client.settings.require_dpop_nonce)
     check_nonce(engine.vault, proof, required=required, now=use.now)
     # RFC 9449 §4.3: the key of the proof is the one that the token is bound to.
     if proof.jkt != jkt:

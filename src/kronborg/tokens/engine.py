@@ -47,6 +47,8 @@ class Engine:
     """How long a session lives that the password grant begins."""
     mutual_tls: MutualTls = NO_MUTUAL_TLS
     """Where clients with certificates call, and who vouches for them."""
+    require_dpop_nonce: bool = False
+    """Whether the DPoP proofs of every client carry a nonce of ours."""
 
     @property
     def userinfo(self) -> str:

@@ -225,6 +225,8 @@ class ServerSection(Section):
     """Addresses or networks of the proxies in front of the identity process, whose `X-Forwarded-For` is believed."""
     profile: Profile = "none"
     """The profile that every client is held to: `oauth21`, `fapi2-security`, `fapi2-message-signing` or `mcp`."""
+    require_dpop_nonce: bool = False
+    """Every DPoP proof carries a nonce of the server's, so that none can be made in advance (RFC 9449 §8)."""
     session: SessionTimes = SessionTimes()
     """How long people stay signed in."""
     envoy: EnvoySection = EnvoySection()
