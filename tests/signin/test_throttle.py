@@ -101,6 +101,20 @@ async def test_guesses_sent_at_once_gain_nothing(site: PeopleSite, now: datetime
     assert sum(isinstance(outcome, Throttled) for outcome in outcomes) == 24
 
 
+async def test_an_attempt_that_is_counted_after_a_later_one_does_not_wait_for_it(
+    database: Database, vault: Vault, now: datetime
+) -> None:
+    counters = counters_for(vault, ThrottleSettings(), login="hamlet", address=HOME, device=None)
+    earlier, later = now, now + timedelta(milliseconds=20)
+
+    await reserve(database, counters, now=later)
+    await reserve(database, counters, now=earlier)
+    async with database.write() as session:
+        await give_back(session, counters, now=later)
+
+    await reserve(database, counters, now=earlier)
+
+
 async def test_case_spaces_and_composition_do_not_make_new_counters(site: PeopleSite, now: datetime) -> None:
     await site.person("zoë")
     names = ("zoë", "ZOË", " zoë ", "zoe\u0308", "ZOE\u0308 ", "Zoë", "zOË")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from kronborg.accounts.model import folded
 from kronborg.core.crypto import Vault
@@ -29,6 +29,8 @@ from kronborg.signin.store import (
 
 MAX_COUNTERS = 200_000
 FORGET_AFTER = timedelta(days=1)
+NO_WAIT = datetime(1970, 1, 1, tzinfo=UTC)
+"""Not the moment of the attempt: another one that began a moment earlier may be counted after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ async def reserve(database: Database, counters: tuple[Counter, ...], *, now: dat
             allowance = counter.allowance
             failures, since = _forget(failures, last_at, now, allowance)
             failures += 1
-            until = now + _wait(failures, allowance)
+            wait = _wait(failures, allowance)
+            until = now + wait if wait else NO_WAIT
             await write_counter(session, counter.key, failures=failures, last_at=since, blocked_until=until)
 
 
@@ -86,7 +89,7 @@ async def give_back(session: Session, counters: tuple[Counter, ...], *, now: dat
         failures, last_at, until = await lock_counter(session, counter.key, now=now)
         failures = max(0, failures - 1)
         # A wait that others have earned stays: signing in to an account of one's own is no way out of it.
-        until = until if failures > counter.allowance.free else now
+        until = until if failures > counter.allowance.free else NO_WAIT
         await write_counter(session, counter.key, failures=failures, last_at=last_at, blocked_until=until)
 
 
