@@ -167,6 +167,7 @@ async def test_a_loopback_redirect_may_use_any_port_and_no_other_may(stage: Stag
         {"jwks": {"keys": []}},
         {"jwks_uri": "http://app.example/jwks"},
         {"response_types": ["token"]},
+        {"sector_identifier_uri": "https://app.example/sector"},
     ],
     ids=lambda wrong: ",".join(wrong),
 )

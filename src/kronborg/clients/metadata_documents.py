@@ -96,6 +96,9 @@ class MetadataDocuments:
         # Draft §4.1: no secret, and no method that needs one.
         if document.get("client_secret") is not None or document.get("client_secret_expires_at") is not None:
             raise Invalid(Problem("client_secret", "must not stand in a document"))
+        # OIDC Core §8.1: a second document would have to confirm it. The sector is the host people are sent back to.
+        if document.get("sector_identifier_uri") is not None:
+            raise Invalid(Problem("sector_identifier_uri", "must not stand in a document"))
         told = dict(document)
         told.setdefault("token_endpoint_auth_method", "none")
         draft = draft_of(client_id, told, policy=_asymmetric(self._admission.document_policy), known=scopes)

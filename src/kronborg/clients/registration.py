@@ -113,6 +113,13 @@ async def register(
     return Registered(client_id, text, secret)
 
 
+async def may_register(
+    session: ReadSession, vault: Vault, bearer: str | None, admission: Admission, *, now: datetime
+) -> None:
+    """See that this caller may register at all, before anything is done for it. Raises `NotRegistered`."""
+    await _admitted(session, vault, bearer, admission, now=now)
+
+
 async def _admitted(
     session: ReadSession, vault: Vault, bearer: str | None, admission: Admission, *, now: datetime
 ) -> tuple[RegistrationPolicy, str | None]:

@@ -7,13 +7,16 @@ from urllib.parse import urlsplit
 
 from kronborg.clients.model import Client, ClientDraft
 
+_NOBODYS = ("", "localhost", "127.0.0.1", "::1")
+
 
 def sector_of(client: Client) -> str:
     """The host of the sector identifier URI, else that of the redirect URIs, else the client alone."""
     if client.settings.sector_identifier_uri is not None:
         return urlsplit(client.settings.sector_identifier_uri).hostname or client.id
     hosts = hosts_of(client.redirect_uris)
-    return hosts[0] if len(hosts) == 1 else client.id
+    # Apps on people's own devices have no host of their own: sharing that name does not make them one sector.
+    return hosts[0] if len(hosts) == 1 and hosts[0] not in _NOBODYS else client.id
 
 
 def sector_problem(draft: ClientDraft) -> str | None:

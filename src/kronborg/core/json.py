@@ -18,15 +18,27 @@ def read_object(raw: bytes) -> JsonObject:
     No member stands twice (RFC 8259 §4 leaves open which would count), and there is nothing in it that another reader
     would not take: NaN, half a surrogate pair, numbers beyond 64 bits.
     """
+    value = _read(raw)
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def read_list(raw: bytes) -> Sequence[JsonValue]:
+    """The one JSON list that these bytes are, read as strictly. Raises `ValueError`."""
+    value = _read(raw)
+    if not isinstance(value, list):
+        raise ValueError("not a JSON list")
+    return value
+
+
+def _read(raw: bytes) -> JsonValue:
     try:
-        value: JsonValue = json.loads(
-            raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
-        )
+        text = raw.decode()
+        value: JsonValue = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
         orjson.dumps(value)
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError("not JSON, or a member stands twice") from error
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
     return value
 
 

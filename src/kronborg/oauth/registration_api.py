@@ -15,10 +15,12 @@ from kronborg.clients.registration import (
     change_registration,
     is_secret_of,
     managed,
+    may_register,
     register,
     withdraw_registration,
 )
 from kronborg.clients.registration_metadata import metadata_of
+from kronborg.clients.sector_document import check_sector
 from kronborg.clients.store import find_client
 from kronborg.core import clock
 from kronborg.core.db import ReadSession
@@ -81,14 +83,17 @@ async def _register(pace: Pace, engine: Engine, request: Request) -> Response:
     pace.check(request.client.host if request.client else "", now=now)
     bearer = _bearer(request)
     metadata = await _metadata(request)
-    directory = engine.directory
+    admission = engine.directory.admission
+    async with engine.database.read() as reading:
+        await may_register(reading, engine.vault, bearer, admission, now=now)
+    await check_sector(engine.fetcher, metadata)
     async with whole(engine.database) as session:
         made = await register(
             session,
             engine.vault,
             metadata,
             bearer=bearer,
-            admission=directory.admission,
+            admission=admission,
             profile=engine.profile,
             now=now,
         )
@@ -123,6 +128,7 @@ async def _change(engine: Engine, request: Request, client_id: str, bearer: str 
     secret = metadata.get("client_secret")
     if secret is not None and not (isinstance(secret, str) and is_secret_of(client, engine.vault, secret)):
         raise InvalidClientMetadata("client_secret must be the current one, or left out")
+    await check_sector(engine.fetcher, metadata)
     async with whole(engine.database) as session:
         changed = await change_registration(
             session, engine.vault, client_id, metadata, bearer=bearer, profile=engine.profile, now=clock.now()
