@@ -25,9 +25,10 @@ from kronborg.signin.sign_in import Attempt, SignedIn, Throttled, WrongCredentia
 from kronborg.tokens import refresh, store
 from kronborg.tokens.audience import choose, grantable, split_scope
 from kronborg.tokens.engine import Engine
+from kronborg.tokens.grant_details import grant_end
 from kronborg.tokens.issue import TokenSet, fill, order_for_grant
 from kronborg.tokens.live import person_behind
-from kronborg.tokens.model import NO_DETAILS, REFRESH_ABSOLUTE, Grant
+from kronborg.tokens.model import Grant, GrantDetails
 
 
 async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
@@ -39,6 +40,9 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     scopes, resources = () if scope is None else split_scope(scope), () if resource is None else (resource,)
     whole = grantable(client, apis, userinfo=engine.userinfo, scopes=scopes, resources=resources)
     target = choose(whole, apis, userinfo=engine.userinfo, scope=None, resource=resource)
+    settings = client.settings
+    kept = GrantDetails(lifetime=settings.refresh_token_lifetime, idle=settings.refresh_token_idle)
+    details = bound(client, call, kept)
     session = await _session(engine, call, login, password)
     grant = Grant(
         id=new_id(),
@@ -50,9 +54,9 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
         auth_time=session.auth_time,
         amr=session.amr,
         created_at=now,
-        expires_at=now + REFRESH_ABSOLUTE,
+        expires_at=grant_end(details, now=now),
         revoked_at=None,
-        details=bound(client, call, NO_DETAILS),
+        details=details,
     )
     person = await person_behind(engine, grant, now=now)
     if person is None:

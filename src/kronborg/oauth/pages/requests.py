@@ -122,7 +122,7 @@ def _shown(client: Client, waiting: Waiting) -> ShownRequest:
     return ShownRequest(
         f"{REQUESTS}/{waiting.reference}",
         client.name,
-        True,
+        not client.settings.unverified,
         waiting.particulars.message,
         waiting.created_at,
         waiting.expires_at,
