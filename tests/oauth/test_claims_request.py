@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kronborg.core.jose import parse
 from kronborg.oauth.claims_request import SCOPE_OF, read_claims
 from kronborg.oauth.errors import InvalidRequest
+from kronborg.tokens.rich import texts
 from oauth.flow import USERINFO, WEB, WISH_LIST, Flow, Value, answer_of, is_consent, is_sign_in
 
 pytestmark = [pytest.mark.anyio, pytest.mark.spec("OIDC Core §5.5")]
@@ -116,5 +117,4 @@ def test_anything_is_read_or_refused_and_never_wider(sent: str, registered: set[
         return
 
     assert found.scopes <= registered
-    names = [name for kept in (found.kept or {}).values() for name in kept]  # type: ignore[union-attr]
-    assert {SCOPE_OF[name] for name in names} == found.scopes
+    assert {SCOPE_OF[str(name)] for kept in (found.kept or {}).values() for name in texts(kept)} == found.scopes

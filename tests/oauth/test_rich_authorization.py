@@ -86,7 +86,12 @@ async def test_what_is_allowed_stands_in_the_token(flow: Flow) -> None:
 @pytest.mark.spec("RFC 9396 §11.2")
 async def test_all_of_it_is_shown_and_escaped(flow: Flow) -> None:
     await prepare(flow)
-    odd = {**PAYMENT, "note": "<script>alert(1)</script>", "lines": [{"item": "Lamp", "count": 2}], "nothing": None}
+    odd: dict[str, JsonValue] = {
+        **PAYMENT,
+        "note": "<script>alert(1)</script>",
+        "lines": [{"item": "Lamp", "count": 2}],
+        "nothing": None,
+    }
 
     page = await ask(flow, flow.browser(), SHOP, odd)
 

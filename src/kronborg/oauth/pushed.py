@@ -32,17 +32,13 @@ async def push(engine: Engine, gate: Gate, call: Call) -> JsonObject:
     # RFC 9126 §2.1: checked as the authorization endpoint would; what is wrong is told here, not to a browser.
     after_redirect(case)
     await understand(engine, case, now=call.now)
-    jkt = await request_key(engine, client, call)
-    if case.request.dpop_jkt is not None and jkt not in (None, case.request.dpop_jkt):
-        raise InvalidRequest("the DPoP proof is by another key than dpop_jkt names")
+    named = case.request.dpop_jkt
+    # RFC 9101 §6.3: with a request object only what stands in it counts, and `dpop_jkt` may.
+    form = Form({} if named is None else {"dpop_jkt": named})
+    jkt = await request_key(engine, client, replace(call, form=form))
+    signed = case.came.signed
     reference = await kept_requests.keep(
-        engine,
-        client,
-        case.request,
-        origin="pushed",
-        signed=case.came.signed,
-        jkt=jkt or case.request.dpop_jkt,
-        now=call.now,
+        engine, client, case.request, origin="pushed", signed=signed, jkt=jkt, now=call.now
     )
     return {"request_uri": reference, "expires_in": int(kept_requests.lifetime_of(client).total_seconds())}
 

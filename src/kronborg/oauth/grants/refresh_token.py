@@ -6,8 +6,8 @@ from kronborg.clients.model import Client
 from kronborg.oauth.call import Call
 from kronborg.oauth.confirmation import check_grant
 from kronborg.oauth.errors import InvalidGrant
-from kronborg.tokens import refresh
 from kronborg.oauth.told_details import with_details
+from kronborg.tokens import refresh
 from kronborg.tokens.audience import Grantable, choose, still_grantable
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import TokenSet, order_for_grant

@@ -48,6 +48,7 @@ from kronborg.signin.tickets import Ticket
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import OAuthError
 from kronborg.tokens.front import NobodyThere
+from kronborg.tokens.rich import audiences_of
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -136,6 +137,9 @@ async def _ask_consent(
     target = redirect_target(here.case)
     back, browser = come_back(engine, here, asking, now=now)
     ticket = Ticket(shown_name(client.name), redirect_source(target), again=True)
+    # An API that is meant by the details alone is told with them.
+    meant = audiences_of(decision.details, apis)
+    plain = tuple(audience for audience in decision.audiences if audience not in meant)
     page = ConsentPage(
         action="/oauth/consent",
         hidden=(
@@ -150,7 +154,7 @@ async def _ask_consent(
         verified=not client.settings.unverified,
         person=decision.visit,
         switch_url=sign_in_url(request, next_path=back, ticket=ticket),
-        groups=scope_groups(apis, decision.scopes, decision.audiences),
+        groups=scope_groups(apis, decision.scopes, plain),
         details=shown_details(decision.details, apis),
         links=links_of(client),
     )
