@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from kronborg.clients.settings import ClientSettings
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
+from kronborg.core.errors import Invalid
 from kronborg.oauth.api import protocol_routes
 from kronborg.oauth.dpop import current_nonce
 from kronborg.tokens.engine import open_engine
@@ -182,6 +183,18 @@ async def test_a_client_that_always_uses_it_gets_nothing_without(site: Site) -> 
 
     assert error_of(without) == (400, "invalid_dpop_proof")
     assert with_proof.json()["token_type"] == "DPoP"
+
+
+@pytest.mark.spec("RFC 9449 §5.2")
+@pytest.mark.parametrize("name", ["dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens"])
+async def test_tokens_that_are_always_bound_are_not_given_in_the_front_channel(site: Site, name: str) -> None:
+    bound: dict[str, Any] = {name: True}
+    settings = ClientSettings(response_types=("code", "id_token token"), **bound)
+
+    with pytest.raises(Invalid) as refused:
+        await site.web_client("spa", settings=settings)
+
+    assert f"settings.{name}" in {problem.where for problem in refused.value.problems}
 
 
 @pytest.mark.spec("RFC 9449 §8")

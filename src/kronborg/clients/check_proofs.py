@@ -29,6 +29,7 @@ def proof_problems(draft: ClientDraft) -> Iterator[Problem]:
     yield from _name_problems(draft)
     yield from _certificate_problems(draft)
     yield from _algorithm_problems(draft)
+    yield from _binding_problems(draft)
 
 
 def _name_problems(draft: ClientDraft) -> Iterator[Problem]:
@@ -118,3 +119,16 @@ def _algorithm_problems(draft: ClientDraft) -> Iterator[Problem]:
             "does not fit the method: client_secret_jwt is HS256, private_key_jwt anything else",
             "leave it out",
         )
+
+
+def _binding_problems(draft: ClientDraft) -> Iterator[Problem]:
+    settings = draft.settings
+    front = "implicit" in draft.grants or any("token" in kind.split() for kind in settings.response_types)
+    for name in ("dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens"):
+        # RFC 9449 §5.2, RFC 8705 §3.4: no access token without a proof, and a browser that is redirected brings none.
+        if front and getattr(settings, name):
+            yield Problem(
+                f"settings.{name}",
+                "cannot hold for access tokens in the front channel, where nothing is proved",
+                "use the response type code",
+            )
