@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -79,12 +78,12 @@ class LocalSigner:
 
     def sign(self, message: bytes) -> bytes:
         """The signature."""
-        private = self.private
-        if isinstance(private, EllipticCurvePrivateKey):
-            return raw_ecdsa(private.sign(message, _ES256))
-        if isinstance(private, Ed25519PrivateKey):
-            return private.sign(message)
-        return private.sign(message, _PSS if self.line == "PS256" else PKCS1v15(), SHA256())
+        if self.line == "ES256":
+            return raw_ecdsa(cast("EllipticCurvePrivateKey", self.private).sign(message, _ES256))
+        if self.line == "Ed25519":
+            return cast("Ed25519PrivateKey", self.private).sign(message)
+        padding = _PSS if self.line == "PS256" else PKCS1v15()
+        return cast("RSAPrivateKey", self.private).sign(message, padding, SHA256())
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +112,13 @@ def attach(message: bytes, signature: bytes) -> str:
 
 
 def raw_ecdsa(signature: bytes) -> bytes:
-    """RFC 7518 §3.4: r and s, one after the other, 32 bytes each."""
-    r, s = decode_dss_signature(signature)
-    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    """RFC 7518 §3.4: r and s, one after the other, 32 bytes each.
+
+    They come as DER (RFC 3279 §2.2.3): 30 len 02 len r 02 len s. For P-256 each length is one byte, and a number has
+    33 bytes when its highest bit is set, or fewer than 32 when it is small.
+    """
+    middle = 4 + signature[3]
+    return signature[4:middle][-32:].rjust(32, b"\0") + signature[middle + 2 :][-32:].rjust(32, b"\0")
 
 
 def line_of(algorithm: str) -> Line:

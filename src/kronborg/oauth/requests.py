@@ -66,8 +66,10 @@ def parse_form(body: bytes, *, repeatable: Iterable[str] = ()) -> Form:
         raise InvalidRequest("there are too many parameters")
     for pair in pairs:
         name, _, value = pair.partition("=")
-        if "%" in pair or "+" in pair:
-            name, value = _text(name), _text(value)
+        if "%" in value or "+" in value:
+            value = _text(value)
+        if "%" in name or "+" in name:
+            name = _text(name)
         if name not in values:
             values[name] = value
         elif name in repeatable:

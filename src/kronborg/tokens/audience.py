@@ -12,6 +12,8 @@ from kronborg.clients.settings import UNSET_API, ApiSettings
 from kronborg.tokens.errors import InvalidScope, InvalidTarget
 from kronborg.tokens.model import USERINFO_TOKEN_LIFETIME
 
+MAX_CHOSEN, LONGEST_CHOSEN = 4096, 512
+
 
 @dataclass(frozen=True, slots=True)
 class Grantable:
@@ -109,6 +111,30 @@ def choose(granted: Grantable, apis: Apis, *, userinfo: str, scope: str | None, 
     if scope is not None and not scopes:
         raise InvalidTarget("none of the scopes belongs to the resource")
     return Target(audience, scopes, api.token_format, api.token_lifetime, api.settings.status_list, api.settings)
+
+
+class Chosen:
+    """What clients ask for themselves again and again, remembered until the APIs, or the client, are read anew."""
+
+    def __init__(self) -> None:
+        self._apis: Apis | None = None
+        self._targets: dict[tuple[str, str | None, str | None], tuple[Client, Target]] = {}
+
+    def for_client(
+        self, client: Client, apis: Apis, *, userinfo: str, scope: str | None, resource: str | None
+    ) -> Target:
+        """The target of a client's own token. Raises `InvalidScope`, `InvalidTarget`."""
+        if apis is not self._apis:
+            self._apis = apis
+            self._targets.clear()
+        asked = client.id, scope, resource
+        known = self._targets.get(asked)
+        if known is not None and known[0] is client:
+            return known[1]
+        target = choose(client_grantable(client, apis), apis, userinfo=userinfo, scope=scope, resource=resource)
+        if len(self._targets) < MAX_CHOSEN and len(scope or "") + len(resource or "") < LONGEST_CHOSEN:
+            self._targets[asked] = client, target
+        return target
 
 
 def _only_audience(granted: Grantable, apis: Apis, asked: tuple[str, ...], userinfo: str) -> str:

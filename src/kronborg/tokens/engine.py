@@ -15,6 +15,7 @@ from kronborg.core.client_certificate import NO_MUTUAL_TLS, MutualTls
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.fetch import Fetcher
+from kronborg.tokens.audience import Chosen
 from kronborg.tokens.keys import KeyRing
 from kronborg.tokens.status_places import Places
 
@@ -39,6 +40,8 @@ class Engine:
     """Calls what clients registered as theirs; the only way out of this process."""
     profile: Profile = "none"
     """What every client is held to, besides its own profile."""
+    chosen: Chosen = field(default_factory=Chosen)
+    """What clients ask for themselves again and again."""
     places: Places = field(default_factory=Places)
     """Places in status lists, for the APIs that ask for them."""
     signin: SignInParts | None = None

@@ -188,6 +188,8 @@ async def _jwt(engine: Engine, access: Access, settings: ApiSettings, *, now: da
 def token_type_of(access: Access) -> str:
     """How the token is presented: `DPoP` when it is bound to a key (RFC 9449 §5), else `Bearer`."""
     confirmation = access.claims.get("cnf")
+    if confirmation is None:
+        return "Bearer"
     return "DPoP" if isinstance(confirmation, Mapping) and "jkt" in confirmation else "Bearer"
 
 
