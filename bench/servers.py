@@ -122,7 +122,7 @@ def _cases(made: _Maker, here: Kronborg) -> list[Case]:
     port, pids, prepared = here.port, here.pids, here.prepared
     secret = prepared.secret
     reference = credentials(secret, "bench:count", REFERENCE_API)
-    tokens = here.known or (_one_token(port, reference),)
+    tokens = here.known or (one_token(port, reference),)
     asking = [introspection(secret, token) for token in tokens]
     turns = tuple(each_of(asking, number * len(asking) // made.connections) for number in range(made.connections))
     etag = _etag(port)
@@ -149,9 +149,7 @@ def _cases(made: _Maker, here: Kronborg) -> list[Case]:
         made.plain("kronborg JWKS", port, pids, get("/oauth/jwks"), paced=True),
         made.plain("kronborg JWKS 304", port, pids, get("/oauth/jwks", f"If-None-Match: {etag}")),
         # As many as are let wait at once: more would be told to come back.
-        made.scripted(
-            "kronborg password sign-in", port, pids, tuple(signing_in(f"typist-{number}") for number in range(TYPING))
-        ),
+        made.scripted("kronborg password sign-in", port, pids, typing),
     ]
 
 
@@ -182,7 +180,7 @@ def _peer_cases(stack: ExitStack, folder: Path, made: _Maker, prepared: Prepared
     # Its store forgets all but the last thousand: what has to stay is alone in a process of its own.
     third, third_pids = peer()
     other, other_pids = peer()
-    asking = introspection(secret, _one_token(third, reference), path="/token/introspection")
+    asking = introspection(secret, one_token(third, reference), path="/token/introspection")
     rotating = tuple(refreshing(one, "bench-web", path="/token") for one in json.loads(tokens.read_text()))
     return [
         made.plain("oidc-provider jwt", port, pids, credentials(secret, "bench:read", JWT_API, path="/token")),
@@ -210,7 +208,8 @@ def password_ceiling(seconds: float) -> float:
         return sum(threads.map(compare, range(settings.at_once))) / seconds
 
 
-def _one_token(port: int, request: bytes) -> str:
+def one_token(port: int, request: bytes) -> str:
+    """The access token of one answer."""
     return str(orjson.loads(_answer(port, request)[1])["access_token"])
 
 
