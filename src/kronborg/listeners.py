@@ -45,7 +45,8 @@ async def serve_all(
         header = None if settings.mtls is None else settings.mtls.header
         app = Forwarded(app, settings.trusted_proxies, certificates=header)
     listeners = list(_tls_listeners(settings))
-    await _update([context for _, context in listeners], engine)
+    # Without the published ones: nobody waits for other hosts before the first request is answered.
+    await _update([context for _, context in listeners], engine, published=False)
     async with asyncio.TaskGroup() as tasks:
         for listener, context in listeners:
             tasks.create_task(
@@ -71,27 +72,29 @@ def _tls_listeners(settings: Settings) -> Iterator[tuple[TlsListener, ServerCont
 async def _keep(contexts: list[ServerContext], engine: Engine) -> None:
     """Keep the contexts up to date, for as long as they are used."""
     while True:
-        await asyncio.sleep(EVERY)
         try:
-            await _update(contexts, engine)
+            await _update(contexts, engine, published=True)
         except Exception:
             # Whatever it was, connections are answered as before, and it is tried again.
             log.exception("certificates cannot be read")
+        await asyncio.sleep(EVERY)
 
 
-async def _update(contexts: list[ServerContext], engine: Engine) -> None:
+async def _update(contexts: list[ServerContext], engine: Engine, *, published: bool) -> None:
     """Take renewed certificates of ours, and those that clients registered meanwhile."""
-    for context in contexts:
-        context.refresh()
     asking = [context for context in contexts if context.asks]
-    certificates = await _registered(engine) if asking else []
+    certificates = await _registered(engine, published=published) if asking else []
     for context in asking:
         context.trust(certificates)
+    for context in contexts:
+        context.refresh()
 
 
-async def _registered(engine: Engine) -> list[bytes]:
-    """Every self-signed certificate that a client registered, or publishes."""
+async def _registered(engine: Engine, *, published: bool) -> list[bytes]:
+    """Every self-signed certificate that a client registered, and with `published` those at a URL of theirs."""
     found: list[bytes] = []
     for jwks, uri in await read_self_signed(engine.database.lookup):
+        if uri is not None and not published:
+            continue
         found += registered_certificates(await jwks_in(engine.fetcher, jwks, uri, now=clock.now()))
     return found
