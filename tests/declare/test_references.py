@@ -130,3 +130,22 @@ async def test_a_file_may_name_what_is_only_in_the_store(installation: Installat
 
     assert [change.name for change in plan.changes] == ["a1"]
     assert [one.name for one in plan.unmanaged] == ["Staff"]
+
+
+async def test_a_trusted_issuer_that_is_not_there_is_told_with_the_nearest(installation: Installation) -> None:
+    text = BASE + (
+        "trusted_issuers:\n"
+        "  partner: { issuer: https://partner.example, jwks_uri: https://partner.example/keys }\n"
+        "  platform: { issuer: https://partner.example, jwks: { keys: [] }, subject: client }\n"
+        "clients:\n"
+        "  bridge:\n"
+        "    name: Bridge\n"
+        "    kind: confidential\n"
+        '    grants: ["urn:ietf:params:oauth:grant-type:jwt-bearer"]\n'
+        "    settings: { assertion_issuers: [parner] }\n"
+    )
+
+    found = await wrong(installation, text)
+
+    assert ("there is no such trusted issuer", "did you mean partner?") in [one[1:] for one in found]
+    assert {one[1] for one in found} >= {"another entry trusts this issuer", "a JWK set has a list of one to ten keys"}

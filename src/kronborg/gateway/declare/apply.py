@@ -37,6 +37,8 @@ from kronborg.gateway.declared_store import Declared, replace_declared
 from kronborg.gateway.model import Route, Service
 from kronborg.gateway.publish import publish_declared
 from kronborg.gateway.routing import remove_route, remove_service, save_route, save_service
+from kronborg.oauth.issuers import remove_issuer, save_issuer
+from kronborg.oauth.model import TrustedIssuerDraft
 from kronborg.signin.passwords import store_password
 
 ATTEMPTS = 3
@@ -151,6 +153,8 @@ class _Work:
                 await save_service(session, service, actor=actor, now=now)
             case Route() as route:
                 await save_route(session, route, actor=actor, now=now)
+            case TrustedIssuerDraft() as issuer:
+                await save_issuer(session, issuer, own=self.installation.issuer, actor=actor, now=now)
             case _:
                 raise TypeError("a file declares drafts")
 
@@ -170,6 +174,8 @@ class _Work:
                 await remove_service(session, ref.key, actor=actor, now=now)
             case "route":
                 await remove_route(session, ref.key, actor=actor, now=now)
+            case "issuer":
+                await remove_issuer(session, ref.key, actor=actor, now=now)
 
     async def _give(self, ref: Ref, secret: str) -> None:
         """Set a secret that is new; the one an earlier file gave to the same client stops working."""

@@ -24,6 +24,8 @@ from kronborg.gateway.declare.wanted import Wanted
 from kronborg.gateway.declare.yaml_tree import Path
 from kronborg.gateway.model import Audience, Route, Service, Snapshot
 from kronborg.gateway.validate import problems_of
+from kronborg.oauth.issuers import issuer_problems
+from kronborg.oauth.model import TrustedIssuer, TrustedIssuerDraft
 
 _WHERE = re.compile(r"(\w+)\[(\d+)\]")
 _SPELLINGS = {"urls": "url", "path": "prefix", "cors_origins": "cors"}
@@ -63,6 +65,8 @@ class Checked:
                     yield self._at(wanted, problem)
             case NewUser() as user:
                 yield from self._user(wanted, user)
+            case TrustedIssuerDraft() as issuer:
+                yield from self._issuer(wanted, issuer)
             case _:
                 return  # services and routes are judged together, as the gateway would publish them
 
@@ -89,8 +93,20 @@ class Checked:
                 written = getattr(section, indexed[1])[int(indexed[2])]
                 mend = nearest(written, scopes if indexed[1] == "scopes" else self._api_names())
             yield self._at(wanted, replace(problem, mend=mend))
+        issuers = [ref.key for ref in self.after if ref.kind == "issuer"]
+        for index, name in enumerate(client.settings.assertion_issuers):
+            if name not in issuers:
+                mend = nearest(name, issuers) or "declare it under trusted_issuers"
+                path = (*wanted.path, "settings", "assertion_issuers", index)
+                yield self.loaded.source.problem(path, "there is no such trusted issuer", mend)
         if wanted.secret is not None and client.auth_method not in SECRET_METHODS:
             problem = Problem("secret", f"is of no use with {client.auth_method}", "drop it, or change auth_method")
+            yield self._at(wanted, problem)
+
+    def _issuer(self, wanted: Wanted, issuer: TrustedIssuerDraft) -> Iterator[Problem]:
+        others = (thing for thing in self.after.values() if isinstance(thing, (TrustedIssuer, TrustedIssuerDraft)))
+        taken = {other.issuer for other in others if other.name != issuer.name}
+        for problem in issuer_problems(issuer, own=self.issuer, taken=taken):
             yield self._at(wanted, problem)
 
     def _user(self, wanted: Wanted, user: NewUser) -> Iterator[Problem]:

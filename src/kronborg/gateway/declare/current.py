@@ -14,6 +14,7 @@ from kronborg.gateway.declare.objects import Object, Ref, ref_of
 from kronborg.gateway.declared_store import Declared, list_declared
 from kronborg.gateway.model import Route, Service
 from kronborg.gateway.store import list_routes, list_services
+from kronborg.oauth.issuers_store import list_issuers
 from kronborg.signin.store import read_password
 
 _PAGE = 200
@@ -62,6 +63,7 @@ class Current:
 async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]) -> Current:
     """Everything a file can declare; secrets (as digests and hashes) only of the objects asked for."""
     things: list[Object] = [*await list_apis(session), *await list_services(session), *await list_routes(session)]
+    things += await list_issuers(session)
     things += await _all_groups(session)
     users = await _all_users(session)
     things += users
@@ -82,7 +84,7 @@ async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]
 
 def _ref(one: Declared) -> Ref:
     match one.kind:
-        case "api" | "group" | "service" | "route" | "client" | "user":
+        case "api" | "group" | "service" | "route" | "issuer" | "client" | "user":
             return Ref(one.kind, one.key)
         case _:
             raise TypeError("a row of gateway_declared is not as written")

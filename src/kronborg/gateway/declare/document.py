@@ -38,6 +38,7 @@ __all__ = [
     "ServerSection",
     "ServiceSection",
     "SpikeArrestSection",
+    "TrustedIssuerSection",
     "UserSection",
     "load",
 ]
@@ -91,6 +92,21 @@ class ClientSection(Section):
     """Gets no tokens while true."""
     settings: ClientSettings = UNSET
     """Everything else it can be set to, by the names of dynamic client registration."""
+
+
+class TrustedIssuerSection(Section):
+    """An issuer whose assertions clients may bring for a token (RFC 7523). The key of the entry is its name."""
+
+    issuer: Text
+    """What its assertions carry as `iss`."""
+    jwks: Annotated[dict[str, object], Field(max_length=20)] | None = None
+    """Its public keys, as a JWK Set."""
+    jwks_uri: Uri | None = None
+    """Where it publishes them, in place of `jwks`."""
+    audience: Uri | None = None
+    """One more value that their `aud` may have, besides the issuer of this server and its token endpoint."""
+    subject: Literal["username", "email", "id", "client"] = "username"
+    """What their `sub` is here: a person's username, e-mail address or id, or the client itself."""
 
 
 class GroupSection(Section):
@@ -205,6 +221,8 @@ class Document(Section):
     """Protected APIs, by short name."""
     clients: Annotated[dict[Key, ClientSection], Field(default_factory=dict)]
     """Applications, by client id."""
+    trusted_issuers: Annotated[dict[Name, TrustedIssuerSection], Field(default_factory=dict)]
+    """Issuers whose assertions clients may bring, by name."""
     groups: Annotated[dict[Key, GroupSection], Field(default_factory=dict)]
     """Groups, by name."""
     users: Annotated[dict[Key, UserSection], Field(default_factory=dict)]

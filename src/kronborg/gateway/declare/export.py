@@ -26,6 +26,7 @@ from kronborg.gateway.declare.document import (
     RouteSection,
     ServiceSection,
     SpikeArrestSection,
+    TrustedIssuerSection,
     UserSection,
 )
 from kronborg.gateway.declare.objects import KINDS, SECTION_OF, Kind, Object, Ref, fields_of, label_of
@@ -44,6 +45,7 @@ _SECTIONS: Mapping[Kind, type[Section]] = {
     "user": UserSection,
     "service": ServiceSection,
     "route": RouteSection,
+    "issuer": TrustedIssuerSection,
 }
 
 
@@ -54,7 +56,7 @@ async def export(session: ReadSession, *, issuer: str, gateway_url: str) -> str:
     current = await read_current(session, with_secrets_of=owners)
     names = _api_names(current)
     root = CommentedMap({"version": 1, "server": CommentedMap(issuer=_text(issuer), gateway_url=_text(gateway_url))})
-    for kind in (*KINDS[:2], "client", "user", *KINDS[2:4]):
+    for kind in (*KINDS[:2], "issuer", "client", "user", *KINDS[2:4]):
         entries = CommentedMap()
         for ref, thing in sorted(current.objects.items(), key=lambda pair: pair[0]):
             if ref.kind == kind:

@@ -18,10 +18,11 @@ from kronborg.clients.settings import to_json
 from kronborg.core.json import JsonValue
 from kronborg.core.quantities import write_duration, write_size
 from kronborg.gateway.model import Route, Service
+from kronborg.oauth.model import TrustedIssuer, TrustedIssuerDraft
 
-Kind = Literal["api", "group", "service", "route", "client", "user"]
+Kind = Literal["api", "group", "service", "route", "issuer", "client", "user"]
 
-KINDS: tuple[Kind, ...] = ("api", "group", "service", "route", "client", "user")
+KINDS: tuple[Kind, ...] = ("api", "group", "service", "route", "issuer", "client", "user")
 """In the order of making: what is named comes before what names it. Removal goes the other way."""
 
 SECTION_OF: Mapping[Kind, str] = {
@@ -29,6 +30,7 @@ SECTION_OF: Mapping[Kind, str] = {
     "group": "groups",
     "service": "services",
     "route": "routes",
+    "issuer": "trusted_issuers",
     "client": "clients",
     "user": "users",
 }
@@ -52,7 +54,20 @@ class GroupDraft:
     roles: tuple[str, ...] = ()
 
 
-Object = Api | ApiDraft | Client | ClientDraft | User | NewUser | Group | GroupDraft | Service | Route
+Object = (
+    Api
+    | ApiDraft
+    | Client
+    | ClientDraft
+    | User
+    | NewUser
+    | Group
+    | GroupDraft
+    | Service
+    | Route
+    | TrustedIssuer
+    | TrustedIssuerDraft
+)
 
 
 def ref_of(thing: Object) -> Ref:
@@ -70,6 +85,8 @@ def ref_of(thing: Object) -> Ref:
             return Ref("service", thing.name)
         case Route():
             return Ref("route", thing.name)
+        case TrustedIssuer() | TrustedIssuerDraft():
+            return Ref("issuer", thing.name)
         case _:
             assert_never(thing)
 
@@ -120,6 +137,14 @@ def fields_of(thing: Object) -> Fields:
             }
         case Route():
             return _route_fields(thing)
+        case TrustedIssuer() | TrustedIssuerDraft():
+            return {
+                "issuer": thing.issuer,
+                "jwks": thing.jwks,
+                "jwks_uri": thing.jwks_uri,
+                "audience": thing.audience,
+                "subject": thing.subject,
+            }
         case _:
             assert_never(thing)
 

@@ -19,6 +19,7 @@ from kronborg.gateway.declare.document import (
     Document,
     RouteSection,
     ServiceSection,
+    TrustedIssuerSection,
     UserSection,
 )
 from kronborg.gateway.declare.objects import SECTION_OF, GroupDraft, Object, Ref, ref_of
@@ -28,6 +29,7 @@ from kronborg.gateway.declare.secret_sources import Secrets
 from kronborg.gateway.declare.yaml_tree import Path
 from kronborg.gateway.model import Path as RoutePath
 from kronborg.gateway.model import Route, Service, SpikeArrest
+from kronborg.oauth.model import TrustedIssuerDraft
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ def _each(document: Document, secrets: Secrets, names: Names) -> Iterator[Wanted
         yield _wanted(name, _service(name, service))
     for name, route in document.routes.items():
         yield _wanted(name, _route(name, route, names))
+    for name, issuer in document.trusted_issuers.items():
+        yield _wanted(name, _issuer(name, issuer))
     for name, client in document.clients.items():
         jwks = _jwks(name, client.jwks, secrets)
         if isinstance(jwks, _BadKeys):
@@ -115,6 +119,12 @@ def _api(section: ApiSection) -> ApiDraft:
         token_lifetime=timedelta(seconds=int(section.token_lifetime.total_seconds())),
         settings=section.settings,
     )
+
+
+def _issuer(name: str, section: TrustedIssuerSection) -> TrustedIssuerDraft:
+    # Through JSON: what a file holds may be of types that only look like JSON.
+    jwks = None if section.jwks is None else orjson.loads(orjson.dumps(section.jwks))
+    return TrustedIssuerDraft(name, section.issuer, jwks, section.jwks_uri, section.audience, section.subject)
 
 
 def _client(client_id: str, section: ClientSection, jwks: JsonObject | None, names: Names) -> ClientDraft:
