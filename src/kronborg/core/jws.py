@@ -65,7 +65,7 @@ class Signer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LocalSigner:
+class LocalSigner(Signer):
     """A private key in the memory of this process."""
 
     line: Line

@@ -47,7 +47,7 @@ class KeyHolder(Protocol):
         ...
 
 
-class SealedKeys:
+class SealedKeys(KeyHolder):
     """Keys in the database, sealed in the vault; opened into the memory of this process."""
 
     def __init__(self, vault: Vault) -> None:
@@ -78,7 +78,7 @@ class SealedKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldSigner:
+class HeldSigner(Signer):
     """A private key in a PKCS#11 token."""
 
     token: Token
@@ -95,7 +95,7 @@ class HeldSigner:
         return self.token.sign(self.key_id, self.line, message)
 
 
-class HeldKeys:
+class HeldKeys(KeyHolder):
     """Keys that are made in a PKCS#11 token and never leave it."""
 
     def __init__(self, token: Token) -> None:
