@@ -9,8 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from kronborg.clients.model import ClientDraft
+from kronborg.clients.settings import ClientSettings
 from kronborg.tokens.model import CODE_LIFETIME, REFRESH_ABSOLUTE, REFRESH_GRACE, REFRESH_IDLE
+from oauth.flow import CART, CATALOGUE, WEB, WISH_LIST
 
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+BROKER = ClientDraft(
+    "broker",
+    "Broker",
+    grants=(EXCHANGE,),
+    scopes=("catalogue:read", "cart:read"),
+    audiences=(CATALOGUE,),
+    settings=ClientSettings(exchange_audiences=(CART,), may_impersonate=True),
+)
+CLIENTS = {client.id: client for client in (WEB, WISH_LIST, BROKER)}
 SESSION_IDLE = timedelta(hours=12)
 SESSION_ABSOLUTE = timedelta(days=14)
 SEEN = timedelta(minutes=1)
