@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 from e2e.stack import Stack
 
+expect.set_options(timeout=20_000)  # the machine may be busy with other tests
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 

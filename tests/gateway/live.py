@@ -8,7 +8,6 @@ import contextlib
 import http.client
 import json
 import os
-import random
 import socket
 import subprocess
 import threading
@@ -27,20 +26,12 @@ from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.process import envoy_argv
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.model import Audience, Delivery, Route, Service, Snapshot
+from ports import free_port
 
 ISSUER = "http://localhost:8081"
 API = "https://shop.example/catalogue"
 OTHER_API = "https://shop.example/cart"
 SCOPES = ("catalogue:read", "catalogue:write")
-
-
-def free_port() -> int:
-    """A port below the range of outgoing connections that nobody listens on."""
-    while True:
-        port = random.randrange(10_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def wait_until(fine: Callable[[], bool], *, seconds: float = 15, every: float = 0.01) -> None:

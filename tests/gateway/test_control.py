@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 
 import pytest
 
-from gateway.live import Answer, Echo, Live, Quiet, free_port, wait_until
+from gateway.live import Answer, Echo, Live, Quiet, wait_until
 from kronborg.clients.model import ApiDraft, ClientDraft, Scope
 from kronborg.clients.register import save_api, save_client
 from kronborg.config import Address, Settings
@@ -31,6 +31,7 @@ from kronborg.tokens.audience import Target
 from kronborg.tokens.engine import open_engine
 from kronborg.tokens.issue import issue_for_client
 from kronborg.tokens.revoke import revoke_client
+from ports import free_port
 
 CATALOGUE = "https://shop.example/catalogue"
 CART = "https://shop.example/cart"

@@ -15,13 +15,14 @@ from pathlib import Path as FilePath
 import pytest
 from joserfc.jwk import ECKey
 
-from gateway.live import API, Live, free_port, running, wait_until
+from gateway.live import API, Live, running, wait_until
 from kronborg.core.db import Database
 from kronborg.gateway import store
 from kronborg.gateway.deliver import Deliverer, put
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.model import Limits, Path, Route, Service, Snapshot
 from kronborg.gateway.publish import publish
+from ports import free_port
 
 ROUTE = Route("read", Path("prefix", "/catalogue"), "echo", audience=API)
 UNHEARD_OF = Limits(header_kilobytes=100_000)

@@ -19,25 +19,27 @@ def at(seconds: float, start: float) -> None:
     time.sleep(max(0.0, start + seconds - time.monotonic()))
 
 
-@pytest.mark.parametrize(
-    ("rate", "calls"),
-    [
-        ("2ps", [(0.0, True), (0.25, False), (0.5, True)]),
-        ("30pm", [(0.0, True), (1.0, False), (2.0, True)]),
-        ("5ps", [(0.0, True), (0.1, False), (0.2, True)]),
-    ],
-)
-def test_calls_are_spaced_and_a_refused_one_consumes_nothing(
-    gateway: Live, rate: str, calls: list[tuple[float, bool]]
-) -> None:
-    gateway.publish(replace(ROUTE, spike_arrest=SpikeArrest(rate)))
-    token = gateway.token()
-
-    start = time.monotonic()
-    outcomes = []
-    for moment, passes in calls:
-        at(moment + (TOLERANCE if passes and moment else 0), start)
+def on_time(gateway: Live, spacing: float, calls: list[tuple[float, bool]]) -> list[tuple[float, bool]] | None:
+    """What came of calls at these moments; None when the machine was too busy to make one that early."""
+    token = gateway.token(client_id=f"client-{time.monotonic_ns()}")
+    before = time.monotonic()
+    outcomes = [(calls[0][0], gateway.get("/limited", token=token).status == 200)]
+    after = time.monotonic()
+    for moment, passes in calls[1:]:
+        # One that passes is late enough by any clock, one that does not early enough.
+        at(moment + TOLERANCE, after) if passes else at(moment, before)
         outcomes.append((moment, gateway.get("/limited", token=token).status == 200))
+        if not passes and time.monotonic() > before + spacing - TOLERANCE:
+            return None
+    return outcomes
+
+
+@pytest.mark.parametrize(("rate", "spacing"), [("2ps", 0.5), ("30pm", 2.0), ("5ps", 0.2)])
+def test_calls_are_spaced_and_a_refused_one_consumes_nothing(gateway: Live, rate: str, spacing: float) -> None:
+    gateway.publish(replace(ROUTE, spike_arrest=SpikeArrest(rate)))
+    calls = [(0.0, True), (spacing / 2, False), (spacing, True)]
+
+    outcomes = next(filter(None, (on_time(gateway, spacing, calls) for _ in range(20))))
 
     assert outcomes == calls
 
@@ -48,13 +50,18 @@ def test_a_hundred_refusals_do_not_delay_the_next_pass(gateway: Live) -> None:
 
     start = time.monotonic()
     first = gateway.get("/limited", token=token)
+    last = time.monotonic()
     refused: list[int] = []
-    while time.monotonic() < start + 0.9 and len(refused) < 100:
-        refused.append(gateway.get("/limited", token=token).status)
-    at(1 + TOLERANCE, start)
+    while len(refused) < 100:
+        status = gateway.get("/limited", token=token).status
+        if time.monotonic() > start + 1 - TOLERANCE:
+            last = time.monotonic()  # too late to be sure of a refusal
+            break
+        refused.append(status)
+    at(1 + TOLERANCE, last)
     after = gateway.get("/limited", token=token)
 
-    assert (first.status, set(refused), after.status) == (200, {429}, 200)
+    assert (first.status, set(refused) - {429}, after.status) == (200, set(), 200)
 
 
 def test_the_answer_is_a_problem_with_retry_after(gateway: Live) -> None:

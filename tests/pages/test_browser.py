@@ -29,6 +29,7 @@ from people_site import PASSWORD, QUICK, PeopleSite, people_site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)]
 
+expect.set_options(timeout=20_000)  # the machine may be busy with other tests
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 

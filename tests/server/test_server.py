@@ -84,7 +84,7 @@ async def test_a_head_without_end_is_refused() -> None:
 
 
 async def test_the_timers_of_one_request_do_not_hit_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_WITHIN", 0.3)
+    monkeypatch.setattr(server, "HEAD_WITHIN", 0.8)
     request = GOOD + b"\r\nabc"
     async with running() as (port, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -93,5 +93,5 @@ async def test_the_timers_of_one_request_do_not_hit_the_next(monkeypatch: pytest
             head = await reader.readuntil(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200")
             await reader.readexactly(1)
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(0.45)
         writer.close()

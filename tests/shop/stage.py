@@ -34,7 +34,7 @@ from kronborg_shop.inventory.main import build as build_inventory
 from kronborg_shop.pricing.main import build as build_pricing
 from kronborg_shop.settings import Settings, audience_of
 from kronborg_shop.wish_list.main import build as build_wish_list
-from ports import free_port
+from ports import free_ports
 
 BUILDERS = {
     "catalogue": build_catalogue,
@@ -238,7 +238,7 @@ class Stage:
 @contextmanager
 def stage(folder: Path) -> Iterator[Stage]:
     """Start the issuer, the shop and the wish list."""
-    ports = [free_port() for _ in range(3)]
+    ports = free_ports(3)
     issuer_url, shop_url, wish_url = (f"http://localhost:{port}" for port in ports)
     secret = folder / "secret"
     secret.write_text("s3cret\n")

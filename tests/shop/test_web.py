@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from shop.stage import Stage, stage
 
+expect.set_options(timeout=20_000)  # the machine may be busy with other tests
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 

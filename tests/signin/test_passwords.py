@@ -94,9 +94,10 @@ async def test_unknown_people_cost_as_much_as_known_ones() -> None:
     async def median(against: str | None, typed: str) -> float:
         times = []
         for _ in range(7):
-            started = time.perf_counter()
+            # The processor's time: the clock on the wall also counts what else this machine does.
+            started = time.process_time()
             await passwords.matches(typed, against)
-            times.append(time.perf_counter() - started)
+            times.append(time.process_time() - started)
         return statistics.median(times)
 
     known, unknown = await median(encoded, "wrong password here"), await median(None, "wrong password here")
