@@ -20,7 +20,7 @@ SHOP = ROOT / "demo" / "shop" / "src"
 SLICES = ("core", "accounts", "signin", "clients", "tokens", "oauth", "gateway")
 
 # How a file's name says which storey of its slice it belongs to; what is not named here is a verb.
-NOUNS = {"model", "errors", "snapshot", "settings", "grant_details"}
+NOUNS = {"model", "errors", "snapshot", "settings", "grant_details", "admission", "dynamic_model"}
 STORE = {"store", "tables", "rows"}  # or <noun>_store.py
 DOORS = {"api", "pages", "visits"}  # or <something>_api.py, <something>_pages.py; visits is a request's session
 DOOR = 3
