@@ -216,22 +216,22 @@ def draft(**changes: Any) -> TrustedIssuerDraft:
     return replace(TrustedIssuerDraft("partner", PARTNER, jwks={"keys": [KEY.as_dict(private=False)]}), **changes)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "where"),
-    [
-        ({"name": "Partner One"}, "name"),
-        ({"issuer": ""}, "issuer"),
-        ({"issuer": ISSUER}, "issuer"),
-        ({"jwks": None}, "jwks"),
-        ({"jwks": {"keys": []}}, "jwks"),
-        ({"jwks": {"keys": [KEY.as_dict(private=True)]}}, "jwks"),
-        ({"jwks": None, "jwks_uri": "http://partner.example/keys"}, "jwks_uri"),
-        ({"audience": "shop"}, "audience"),
-        ({"subject": "nickname"}, "subject"),
-    ],
-    ids=str,
-)
-async def test_what_is_wrong_with_an_issuer_is_named(flow: Flow, wrong: dict[str, Any], where: str) -> None:
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "name": ({"name": "Partner One"}, "name"),
+    "no issuer": ({"issuer": ""}, "issuer"),
+    "ourselves": ({"issuer": ISSUER}, "issuer"),
+    "no keys": ({"jwks": None}, "jwks"),
+    "empty keys": ({"jwks": {"keys": []}}, "jwks"),
+    "private key": ({"jwks": {"keys": [KEY.as_dict(private=True)]}}, "jwks"),
+    "plain http": ({"jwks": None, "jwks_uri": "http://partner.example/keys"}, "jwks_uri"),
+    "audience": ({"audience": "shop"}, "audience"),
+    "subject": ({"subject": "nickname"}, "subject"),
+}
+
+
+@pytest.mark.parametrize("what", FAULTS)
+async def test_what_is_wrong_with_an_issuer_is_named(flow: Flow, what: str) -> None:
+    wrong, where = FAULTS[what]
     async with flow.database.write() as session:
         with pytest.raises(Invalid) as refusal:
             await save_issuer(session, draft(**wrong), own=ISSUER, actor="test", now=flow.clock.now)
