@@ -352,6 +352,22 @@ async def test_one_that_was_never_used_gives_way_to_a_new_one(stage: Stage) -> N
     assert left == [False, True]
 
 
+async def test_nobody_calls_a_host_through_us_at_will(stage: Stage) -> None:
+    known = await stage.client()
+    made_up = [await stage.client(stage.there.url(f"/made-up/{number}", HOST)) for number in range(70)]
+    asked = len(stage.there.asked)
+    still = await stage.client_later(minutes=2)
+    other = stage.there.url("/later", HOST)
+    stage.flow.clock.pass_by(minutes=9)
+    await stage.client(other)
+
+    assert known is not None
+    assert still is not None
+    assert set(made_up) == {None}
+    assert asked == 60
+    assert stage.there.asked[-1].path == "/later"
+
+
 async def test_a_loopback_client_is_not_fetched_for_the_list_of_apps(stage: Stage) -> None:
     stored = await stage.flow.engine.directory.stored(stage.client_id, now=stage.flow.clock.now)
 

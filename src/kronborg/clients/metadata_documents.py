@@ -24,10 +24,11 @@ from kronborg.clients.registration_metadata import draft_of
 from kronborg.clients.settings import Profile
 from kronborg.clients.store import find_client, read_client
 from kronborg.core.db import Database, Session
-from kronborg.core.errors import Invalid, Problem
+from kronborg.core.errors import Invalid, Problem, TooMany
 from kronborg.core.fetch import Fetcher, Unreachable
 from kronborg.core.json import JsonObject
 from kronborg.core.log import get_logger
+from kronborg.core.pace import Pace
 from kronborg.core.whole import whole
 
 log = get_logger("kronborg.metadata_documents")
@@ -39,6 +40,8 @@ STANDS = timedelta(days=1)
 """How long a client outlives a document that cannot be fetched; and how long one stays that was never used."""
 NOTED = timedelta(hours=1)
 MAX_NOTED = 4096
+NEW_PER_HOST = 60
+"""Unknown URLs of one host that are called in ten minutes."""
 ACTOR = "metadata-document"
 Value = TypeVar("Value")
 _FOLLOWED = tuple(field.name for field in fields(ClientDraft) if field.name != "disabled")
@@ -53,6 +56,7 @@ class MetadataDocuments:
         self._profile: Profile = profile
         self._refused: dict[str, JsonObject] = {}
         self._noted: dict[str, datetime] = {}
+        self._pace = Pace(most=NEW_PER_HOST)
 
     async def client(self, client_id: str, scopes: Collection[str], *, now: datetime) -> Client | None:
         """The client of this URL; None when it may not be one, or its document does not say so. `scopes` are those
@@ -62,6 +66,8 @@ class MetadataDocuments:
         stored = await read_client(self._database.lookup, client_id)
         if stored is not None and stored.disabled:
             return stored
+        if stored is None and not self._fetcher.is_kept(client_id) and not self._in_time(client_id, now=now):
+            return None
         try:
             document = await self._fetcher.document(client_id, accept=ACCEPT, now=now)
         except Unreachable:
@@ -87,6 +93,14 @@ class MetadataDocuments:
         if host_matches(host, admission.document_denied):
             return False
         return not admission.document_hosts or host_matches(host, admission.document_hosts)
+
+    def _in_time(self, client_id: str, *, now: datetime) -> bool:
+        """Whether one more unknown URL of this host may be called: nobody calls a host through us at will."""
+        try:
+            self._pace.check(urlsplit(client_id).hostname or "", now=now)
+        except TooMany:
+            return False
+        return True
 
     def _draft(self, client_id: str, document: JsonObject, scopes: Collection[str]) -> ClientDraft:
         """The client that a document describes. Raises `Invalid`."""

@@ -118,6 +118,10 @@ class Fetcher:
 
         return await self._kept.get(url, fetch, now=now, renew=renew)
 
+    def is_kept(self, url: str) -> bool:
+        """Whether something is known of this document, be it a failure: asking for it may call nobody."""
+        return self._kept.knows(url)
+
     def fetched_at(self, url: str) -> datetime | None:
         """When the document that is kept of this URL was last fetched, or told to be unchanged."""
         return self._kept.made_at(url)

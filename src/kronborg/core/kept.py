@@ -68,6 +68,10 @@ class Kept:
                     self._entries.popitem(last=False)
         return self._document(meanwhile)
 
+    def knows(self, url: str) -> bool:
+        """Whether there is a document or a failure of this URL, fresh or not."""
+        return url in self._entries
+
     def made_at(self, url: str) -> datetime | None:
         """When the document that is kept was last seen to be what its server has."""
         entry = self._entries.get(url)

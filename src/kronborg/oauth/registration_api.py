@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -26,8 +27,8 @@ from kronborg.core import clock
 from kronborg.core.db import ReadSession
 from kronborg.core.errors import Conflict, Invalid, Overloaded, TooMany
 from kronborg.core.json import JsonObject, JsonValue, read_object
+from kronborg.core.pace import Pace
 from kronborg.core.whole import whole
-from kronborg.oauth.pace import Pace
 from kronborg.oauth.registration_errors import (
     InvalidClientMetadata,
     InvalidToken,
@@ -35,6 +36,7 @@ from kronborg.oauth.registration_errors import (
     refusal_of,
 )
 from kronborg.oauth.requests import MAX_FORM
+from kronborg.signin.throttle import network_of
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import OAuthError
 
@@ -46,6 +48,8 @@ _NOT_ITS_OWN = (
     "client_secret_expires_at",
     "client_id_issued_at",
 )
+
+_CLIENT_ID = re.compile(r"dyn-[A-Za-z0-9_-]{1,60}", re.ASCII)
 
 Answer = Callable[[Engine, Request], Awaitable[Response]]
 
@@ -80,7 +84,7 @@ async def _answered(answer: Answer, engine: Engine, request: Request) -> Respons
 
 async def _register(pace: Pace, engine: Engine, request: Request) -> Response:
     now = clock.now()
-    pace.check(request.client.host if request.client else "", now=now)
+    pace.check(network_of(request.client.host if request.client else ""), now=now)
     bearer = _bearer(request)
     metadata = await _metadata(request)
     admission = engine.directory.admission
@@ -103,6 +107,8 @@ async def _register(pace: Pace, engine: Engine, request: Request) -> Response:
 
 async def _manage(engine: Engine, request: Request) -> Response:
     client_id, bearer, now = request.path_params["client_id"], _bearer(request), clock.now()
+    if not _CLIENT_ID.fullmatch(client_id):
+        raise NotRegistered
     match request.method:
         case "PUT":
             return await _change(engine, request, client_id, bearer)

@@ -18,6 +18,16 @@ from oauth.flow import Flow, open_flow
 
 pytestmark = [pytest.mark.anyio]
 
+UNKNOWN = (
+    "web",
+    "no-such",
+    "dyn-x",
+    "dyn-%00",
+    "%00",
+    "dyn-" + "x" * 5000,
+    "dyn-%ED%A0%80",
+    "https:%2F%2Fa.example%2Fb",
+)
 APP = {"client_name": "My app", "redirect_uris": ["https://my.example/callback"]}
 
 
@@ -142,12 +152,14 @@ async def test_only_its_own_token_manages_a_client(flow: Flow, method: str) -> N
         await manage(flow, method, made, body, token=token)
         for token in (None, other["registration_access_token"], made["client_secret"], "x", "kro_ra_x")
     ]
-    answers += [await manage(flow, method, made, body, client_id=unknown) for unknown in ("web", "no-such", "dyn-x")]
+    answers += [await manage(flow, method, made, body, client_id=unknown) for unknown in UNKNOWN]
     still = await manage(flow, "GET", made)
 
     for answer in answers:
-        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
-        assert answer.headers["www-authenticate"].startswith("Bearer ")
+        assert answer.status_code in (401, 404), answer.text
+        assert answer.status_code == 404 or answer.json()["error"] == "invalid_token"
+        assert answer.status_code == 404 or answer.headers["www-authenticate"].startswith("Bearer ")
+    assert [answer.status_code for answer in answers].count(404) <= 1  # a path that is no client's at all
     assert still.status_code == 200
 
 

@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey
 from forms import forms_of
 from kronborg.clients.registration import remove_unused
 from kronborg.clients.store import find_client
+from kronborg.gateway.declare.export import export
 from oauth.flow import CHALLENGE, VERIFIER, Flow, answer_of, is_consent
 from oauth.registration.registering import APP, register
 
@@ -271,6 +272,16 @@ async def test_a_client_that_nobody_uses_goes_and_one_in_use_stays(flow: Flow) -
     assert removed == 1
     assert left == [False, True]
     assert ("system", idle) in await flow.events("client.removed")
+
+
+async def test_an_export_leaves_out_what_came_by_itself(flow: Flow) -> None:
+    made = (await register(flow)).json()
+
+    async with flow.database.read() as session:
+        text = await export(session, issuer=flow.engine.issuer, gateway_url="http://localhost:8080")
+
+    assert made["client_id"] not in text
+    assert "wish-list:" in text
 
 
 async def test_discovery_names_the_endpoint(flow: Flow) -> None:

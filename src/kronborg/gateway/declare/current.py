@@ -67,14 +67,18 @@ async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]
     things += await _all_groups(session)
     users = await _all_users(session)
     things += users
+    declared = await list_declared(session)
+    managed = {_ref(one) for one in declared}
     after = ""
     while page := await list_clients(session, after=after, limit=_PAGE):
         after = page[-1].id
         for client in page:
+            # Clients that came by themselves are nobody's to write down, unless a file made them.
+            if client.settings.unverified and ref_of(client) not in managed:
+                continue
             known = await find_client(session, client.id) if ref_of(client) in with_secrets_of else None
             things.append(known or client)
     hashes = {ref_of(u): await read_password(session, u.id) for u in users if ref_of(u) in with_secrets_of}
-    declared = await list_declared(session)
     return Current(
         {ref_of(thing): thing for thing in things},
         {_ref(one): one for one in declared},
