@@ -107,6 +107,9 @@ async def _standing(engine: Engine, access: Access, standing: Standing, *, now: 
     person = None if grant is None else await person_behind(engine, grant, now=now)
     if grant is None or person is None:
         return None
+    # A token got by exchange falls with the client that the person allowed it to, also before that is cleaned up.
+    if grant.client_id != access.client_id and not await client_stands(engine, grant.client_id, now=now):
+        return None
     return Access(
         jti=access.jti,
         client_id=access.client_id,
