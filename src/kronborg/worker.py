@@ -229,7 +229,7 @@ async def worker(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(serve(app, host=settings.worker.host, port=settings.worker.port, stop=stop))
             tasks.create_task(_handle(Outbox(engine), stop))
             for job in JOBS:
-                tasks.create_task(_repeat(job, engine, stop))
+                tasks.create_task(repeat(job, engine, stop))
     finally:
         await database.close()
 
@@ -245,7 +245,8 @@ async def _handle(outbox: Outbox, stop: asyncio.Event) -> None:
             await _pause(stop, POLL)
 
 
-async def _repeat(job: Job, engine: Engine, stop: asyncio.Event) -> None:
+async def repeat(job: Job, engine: Engine, stop: asyncio.Event) -> None:
+    """Run a job now and then until `stop`; one that fails is tried again at its next turn."""
     while not stop.is_set():
         try:
             await _unless_stopped(job.run(engine, clock.now()), stop)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 
 import pytest
 
+from kronborg.clients.directory import FRESH
 from kronborg.core import events
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
@@ -13,7 +15,7 @@ from kronborg.core.events import Event
 from kronborg.tokens import store
 from kronborg.tokens.engine import Engine, open_engine
 from kronborg.tokens.model import Grant
-from kronborg.worker import ATTEMPTS, JOBS, LONGEST_WAIT, Outbox
+from kronborg.worker import ATTEMPTS, JOBS, LONGEST_WAIT, Job, Outbox, repeat
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +75,42 @@ async def test_offline_access_outlives_the_session(engine: Engine, now: datetime
     await Outbox(engine).turn(now=now)
 
     assert not await revoked(engine, "g1")
+
+
+async def test_a_new_password_ends_offline_access_given_before_it(engine: Engine, now: datetime) -> None:
+    await give(engine, "offline", now - timedelta(minutes=1), scopes=("openid", "offline_access"))
+    await give(engine, "session-bound", now - timedelta(minutes=1))
+    await give(engine, "later", now + timedelta(seconds=1), scopes=("openid", "offline_access"))
+    await tell(engine, "password.set", "user", now)
+
+    await Outbox(engine).turn(now=now + timedelta(seconds=2))
+
+    assert [await revoked(engine, one) for one in ("offline", "session-bound", "later")] == [True, False, False]
+
+
+async def test_what_is_issued_to_a_client_before_all_have_heard_that_it_is_disabled_is_not_believed(
+    engine: Engine, now: datetime
+) -> None:
+    await tell(engine, "client.disabled", "client", now)
+
+    await Outbox(engine).turn(now=now)
+
+    standing = await store.find_standing(engine.database.lookup, jti="j", client_id="client", grant_id=None)
+    assert standing.not_before == now + FRESH
+
+
+async def test_a_job_that_takes_long_ends_with_the_worker(engine: Engine, now: datetime) -> None:
+    stop, began = asyncio.Event(), asyncio.Event()
+
+    async def endless(_engine: Engine, _now: datetime) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    running = asyncio.ensure_future(repeat(Job("endless", timedelta(minutes=1), endless), engine, stop))
+    await began.wait()
+    stop.set()
+
+    await asyncio.wait_for(running, timeout=5)
 
 
 async def test_a_failing_handler_is_tried_again_and_does_not_stop_the_others(engine: Engine, now: datetime) -> None:
