@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,8 @@ def test_a_proxy_that_is_no_address_is_refused(tmp_path: Path) -> None:
         ("issuer: https://id.example.com/", "server.issuer", "cut it off"),
         ("control: {host: 0.0.0.0}\n  allow_plain_http: true", "server.control.host", "127.0.0.1"),
         ("worker: {port: 8080}", "server", "its own"),
+        ("fetch: {allow: [inside.example]}", "server.fetch.allow", "10.1.0.0/16"),
+        ("fetch: {ca_file: missing.pem}", "server.fetch.ca_file", "PEM"),
     ],
 )
 def test_what_would_be_unsafe_is_refused(tmp_path: Path, server: str, where: str, mend: str) -> None:
@@ -73,6 +76,54 @@ def test_the_environment_goes_before_the_file_and_a_bad_level_is_named(tmp_path:
     assert (settings.log_level, settings.database_url) == ("WARNING", "sqlite:///here.db")
     with pytest.raises(Invalid):
         load_settings(environ={**environment, "KRONBORG_LOG_LEVEL": "chatty"})
+
+
+def test_who_may_come_by_itself_is_said_in_the_file_and_reaches_the_children(tmp_path: Path) -> None:
+    file = tmp_path / "kronborg.yaml"
+    (tmp_path / "ca.pem").write_text("")
+    file.write_text(
+        "version: 1\nserver:\n"
+        "  fetch: {allow: [10.1.0.0/16, '::1/128'], ca_file: ca.pem}\n"
+        "  registration: {open: true, scopes: [openid], redirect_hosts: ['*.shop.example'], unused: 7d}\n"
+        "  client_id_metadata_documents: {enabled: true, deny: ['*.bad.example'], max_clients: 50}\n"
+    )
+
+    settings = load_settings(file, tmp_path, {})
+
+    assert load_settings(environ=resolved(settings)) == settings
+    assert settings.fetch_allow == ("10.1.0.0/16", "::1/128")
+    assert settings.fetch_ca_file == tmp_path / "ca.pem"
+    policy, admission = settings.admission.open_policy, settings.admission
+    assert policy is not None
+    assert (policy.scopes, policy.redirect_hosts, policy.unused) == (
+        ("openid",),
+        ("*.shop.example",),
+        timedelta(days=7),
+    )
+    assert (admission.documents, admission.document_denied) == (True, ("*.bad.example",))
+    assert admission.document_policy.max_clients == 50
+
+
+@pytest.mark.parametrize(
+    ("server", "taken"),
+    [
+        ("log_level: INFO", False),
+        ("profile: mcp", True),
+        ("profile: oauth21", False),
+        ("profile: mcp\n  client_id_metadata_documents: {enabled: false}", False),
+        ("client_id_metadata_documents: {enabled: true}", True),
+    ],
+)
+def test_metadata_documents_are_taken_under_the_mcp_profile_or_by_name(
+    tmp_path: Path, server: str, taken: bool
+) -> None:
+    file = tmp_path / "kronborg.yaml"
+    file.write_text(f"version: 1\nserver:\n  {server}\n")
+
+    admission = load_settings(file, tmp_path, {}).admission
+
+    assert admission.documents is taken
+    assert admission.open_policy is None
 
 
 def test_only_our_own_processes_inherit_our_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
