@@ -15,11 +15,12 @@ from ports import free_port
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What stands where; `asked` lists the paths that somebody wanted."""
+    """What stands where; `asked` lists the paths that somebody wanted, `posted` what was brought to any."""
 
     url: str
     documents: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    posted: list[tuple[str, bytes]] = field(default_factory=list)
 
     def client(self, name: str, redirect_uri: str, **more: object) -> str:
         """Publish a client ID metadata document; its URL, which is the client's id."""
@@ -46,7 +47,13 @@ def publishing(tls: ssl.SSLContext) -> Iterator[Published]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             published.asked.append(self.path)
-            body = published.documents.get(self.path)
+            self.answer(published.documents.get(self.path))
+
+        def do_POST(self) -> None:
+            published.posted.append((self.path, self.rfile.read(int(self.headers["content-length"]))))
+            self.answer(b"{}")
+
+        def answer(self, body: bytes | None) -> None:
             self.send_response(404 if body is None else 200)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body or b"")))

@@ -104,7 +104,7 @@ class Identity:
         context.load_cert_chain(self.log.parent / "client.pem")
         url = f"{self.settings.mtls.url}/oauth/jwks"
         with httpx.Client(verify=context, trust_env=False) as http:
-            _wait_until(lambda: http.get(url).is_success)
+            wait_until(lambda: http.get(url).is_success)
 
     @contextmanager
     def signed_in(self) -> Iterator[Browser]:
@@ -116,7 +116,7 @@ class Identity:
 
 @contextmanager
 def running_identity(folder: Path) -> Iterator[Identity]:
-    """Start identity on a free port, with a person and three APIs."""
+    """Start identity and worker on free ports, with a person and three APIs."""
     port, control, worker, mtls = free_ports(4)
     file = folder / "kronborg.yaml"
     authority = certify("CN=Shop CA", clock.now(), authority=True)
@@ -144,19 +144,26 @@ def running_identity(folder: Path) -> Iterator[Identity]:
     prepare(settings)
     identity = Identity(settings, folder / "identity.log", authority)
     identity.work(_people_and_apis)
-    with identity.log.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "kronborg.run", "identity", "--file", str(file), "--data", str(settings.data)],
+    processes = [_started(name, file, identity) for name in ("identity", "worker")]
+    try:
+        _wait(processes[0], identity)
+        yield identity
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=20)
+
+
+def _started(name: str, file: Path, identity: Identity) -> subprocess.Popen[bytes]:
+    arguments = ["--file", str(file), "--data", str(identity.settings.data)]
+    with identity.log.with_name(f"{name}.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "kronborg.run", name, *arguments],
             stdout=log,
             stderr=log,
             preexec_fn=die_with_parent,
         )
-    try:
-        _wait(process, identity)
-        yield identity
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
 
 
 async def _people_and_apis(database: Database) -> None:
@@ -179,10 +186,10 @@ def _wait(process: subprocess.Popen[bytes], identity: Identity) -> None:
             raise AssertionError(f"identity did not start: {identity.log.read_text()[-4000:]}")
         return httpx.get(f"{identity.issuer}/readyz", trust_env=False).is_success
 
-    _wait_until(is_ready)
+    wait_until(is_ready)
 
 
-def _wait_until(fine: Callable[[], bool]) -> None:
+def wait_until(fine: Callable[[], bool]) -> None:
     """Until it is so; whatever keeps HTTP from being spoken counts as not yet."""
     deadline = time.monotonic() + START_WITHIN
     while time.monotonic() < deadline:
