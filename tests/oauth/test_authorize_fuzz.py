@@ -42,8 +42,16 @@ LIKELY = {
     "client_id": st.sampled_from(["web", "wish-list", "resource-server"]),
     "redirect_uri": TRICKS,
     "post_logout_redirect_uri": TRICKS,
-    "response_type": st.sampled_from(["code", "token", "code id_token"]),
-    "response_mode": st.sampled_from(["query", "fragment", "form_post"]),
+    "response_type": st.sampled_from(["code", "token", "code id_token", "none", "code code", " "]),
+    "response_mode": st.sampled_from(
+        ["query", "fragment", "form_post", "jwt", "query.jwt", "form_post.jwt", "jwt.jwt"]
+    ),
+    "claims": st.sampled_from(["{}", "{", '{"id_token":{"acr":{"essential":true,"values":["x",1]}}}', "[" * 900]),
+    "authorization_details": st.sampled_from(["[]", '[{"type":"x"}]', '[{"type":{}}]', "[" * 900, "1e999"]),
+    "dpop_jkt": st.sampled_from(["A" * 43, "A"]),
+    "request": st.sampled_from(["e30.e30.", "e30.e30.e30", "a.b.c.d.e", "eyJhbGciOiJub25lIn0.e30."]),
+    "request_uri": st.sampled_from(["urn:ietf:params:oauth:request_uri:" + "A" * 43, "urn:x", "https://[::1"]),
+    "acr_values": st.sampled_from(["urn:kronborg:acr:password", "urn:kronborg:acr:multi-factor x", " "]),
     "scope": st.sampled_from(["openid", "openid catalogue:read", "cart:read", "admin:write", "a  b"]),
     "resource": st.sampled_from([CATALOGUE, CART, "https://shop.example/none", f"{CART}#x", "cart", "http://[::1"]),
     "code_challenge": st.sampled_from([CHALLENGE, CHALLENGE[1:]]),

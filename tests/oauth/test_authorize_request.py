@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kronborg.oauth.authorize_request import PARAMETERS, parse
+from kronborg.oauth.authorize_request import MARK, PARAMETERS, collect, kept, parse
 from kronborg.oauth.parameters import MAX_SENT, Unreadable
 
 SINGLE = [name for name in PARAMETERS if name != "resource"]
@@ -76,6 +76,25 @@ def test_a_request_written_again_says_the_same(values: dict[str, str], resources
 
     assert again == request
     assert all(getattr(request, name) == value for name, value in values.items())
+
+
+@given(st.dictionaries(st.sampled_from(SINGLE), TEXT, min_size=1), st.lists(TEXT, max_size=3, unique=True))
+def test_a_request_that_is_kept_says_the_same(values: dict[str, str], resources: list[str]) -> None:
+    request = collect([*values.items(), *(("resource", resource) for resource in resources)])
+
+    assert kept(request.query()) == request
+    assert not request.repeated | request.malformed
+
+
+@given(st.lists(st.tuples(st.sampled_from([*PARAMETERS, "unknown", MARK]), st.text(max_size=20)), max_size=12))
+def test_whatever_a_client_sends_is_sorted_out(pairs: list[tuple[str, str]]) -> None:
+    request = collect(pairs)
+
+    for name in SINGLE:
+        given_values = [value for key, value in pairs if key == name and value]
+        assert getattr(request, name) in (None, *given_values)
+        assert (name in request.repeated) == (len(given_values) > 1)
+    assert request.mark is None
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: quote(raw, safe="=&%")))

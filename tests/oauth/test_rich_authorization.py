@@ -149,6 +149,18 @@ async def test_an_allowed_request_is_answered_once(flow: Flow) -> None:
     assert answer_of(second)["error"] == "invalid_request_uri"
 
 
+async def test_the_list_of_apps_tells_the_types(flow: Flow) -> None:
+    await prepare(flow)
+    browser = flow.browser()
+    answer = await browser.press(await ask(flow, browser, SHOP, PAYMENT), "allow")
+    await flow.exchange(answer_of(answer)["code"], SHOP)
+
+    page = await browser.get("/account/apps")
+
+    assert "What you allowed in detail" in page.text
+    assert "payment" in page.text
+
+
 async def test_our_own_clients_ask_nobody(flow: Flow) -> None:
     await prepare(flow)
 

@@ -107,14 +107,17 @@ def parse(query: str) -> AuthorizeRequest:
     # RFC 8707 §2: `resource` is the one parameter that may stand more than once. A repeated mark is none.
     read = parameters.read(query, (*PARAMETERS, *OURS), repeatable=("resource",), limits=LIMITS)
     request = _request(read)
-    if len(request.query()) > MAX_QUERY:
+    # A character as sent is at most twelve as we write it: four bytes of UTF-8.
+    if len(query) * 12 > MAX_QUERY and len(request.query()) > MAX_QUERY:
         raise Unreadable("the request is too large: it can be pushed to /oauth/par")
     return request
 
 
 def collect(pairs: Iterable[tuple[str, str]]) -> AuthorizeRequest:
     """The same of names and values that came in another way, from the client itself; larger, and without our marks."""
-    return _request(parameters.sort_out(pairs, PARAMETERS, repeatable=("resource",), limits=LIMITS))
+    # RFC 6749 §3.1: a parameter without a value counts as omitted.
+    given = [(name, value) for name, value in pairs if value]
+    return _request(parameters.sort_out(given, PARAMETERS, repeatable=("resource",), limits=LIMITS))
 
 
 def kept(query: str) -> AuthorizeRequest:

@@ -19,12 +19,16 @@ from kronborg.tokens.store import grants_of_user
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What one client may do for a person: what was consented to, and what its grants hold."""
+    """What one client may do for a person: what was consented to, and what its grants hold.
+
+    `types` are those of the authorization details of its grants (RFC 9396).
+    """
 
     client_id: str
     scopes: frozenset[str]
     since: datetime
     last_used_at: datetime | None
+    types: tuple[str, ...] = ()
 
 
 class ConsentGone(Refusal):
@@ -97,4 +101,5 @@ def _access(client_id: str, consent: Consent | None, grants: Sequence[Grant]) ->
     scopes = frozenset(consent.scopes if consent else ()).union(*(grant.scopes for grant in grants))
     begun = [grant.created_at for grant in grants]
     since = min([*begun, consent.since] if consent else begun)
-    return Access(client_id, scopes, since, max(begun, default=None))
+    types = {str(one["type"]) for grant in grants for one in grant.details.authorization_details}
+    return Access(client_id, scopes, since, max(begun, default=None), tuple(sorted(types)))

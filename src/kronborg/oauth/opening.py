@@ -51,8 +51,11 @@ async def open_request(
     engine: Engine, sent: AuthorizeRequest, client: Client | None, browser: str | None, *, now: datetime
 ) -> Opened:
     """What the request says. `browser` is what marks are bound to; None for a request that came in another way."""
+    uri = sent.request_uri
+    if client is not None and sent.request is None and uri is not None and kept_requests.is_reference(uri):
+        return await _kept(engine, sent, client, uri, browser, now=now)
     back = sent.query()
-    if client is None or (sent.request is None and sent.request_uri is None):
+    if client is None or (sent.request is None and uri is None):
         return Opened(sent, back)
     try:
         # RFC 9101 §5: not both.
@@ -62,10 +65,7 @@ async def open_request(
             # What was in time when its user was first asked is not late because they took theirs.
             begun = asked_at(engine.vault, back, sent.mark, browser, now=now) or now
             return await _signed(engine, sent, client, sent.request, back, now=begun)
-        uri = sent.request_uri or ""
-        if kept_requests.is_reference(uri):
-            return await _kept(engine, sent, client, uri, browser, now=now)
-        return await _fetched(engine, sent, client, uri, now=now)
+        return await _fetched(engine, sent, client, uri or "", now=now)
     except OAuthError as refusal:
         return Opened(replace(sent, request=None, request_uri=None), back, refusal=refusal)
 

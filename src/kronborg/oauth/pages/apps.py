@@ -13,8 +13,8 @@ from kronborg.core import clock
 from kronborg.core.csrf import checked_form
 from kronborg.core.html import redirect, render
 from kronborg.oauth.consent import Access, access_of, withdraw
-from kronborg.oauth.consent_page import AppsPage, ShownApp
-from kronborg.oauth.pages.answers import scope_groups
+from kronborg.oauth.consent_page import AppsPage, ScopeGroup, ShownApp
+from kronborg.oauth.pages.answers import scope_groups, shown_name
 from kronborg.oauth.pages.shown import run_by
 from kronborg.signin.pages import sign_in_url, visit
 from kronborg.tokens.engine import Engine
@@ -62,6 +62,14 @@ async def _shown(engine: Engine, access: Access, *, now: datetime) -> ShownApp |
     apis = await engine.directory.apis(now=now)
     host = run_by(client, client.redirect_uris[0]) if client.redirect_uris else ""
     groups = scope_groups(apis, access.scopes)
+    if access.types:
+        groups = (*groups, ScopeGroup("What you allowed in detail", access.types))
     return ShownApp(
-        client.id, client.name, host, not client.settings.unverified, groups, access.since, access.last_used_at
+        client.id,
+        shown_name(client.name),
+        host,
+        not client.settings.unverified,
+        groups,
+        access.since,
+        access.last_used_at,
     )
