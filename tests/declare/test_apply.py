@@ -195,6 +195,23 @@ async def test_secrets_are_shown_only_as_changed(installation: Installation, ric
     assert await verify_password(database, passwords, anna.id, "another long password")
 
 
+async def test_a_secret_is_kept_again_when_its_method_needs_it_whole(
+    installation: Installation, rich: str, now: datetime
+) -> None:
+    changed = rich.replace(
+        "secret: { env: BATCH_SECRET }", "secret: { env: BATCH_SECRET }\n    auth_method: client_secret_jwt"
+    )
+    await carry_out(installation, rich, now)
+
+    await carry_out(installation, changed, now)
+
+    assert (await planned(installation, changed)).changes == ()
+    async with installation.database.read() as session:
+        batch = await find_client(session, "shop-batch")
+    assert batch is not None
+    assert [secret.sealed is not None for secret in batch.secrets] == [True]
+
+
 async def test_a_password_the_person_changed_is_not_set_back(
     installation: Installation, rich: str, now: datetime, database: Database
 ) -> None:

@@ -149,6 +149,23 @@ async def test_secrets_can_be_changed_one_after_the_other(site: Site) -> None:
     assert [answer.status_code for answer in (*both, *left)] == [200, 200, 200, 401]
 
 
+async def test_a_secret_of_another_method_serves_once_it_is_given_again(site: Site) -> None:
+    await site.client("later")
+    secret, vault = site.secrets["later"], site.engine.vault
+    await site.client("later", auth_method="client_secret_jwt")
+    claims: dict[str, Any] = {"iss": "later", "sub": "later"}
+
+    before = await prove(site, by_secret(site, secret, **claims))
+    async with site.engine.database.write() as session:
+        await add_secret(session, vault, "later", actor="test", now=site.clock.now, secret=secret)
+        client = await find_client(session, "later")
+    after = await prove(site, by_secret(site, secret, **claims))
+
+    assert (before.status_code, after.status_code) == (401, 200)
+    assert client is not None
+    assert len(client.secrets) == 2
+
+
 async def test_the_secret_itself_is_not_taken_from_a_client_of_this_method(site: Site) -> None:
     secret = site.secrets["shared"]
     form = {"grant_type": "client_credentials"}

@@ -162,9 +162,11 @@ async def add_secret(
     digest = vault.digest(text, context=SECRET_DIGEST)
     expires_at = None if lifetime is None else now + lifetime
     same = next((known for known in client.secrets if known.digest == digest), None)
-    if same is not None and same.expires_at == expires_at:
+    if same is not None and same.expires_at == expires_at and serves(same, client.auth_method):
         return NewSecret(same.id, text, expires_at)
-    if len(client.secrets) >= MAX_SECRETS:
+    if same is not None and not serves(same, client.auth_method):
+        await store.delete_secret(session, client_id, same.id)
+    elif len(client.secrets) >= MAX_SECRETS:
         raise Conflict("this client has five secrets: remove one first")
     secret_id, sealed = new_id(), None
     if client.auth_method == "client_secret_jwt":
@@ -174,6 +176,11 @@ async def add_secret(
     await store.insert_secret(session, client_id, added)
     await _tell(session, "client.secret_added", client_id, actor, now)
     return NewSecret(added.id, text, expires_at)
+
+
+def serves(secret: ClientSecret, auth_method: str) -> bool:
+    """Whether a secret can be used with a method: one kept as a digest alone proves nothing by HMAC."""
+    return auth_method != "client_secret_jwt" or secret.sealed is not None
 
 
 async def remove_secret(session: Session, client_id: str, secret_id: str, *, actor: str, now: datetime) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from kronborg.accounts.model import User
 from kronborg.accounts.users import NewUser
 from kronborg.clients.model import ClientDraft
-from kronborg.clients.register import SECRET_DIGEST
+from kronborg.clients.register import SECRET_DIGEST, serves
 from kronborg.core.db import from_micros
 from kronborg.core.errors import Invalid, Problem
 from kronborg.gateway.declare.current import Current
@@ -58,7 +58,7 @@ async def compare_secrets(
             mark = _mark(installation, ref, value, current)
             if mark is not None:
                 news.marks[ref] = mark
-            if not await _is_known(installation, ref, value, mark, current):
+            if not await _is_known(installation, one, value, mark, current):
                 news.fresh[ref] = value
     return news
 
@@ -100,11 +100,13 @@ def _mark(installation: Installation, ref: Ref, value: str, current: Current) ->
     return declared.mark if declared and declared.mark else current.hashes.get(ref)
 
 
-async def _is_known(installation: Installation, ref: Ref, value: str, mark: str | None, current: Current) -> bool:
+async def _is_known(installation: Installation, wanted: Wanted, value: str, mark: str | None, current: Current) -> bool:
     """Whether the object has this secret already, or got it from the file and has moved on since."""
+    ref, method = wanted.ref, wanted.thing.auth_method if isinstance(wanted.thing, ClientDraft) else ""
     if ref not in current.objects or mark is None:
         return False
     client = current.client(ref)
     if client is not None:
-        return any(known.digest.hex() == mark and known.expires_at is None for known in client.secrets)
+        same = [known for known in client.secrets if known.digest.hex() == mark and known.expires_at is None]
+        return any(serves(known, method) for known in same)
     return await installation.passwords.matches(value, mark)
