@@ -90,7 +90,7 @@ def test_the_size_of_a_batch_follows_the_time_it_takes() -> None:
 
     found = sizes(Pace(500), [fast] * 5 + [slow] * 12)
 
-    assert found[:3] == [750, 1125, 1600]
+    assert found[:3] == [750, 1125, 1688]
     assert found[4] == fast * BATCH_TAKES
     assert found[-1] == slow * BATCH_TAKES
     assert sizes(Pace(LARGEST), [10_000_000])[-1] == LARGEST

@@ -1,7 +1,7 @@
 """Delete what has expired, in batches small enough that nobody notices, however much there is.
 
-A batch holds the write lock of SQLite, so its size follows the time it takes; between batches the lock is free for
-longer than it was held.
+A batch holds the write lock of SQLite, so its size follows the time it takes; between batches the lock is free for as
+long as it was held.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from kronborg.tokens.engine import Engine
 Batch = Callable[[Execute, int], int]
 """Deletes at most so many rows; how many it did."""
 
-BATCH_TAKES = 0.008
+BATCH_TAKES = 0.015
 """Seconds that a batch should take."""
 SMALLEST, LARGEST = 50, 5000
-REST = 1.5
+REST = 1.0
 """Rest after a batch, in times of what it took."""
 VACUUM_PAGES = 128
 
