@@ -15,7 +15,7 @@ from kronborg.clients.admission import Admission, RegistrationPolicy, policy_pro
 from kronborg.clients.dynamic_model import DynamicClient, InitialToken, NewInitialToken, Registered
 from kronborg.clients.model import BUILT_IN_NAMES, SECRET_METHODS, Client
 from kronborg.clients.register import add_secret, remove_client, save_client
-from kronborg.clients.registration_metadata import draft_of
+from kronborg.clients.registration_metadata import OWN, draft_of
 from kronborg.clients.settings import Profile
 from kronborg.clients.store import find_client, list_apis
 from kronborg.core import events, opaque
@@ -170,16 +170,8 @@ async def change_registration(
     scopes = BUILT_IN_NAMES.union(*(api.scope_names for api in await list_apis(session)))
     draft = draft_of(client_id, metadata, policy=known.policy, known=scopes)
     # What an administrator decided stays: only what the client says of itself is its own.
-    ours = client.settings
-    settings = replace(
-        draft.settings,
-        profile=ours.profile,
-        may_impersonate=ours.may_impersonate,
-        exchange_audiences=ours.exchange_audiences,
-        assertion_issuers=ours.assertion_issuers,
-        refresh_token_lifetime=ours.refresh_token_lifetime,
-        refresh_token_idle=ours.refresh_token_idle,
-    )
+    ours = {name: getattr(client.settings, name) for name in OWN if name != "unverified"}
+    settings = replace(draft.settings, **ours)
     draft = replace(draft, settings=settings, audiences=client.audiences)
     actor = f"client:{client_id}"
     saved = await save_client(session, draft, actor=actor, now=now, profile=profile)

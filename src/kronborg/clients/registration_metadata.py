@@ -19,14 +19,26 @@ from kronborg.clients.settings import ClientSettings, to_json
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.json import JsonObject, JsonValue
 
-OWN: Final = frozenset(
-    {
-        *("profile", "may_impersonate", "exchange_audiences", "assertion_issuers", "unverified"),
-        *("refresh_token_lifetime", "refresh_token_idle"),
-    }
+SETTABLE: Final = (
+    *("response_types", "require_pushed_authorization_requests", "require_signed_request_object"),
+    *("request_object_signing_alg", "request_uris", "authorization_signed_response_alg"),
+    *("authorization_encrypted_response_alg", "authorization_encrypted_response_enc"),
+    *("id_token_signed_response_alg", "id_token_encrypted_response_alg", "id_token_encrypted_response_enc"),
+    *("userinfo_signed_response_alg", "userinfo_encrypted_response_alg", "userinfo_encrypted_response_enc"),
+    *("introspection_signed_response_alg", "introspection_encrypted_response_alg"),
+    *("introspection_encrypted_response_enc", "token_endpoint_auth_signing_alg", "jwks_uri", "subject_type"),
+    *("sector_identifier_uri", "dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens"),
+    *("tls_client_auth_subject_dn", "tls_client_auth_san_dns", "tls_client_auth_san_uri", "tls_client_auth_san_ip"),
+    *("tls_client_auth_san_email", "default_max_age", "require_auth_time", "default_acr_values"),
+    *("backchannel_logout_uri", "backchannel_logout_session_required", "frontchannel_logout_uri"),
+    *("frontchannel_logout_session_required", "backchannel_token_delivery_mode"),
+    *("backchannel_client_notification_endpoint", "backchannel_authentication_request_signing_alg"),
+    *("authorization_details_types", "logo_uri", "client_uri", "policy_uri", "tos_uri", "contacts", "software_id"),
+    *("software_version", "initiate_login_uri"),
 )
+"""The settings that a client may decide about itself: standard metadata that only binds or describes the client."""
+OWN: Final = tuple(one.name for one in fields(ClientSettings) if one.name not in SETTABLE)
 """Settings that only an administrator decides about."""
-SETTABLE: Final = tuple(one.name for one in fields(ClientSettings) if one.name not in OWN)
 NAMES: Final = {
     "id": "client_id",
     "name": "client_name",

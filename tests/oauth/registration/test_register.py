@@ -10,6 +10,8 @@ from joserfc.jwk import ECKey
 
 from forms import forms_of
 from kronborg.clients.registration import remove_unused
+from kronborg.clients.registration_metadata import OWN
+from kronborg.clients.settings import UNSET
 from kronborg.clients.store import find_client
 from kronborg.gateway.declare.export import export
 from oauth.flow import CHALLENGE, VERIFIER, Flow, answer_of, is_consent
@@ -195,6 +197,8 @@ async def test_what_only_an_administrator_decides_is_not_read(flow: Flow) -> Non
         flow,
         first_party=True,
         disabled=False,
+        require_pkce=False,
+        legacy_client_assertions=True,
         unverified=False,
         may_impersonate=True,
         exchange_audiences=["https://shop.example/cart"],
@@ -216,6 +220,16 @@ async def test_what_only_an_administrator_decides_is_not_read(flow: Flow) -> Non
     assert settings.unverified
     assert (settings.may_impersonate, settings.exchange_audiences, settings.assertion_issuers) == (False, (), ())
     assert settings.refresh_token_lifetime is None
+    assert (settings.require_pkce, settings.legacy_client_assertions) == (UNSET.require_pkce, False)
+
+
+def test_each_setting_is_either_the_clients_or_the_administrators() -> None:
+    assert set(OWN) == {
+        *("profile", "response_modes", "require_pkce", "require_redirect_uri", "require_resource"),
+        *("pushed_request_lifetime", "legacy_client_assertions", "require_dpop_nonce", "refresh_token_rotation"),
+        *("refresh_token_lifetime", "refresh_token_idle", "exchange_audiences", "may_impersonate", "assertion_issuers"),
+        "unverified",
+    }
 
 
 @pytest.mark.spec("RFC 7591 §3.1.1")
