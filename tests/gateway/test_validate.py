@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kronborg.clients.settings import ApiSettings
 from kronborg.gateway.model import Audience, Path, Route, Service, Snapshot, SpikeArrest
+from kronborg.gateway.publish import is_readable
 from kronborg.gateway.validate import path_is_valid, problems_of
 
 API = "https://shop.example/catalogue"
@@ -95,6 +97,27 @@ def test_a_public_route_has_no_client_to_limit() -> None:
     problems = told(public=True, audience=None, scopes=(), spike_arrest=arrest)
 
     assert [where for where, _ in problems] == ["routes.read.spike_arrest.per"]
+
+
+def test_an_api_whose_tokens_the_gateway_cannot_check_has_no_route() -> None:
+    [problem] = problems_of(replace(GOOD, audiences=tuple(replace(one, readable=False) for one in GOOD.audiences)))
+
+    assert problem.where == "routes.read.audience"
+    assert "EdDSA" in problem.mend
+
+
+@pytest.mark.parametrize(
+    ("settings", "readable"),
+    [
+        (ApiSettings(), True),
+        (ApiSettings(signing_alg="PS256"), True),
+        (ApiSettings(signing_alg="EdDSA"), True),
+        (ApiSettings(signing_alg="Ed25519"), False),
+        (ApiSettings(encryption_jwks={"keys": []}), False),
+    ],
+)
+def test_envoy_checks_what_it_knows(settings: ApiSettings, readable: bool) -> None:
+    assert is_readable(settings) is readable
 
 
 def test_routes_clash_by_host_path_and_method_only() -> None:

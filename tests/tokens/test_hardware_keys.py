@@ -158,6 +158,18 @@ async def test_without_its_token_a_key_is_not_silently_replaced(
         await KeyRing(database, vault).current(now=moment)
 
 
+async def test_nothing_starts_on_keys_that_cannot_be_reached(
+    database: Database, vault: Vault, held: Vault, address: TokenAddress, now: datetime
+) -> None:
+    async with token_site(database, held, now):
+        pass
+    elsewhere = Vault(bytes(range(32)), held=TokenAddress(address.module, "no-such-token", PIN))
+
+    with pytest.raises(KeyProblem):
+        async with token_site(database, elsewhere, now):
+            pass
+
+
 def test_a_wrong_pin_is_said_plainly_and_never_shown(address: TokenAddress) -> None:
     wrong = TokenAddress(address.module, "no-such-token", "secret-pin")
 

@@ -46,6 +46,10 @@ class Token:
         """A signature as JOSE writes it (RFC 7518 §3). Raises `KeyProblem`."""
         return self._with_session(lambda session: self._signature(session, key_id, line, message))
 
+    def check(self, key_id: bytes) -> None:
+        """Raise `KeyProblem` unless the token is there, takes the PIN, and holds this key."""
+        self._with_session(lambda session: self._key(session, key_id))
+
     def forget(self, key_id: bytes) -> None:
         """Destroy a key pair; silent when it is gone already. Raises `KeyProblem`."""
 
@@ -109,7 +113,7 @@ class Token:
         public, _ = session.generate_keypair(pkcs11.KeyType.RSA, 2048, **wishes)
         return load_der_public_key(encode_rsa_public_key(public))
 
-    def _signature(self, session: pkcs11.Session, key_id: bytes, line: Line, message: bytes) -> bytes:
+    def _key(self, session: pkcs11.Session, key_id: bytes) -> pkcs11.PrivateKey:
         import pkcs11
 
         key = self._private.get(key_id)
@@ -118,6 +122,12 @@ class Token:
             if not isinstance(found, pkcs11.PrivateKey):
                 raise KeyProblem("the PKCS#11 token does not hold this key")
             key = self._private[key_id] = found
+        return key
+
+    def _signature(self, session: pkcs11.Session, key_id: bytes, line: Line, message: bytes) -> bytes:
+        import pkcs11
+
+        key = self._key(session, key_id)
         match line:
             case "ES256":
                 # CKM_ECDSA signs the digest, and answers with r and s one after the other.

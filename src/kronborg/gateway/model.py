@@ -144,7 +144,8 @@ class Route:
 class Audience:
     """An API that a route may ask a token for, the scopes it knows, and whether it takes reference tokens.
 
-    `details_types` are the authorization details that it understands (RFC 9396).
+    `details_types` are the authorization details that it understands (RFC 9396). `readable`: the gateway can check its
+    JWTs; it has no key to encrypted ones, and Envoy knows Ed25519 by its former name only, `EdDSA`.
     """
 
     uri: str
@@ -152,6 +153,7 @@ class Audience:
     reference: bool = False
     name: str = ""
     details_types: tuple[str, ...] = ()
+    readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

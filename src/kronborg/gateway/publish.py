@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from kronborg.clients.settings import ApiSettings
 from kronborg.clients.store import list_apis
 from kronborg.core import events
 from kronborg.core.db import ReadSession, Session
@@ -24,6 +25,11 @@ def hosts_of(gateway_url: str) -> tuple[str, ...]:
     return _OWN_NAMES if name in _OWN_NAMES else (name, *_OWN_NAMES)
 
 
+def is_readable(settings: ApiSettings) -> bool:
+    """Whether the gateway can check the JWTs of an API."""
+    return settings.encryption_jwks is None and settings.signing_alg != "Ed25519"
+
+
 async def draft(session: ReadSession, *, issuer: str, gateway_url: str) -> Snapshot:
     """What would be published now: the services, routes and APIs as they are declared."""
     apis = await list_apis(session)
@@ -38,6 +44,7 @@ async def draft(session: ReadSession, *, issuer: str, gateway_url: str) -> Snaps
                 reference=api.token_format == "reference",  # noqa: S105  # not a secret
                 name=api.name,
                 details_types=api.settings.authorization_details_types,
+                readable=is_readable(api.settings),
             )
             for api in apis
         ),

@@ -43,13 +43,24 @@ def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
         found.append(Problem("routes", "there are too many routes", f"publish at most {_MOST}"))
     found += _confusable(audience.uri for audience in snapshot.audiences)
     known = {audience.uri: audience.scopes for audience in snapshot.audiences}
+    unreadable = {audience.uri for audience in snapshot.audiences if not audience.readable}
     services = {service.name for service in snapshot.services}
     for route in snapshot.routes:
         found += _route(route, services)
         found += _access(route, known)
+        if route.audience in unreadable:
+            found.append(_cannot_read(route))
         found += _limits(route)
     found += _clashes(snapshot)
     return tuple(found)
+
+
+def _cannot_read(route: Route) -> Problem:
+    return Problem(
+        f"routes.{route.name}.audience",
+        "the gateway cannot check the tokens of this API: they are encrypted, or signed as Ed25519",
+        "use EdDSA or another algorithm without encryption_jwks, or reference tokens",
+    )
 
 
 def host_is_valid(host: str) -> bool:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from kronborg.clients.admission import Admission
 from kronborg.clients.directory import Apis
 from kronborg.clients.model import BUILT_IN_SCOPES
 from kronborg.core.client_certificate import NO_MUTUAL_TLS, MutualTls
 from kronborg.core.jose import ALGORITHMS
 from kronborg.core.json import JsonObject, JsonValue
+from kronborg.core.jwe import CONTENT_ENCRYPTIONS, KEY_ENCRYPTIONS
 from kronborg.oauth import logout
 from kronborg.oauth.authorize_metadata import authorize_metadata
 from kronborg.oauth.proof_metadata import proof_metadata
 from kronborg.oauth.token import GRANTS
+
+TOKENS: Final[JsonObject] = {
+    "subject_types_supported": ["public", "pairwise"],
+    **{
+        f"{what}_{kind}_values_supported": list(values)
+        for what in ("id_token", "userinfo")
+        for kind, values in (
+            ("signing_alg", ALGORITHMS),
+            ("encryption_alg", KEY_ENCRYPTIONS),
+            ("encryption_enc", CONTENT_ENCRYPTIONS),
+        )
+    },
+}
+"""What clients may wish of what they are told about people (OIDC Discovery §3)."""
 
 
 def admission_metadata(issuer: str, admission: Admission) -> JsonObject:
@@ -31,6 +48,8 @@ def metadata(issuer: str, apis: Apis, mutual_tls: MutualTls = NO_MUTUAL_TLS) -> 
         "token_endpoint": f"{issuer}/oauth/token",
         "userinfo_endpoint": f"{issuer}/oauth/userinfo",
         "jwks_uri": f"{issuer}/oauth/jwks",
+        # RFC 9728 §4
+        "protected_resources": sorted(apis.by_audience),
         "introspection_endpoint": f"{issuer}/oauth/introspect",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
@@ -44,7 +63,6 @@ def metadata(issuer: str, apis: Apis, mutual_tls: MutualTls = NO_MUTUAL_TLS) -> 
         "status_list_aggregation_endpoint": f"{issuer}/oauth/status-lists",
         "scopes_supported": [*(scope.name for scope in BUILT_IN_SCOPES), *sorted(apis.by_scope)],
         "grant_types_supported": list(GRANTS),
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["ES256"],
+        **TOKENS,
     }
     return {**document, **proof_metadata(document, issuer, mutual_tls)}

@@ -77,5 +77,6 @@ async def open_engine(
     directory = Directory(database, profile, admission=admission, documents=found)
     engine = Engine(database, vault, issuer, session_idle, ring, directory, fetcher, profile, mutual_tls=mutual_tls)
     await engine.keys.rotate(now=now)
+    await engine.keys.current(now=now)  # a key that cannot be opened is better said now than at the first request
     await ensure_admin_api(database, issuer=issuer, now=now)
     return engine

@@ -108,8 +108,10 @@ class HeldKeys(KeyHolder):
         return MadeKey(jwk["kid"], cast("JsonObject", jwk), f"{HELD}{key_id.hex()}")
 
     async def open(self, stored: StoredKey) -> Signer:
-        """The key, where it is."""
-        return HeldSigner(self._token, _id_of(stored.sealed), stored.line)
+        """The key, where it is. Raises `KeyProblem` when it cannot be reached there."""
+        key_id = _id_of(stored.sealed)
+        await anyio.to_thread.run_sync(self._token.check, key_id)
+        return HeldSigner(self._token, key_id, stored.line)
 
     async def forget(self, sealed: str) -> None:
         """Destroyed: nothing of it is needed any more. A token that does not answer keeps what nobody asks for."""

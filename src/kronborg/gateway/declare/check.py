@@ -23,6 +23,7 @@ from kronborg.gateway.declare.read import Loaded
 from kronborg.gateway.declare.wanted import Wanted
 from kronborg.gateway.declare.yaml_tree import Path
 from kronborg.gateway.model import Audience, Route, Service, Snapshot
+from kronborg.gateway.publish import is_readable
 from kronborg.gateway.validate import problems_of
 from kronborg.oauth.issuers import issuer_problems
 from kronborg.oauth.model import TrustedIssuer, TrustedIssuerDraft
@@ -140,7 +141,10 @@ class Checked:
             issuer=self.issuer,
             services=tuple(thing for thing in self.after.values() if isinstance(thing, Service)),
             routes=tuple(thing for thing in self.after.values() if isinstance(thing, Route)),
-            audiences=tuple(Audience(api.audience, tuple(s.name for s in api.scopes)) for api in self._apis()),
+            audiences=tuple(
+                Audience(api.audience, tuple(s.name for s in api.scopes), readable=is_readable(api.settings))
+                for api in self._apis()
+            ),
             hosts=self.hosts,
         )
 
