@@ -23,9 +23,10 @@ async def test_neither_passwords_nor_tokens_in_the_front_channel(flow: Flow) -> 
         for kind in ("token", "id_token", "code token", "code id_token", "none")
     ]
 
-    assert password.json()["error"] == "unsupported_grant_type"
-    assert errors == ["unsupported_response_type"] * 5
-    assert metadata["response_types_supported"] == ["code"]
+    assert password.json()["error"] == "unauthorized_client"
+    assert set(errors) <= {"unauthorized_client", "unsupported_response_type"}
+    assert metadata["response_types_supported"] == ["code", "none"]
+    assert "kronborg_legacy_warning" not in metadata
     assert {"password", "implicit"}.isdisjoint(metadata["grant_types_supported"])
 
 

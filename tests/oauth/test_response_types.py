@@ -10,14 +10,17 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from joserfc import jwe
+from joserfc.jwk import ECKey
 
 from forms import forms_of
 from kronborg.clients.model import ApiDraft, Scope
 from kronborg.clients.register import save_api
-from kronborg.clients.settings import ApiSettings, ClientSettings, ResponseType
+from kronborg.clients.settings import ApiSettings, ClientSettings, ResponseType, SigningAlgorithm
 from kronborg.core.errors import Invalid
 from kronborg.core.jose import parse
 from oauth.flow import CATALOGUE, ISSUER, USERINFO, WEB, WISH_LIST, Flow, Value, answer_of, is_sign_in
+from oauth.signing import ec_key
 
 pytestmark = pytest.mark.anyio
 
@@ -267,6 +270,29 @@ async def test_a_signed_answer_with_tokens_goes_into_the_fragment(flow: Flow) ->
 
     assert "#response=" in answer.headers["location"]
     assert {"code", "id_token"} <= unpacked(answer, "jwt").keys()
+
+
+@pytest.mark.spec("JARM §2.2")
+@pytest.mark.parametrize("alg", ["Ed25519", "ES256"])
+async def test_a_signed_answer_may_be_for_the_client_alone(flow: Flow, alg: SigningAlgorithm) -> None:
+    key = ECKey.generate_key("P-256", {"kid": "enc", "use": "enc"})
+    settings = ClientSettings(
+        authorization_signed_response_alg=alg,
+        authorization_encrypted_response_alg="ECDH-ES",
+        authorization_encrypted_response_enc="A256GCM",
+    )
+    jwks = {"keys": [key.as_dict(private=False), ec_key().as_dict(private=False)]}
+    await flow.client(replace(WEB, jwks=jwks, settings=settings))
+
+    carried = answer_of(await flow.through(flow.browser(), response_mode="jwt"))
+
+    assert carried.keys() == {"response"}
+    registry = jwe.JWERegistry(algorithms=["ECDH-ES", "A256GCM"])
+    signed = jwe.decrypt_compact(carried["response"], key, registry=registry).plaintext
+    assert signed is not None
+    inside = parse(signed.decode())
+    assert inside.header["alg"] == alg
+    assert inside.claims["state"] == "state-1"
 
 
 MODES = ["query", "fragment", "form_post", "jwt", "query.jwt", "fragment.jwt", "form_post.jwt"]

@@ -23,6 +23,7 @@ from kronborg.core.log import get_logger
 log = get_logger("kronborg.clients")
 
 FRESH = timedelta(milliseconds=500)
+SELDOM = timedelta(seconds=30)
 MAX_CLIENTS = 4096
 NOTED = timedelta(hours=1)
 
@@ -74,6 +75,7 @@ class Directory:
         self._generation = _Generation.number
         self._clients: dict[str, tuple[Client, datetime]] = {}
         self._apis: tuple[Apis, datetime] | None = None
+        self._opt_ins: tuple[tuple[frozenset[str], frozenset[str]], datetime] | None = None
 
     async def client(self, client_id: str, *, now: datetime) -> Client | None:
         """The client as its profiles make it, at most `FRESH` old, disabled or not; None when there is none."""
@@ -133,6 +135,13 @@ class Directory:
             self._apis = (known, now)
         return known
 
+    async def opt_ins(self, *, now: datetime) -> tuple[frozenset[str], frozenset[str]]:
+        """The grants and response types of clients that registered more than the usual ones, at most `SELDOM` old."""
+        self._forget_what_changed()
+        if self._opt_ins is None or abs(now - self._opt_ins[1]) >= SELDOM:
+            self._opt_ins = (await store.read_opt_ins(self._database.lookup), now)
+        return self._opt_ins[0]
+
     def _held(self, client: Client) -> Client:
         clause = contradiction(client, self._profile)
         if clause is not None and client.id not in self._told and len(self._told) < MAX_CLIENTS:
@@ -143,7 +152,7 @@ class Directory:
     def forget(self) -> None:
         """Read everything again at its next use."""
         self._clients.clear()
-        self._apis = None
+        self._apis = self._opt_ins = None
 
     def _forget_what_changed(self) -> None:
         if self._generation != _Generation.number:

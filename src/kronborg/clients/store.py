@@ -111,6 +111,10 @@ SELECT id, audience, name, token_format, token_lifetime, created_at, updated_at,
 _SCOPES = "SELECT name, api_id, description FROM clients_scopes ORDER BY api_id, position"
 _SECRET_USED = "UPDATE clients_secrets SET last_used_at = ? WHERE id = ?"  # noqa: S105  # a statement
 _ALGORITHMS = "SELECT settings FROM clients_clients WHERE settings LIKE ?"
+_LEGACY = """
+SELECT grants, settings FROM clients_clients
+WHERE disabled = ? AND (grants LIKE ? OR grants LIKE ? OR settings LIKE ?)
+"""
 _SELF_SIGNED = "SELECT jwks, settings FROM clients_clients WHERE auth_method = ? AND disabled = ?"
 _ORIGIN = "SELECT web_origins FROM clients_clients WHERE disabled = ? AND web_origins <> '[]'"
 
@@ -137,6 +141,14 @@ async def read_web_origins(lookup: Lookup) -> frozenset[str]:
     """The web origins of every client that is not disabled."""
     rows = await lookup.all(_ORIGIN, (False,))
     return frozenset(origin for (text,) in rows for origin in orjson.loads(cast("str", text)))
+
+
+async def read_opt_ins(lookup: Lookup) -> tuple[frozenset[str], frozenset[str]]:
+    """The grants and response types of enabled clients that registered more than the usual ones."""
+    rows = await lookup.all(_LEGACY, (False, '%"implicit"%', '%"password"%', "%response_types%"))
+    grants = frozenset(grant for text, _ in rows for grant in orjson.loads(cast("str", text)))
+    chosen = [orjson.loads(cast("str", text)) for _, text in rows if text is not None]
+    return grants, frozenset(kind for settings in chosen for kind in settings.get("response_types", ()))
 
 
 async def read_response_algorithms(lookup: Lookup) -> frozenset[str]:

@@ -10,6 +10,7 @@ import orjson
 from kronborg.oauth.cors import VARY, cors_headers
 from kronborg.oauth.discovery import admission_metadata, metadata
 from kronborg.oauth.endpoint import Clock, Receive, Scope, Send
+from kronborg.oauth.offered import as_offered
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.keys import etag_of
 
@@ -43,15 +44,16 @@ class DocumentEndpoint:
 
 def metadata_document(engine: Engine) -> Document:
     """The metadata, written anew only when the APIs changed."""
-    known: tuple[object, bytes, str] = (None, b"", "")
+    known: tuple[object, bytes, str, object] = (None, b"", "", None)
 
     async def document(now: datetime) -> tuple[bytes, str]:
         nonlocal known
-        apis = await engine.directory.apis(now=now)
-        if known[0] is not apis:
+        apis, opt_ins = await engine.directory.apis(now=now), await engine.directory.opt_ins(now=now)
+        if known[0] is not apis or known[3] is not opt_ins:
             admission = admission_metadata(engine.issuer, engine.directory.admission)
-            body = orjson.dumps({**metadata(engine.issuer, apis, engine.mutual_tls), **admission})
-            known = (apis, body, etag_of(body))
+            whole = {**metadata(engine.issuer, apis, engine.mutual_tls), **admission}
+            body = orjson.dumps(as_offered(whole, *opt_ins, profile=engine.profile))
+            known = (apis, body, etag_of(body), opt_ins)
         return known[1], known[2]
 
     return document
