@@ -251,6 +251,16 @@ async def test_a_name_is_looked_up_once_and_its_address_called(monkeypatch: pyte
     assert there.asked[0].headers["host"] == f"app.example:{there.port}"
 
 
+async def test_the_next_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    known_names(monkeypatch, {"app.example": ["127.0.0.2", "127.0.0.1"]})
+    async with outside() as there:
+        there.answers["/keys"] = Answer(b"{}")
+
+        fetched = await Fetcher(LOOPBACK).get(there.url("/keys", "app.example"), accept=JSON)
+
+    assert fetched.status == 200
+
+
 async def test_a_name_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     known_names(monkeypatch, {})
 

@@ -41,6 +41,8 @@ AT_ONCE = 32
 """Calls under way at a time; further ones wait."""
 AT_ONCE_PER_HOST = 4
 """So that one slow host cannot take every place."""
+MOST_TRIED = 3
+"""Addresses of a name that are tried, in the order of the resolver."""
 REDIRECTS = range(300, 400)
 
 _URL = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+", re.ASCII)
@@ -165,8 +167,8 @@ class Fetcher:
             else:
                 self._hosts[host] = (own, users - 1)
 
-    async def _pin(self, parts: SplitResult) -> str:
-        """The address to connect to, decided once. One address that may not be called spoils the whole name."""
+    async def _pin(self, parts: SplitResult) -> tuple[str, ...]:
+        """The addresses to connect to, decided once. One that may not be called spoils the whole name."""
         host = parts.hostname or ""
         given = literal(host)
         found = [given] if given is not None else await _resolve(host)
@@ -174,11 +176,11 @@ class Fetcher:
             raise Unreachable("the host has no address that may be called")
         if parts.scheme == "http" and not all(address.is_loopback for address in found):
             raise Unreachable("plain http is for the loopback only")
-        return str(found[0])
+        return tuple(str(address) for address in found[:MOST_TRIED])
 
     @asynccontextmanager
-    async def _pool(self, address: str) -> AsyncIterator[AsyncConnectionPool]:
-        """A pool for one call, which connects to this address and nowhere else; TLS still checks the host's name."""
+    async def _pool(self, addresses: tuple[str, ...]) -> AsyncIterator[AsyncConnectionPool]:
+        """A pool for one call, which connects to these addresses and nowhere else; TLS still checks the host's name."""
         import httpcore
 
         from kronborg.core.pinned import Pinned
@@ -190,7 +192,7 @@ class Fetcher:
             max_connections=1,
             max_keepalive_connections=0,
             retries=0,
-            network_backend=Pinned(address),
+            network_backend=Pinned(addresses),
         ) as pool:
             yield pool
 
