@@ -75,6 +75,7 @@ say({
     scope: provider.tokens().scope,
     tools: tools.map((tool) => tool.name),
     calls,
+    ...(wanted.show && { token: after }),
     renewed: before !== after,
   },
 })

@@ -95,6 +95,28 @@ def test_a_client_without_a_port_in_its_document_may_listen_on_any(stack: Stack,
     assert connect(stack, metadata_url=url)["client"]["client_id"] == url
 
 
+@pytest.mark.spec("RFC 9728 §3.3")
+def test_rfc9728_3_3__the_metadata_name_exactly_the_url_that_a_client_asked(stack: Stack) -> None:
+    port = free_port()
+    wanted = {"server": stack.mcp, "redirect_uri": f"http://127.0.0.1:{port}/callback", "client_id": "assistant"}
+    with node("mcp_client", {**wanted, "show": True}) as client:
+        client.tell(allowed(stack.identity, client.said()["authorize"], "mads", stack.passwords["mads"]))
+        token = client.said()["result"]["token"]
+
+    with node("protected_resource", {"resource": stack.mcp, "token": token}) as program:
+        result = program.said()["result"]
+
+    assert result["resource"]["resource"] == stack.mcp
+    assert (result["claims"]["aud"], result["claims"]["scope"]) == (stack.mcp, "shop:assist")
+    assert result["challenge"]["scheme"] == "bearer"
+    assert result["challenge"]["parameters"] == {
+        "realm": "kronborg",
+        "error": "invalid_token",
+        "scope": "shop:assist",
+        "resource_metadata": f"{stack.gateway}/.well-known/oauth-protected-resource/mcp",
+    }
+
+
 @pytest.mark.spec("RFC 8707 §2.2")
 def test_rfc8707_2_2__the_token_is_for_the_tools_alone(stack: Stack) -> None:
     other = stack.token("shop-batch", scope="inventory:read")
