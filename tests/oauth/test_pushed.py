@@ -278,14 +278,18 @@ async def test_nothing_in_the_database_leads_to_a_request(flow: Flow) -> None:
 
 
 async def test_what_nobody_comes_back_to_is_cleaned_away(flow: Flow) -> None:
+    begun = await reference(flow)
     await reference(flow)
-    flow.clock.pass_by(minutes=30)
-    early = await kept_requests.clean(flow.engine, now=flow.clock.now)
-    flow.clock.pass_by(minutes=32)
+    await begin(flow, flow.browser(), begun)
+    flow.clock.pass_by(seconds=59)
+    in_time = await kept_requests.clean(flow.engine, now=flow.clock.now)
+    flow.clock.pass_by(minutes=1)
 
-    late = await kept_requests.clean(flow.engine, now=flow.clock.now)
+    never_begun = await kept_requests.clean(flow.engine, now=flow.clock.now)
+    flow.clock.pass_by(minutes=60)
+    never_answered = await kept_requests.clean(flow.engine, now=flow.clock.now)
 
-    assert (early, late) == (0, 1)
+    assert (in_time, never_begun, never_answered) == (0, 1, 1)
 
 
 @pytest.mark.spec("RFC 9126 §5")

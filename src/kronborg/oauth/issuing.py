@@ -12,6 +12,7 @@ from kronborg.oauth.authorize import Asking, Issue
 from kronborg.oauth.checks import KnownCase, kind_of
 from kronborg.oauth.consent import unless_withdrawn
 from kronborg.oauth.kept_requests import unless_used
+from kronborg.oauth.legacy_use import note
 from kronborg.oauth.response_types import in_front_channel, words_of
 from kronborg.tokens.audience import Grantable, choose
 from kronborg.tokens.codes import create_code
@@ -34,6 +35,7 @@ async def issue(engine: Engine, case: KnownCase, asking: Asking, decision: Issue
         return {}
     if not in_front_channel(kind):
         return {"code": await create_code(engine, authorization, now=now, check=check)}
+    note(case.client, "implicit" if "token" in words_of(kind) else "id_token", now=now)
     return await _in_front(engine, case, authorization, words_of(kind), check, now=now)
 
 

@@ -25,6 +25,7 @@ from kronborg.oauth.request_store import (
     add_request,
     clean_requests,
     find_request,
+    hold_request,
     use_request,
 )
 from kronborg.tokens.engine import Engine
@@ -98,9 +99,18 @@ async def spend(engine: Engine, digest: bytes, *, now: datetime) -> None:
     await engine.database.writer.run(unit)
 
 
+async def hold(engine: Engine, digest: bytes, *, now: datetime) -> None:
+    """Keep a request whose user is asked because of it: until then it goes when it can no longer be begun.
+
+    Whoever only pushes, and a public client may be anybody, fills the table for a minute and not for an hour.
+    """
+    until = now + PATIENCE
+    await engine.database.writer.run(lambda execute: hold_request(execute, digest, until=until))
+
+
 async def clean(engine: Engine, *, now: datetime) -> int:
     """Delete a batch of requests that nobody can come back to any more; how many. For the worker."""
-    return await engine.database.writer.run(partial(clean_requests, before=now - PATIENCE))
+    return await engine.database.writer.run(partial(clean_requests, before=now))
 
 
 def _add(kept: KeptRequest, execute: Execute) -> None:

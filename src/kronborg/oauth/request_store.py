@@ -29,17 +29,22 @@ requests_table = Table(
     Column("parameters", Text, nullable=False),
     Column("jkt", Text),
     Column("expires_at", UtcDateTime, nullable=False),
+    Column("keep_until", UtcDateTime, nullable=False),
     Column("used_at", UtcDateTime),
-    Index("ix_oauth_requests_expires_at", "expires_at"),
+    Index("ix_oauth_requests_keep_until", "keep_until"),
     Index("ix_oauth_requests_client_id", "client_id"),
 )
 
 _COLUMNS = "digest, client_id, origin, signed, parameters, jkt, expires_at, used_at"
-_ADD = f"INSERT INTO oauth_requests ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL)"  # noqa: S608  # our own columns
+_ADD = """
+INSERT INTO oauth_requests (digest, client_id, origin, signed, parameters, jkt, expires_at, keep_until)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _FIND = f"SELECT {_COLUMNS} FROM oauth_requests WHERE digest = ?"  # noqa: S608  # our own columns
 _USE = "UPDATE oauth_requests SET used_at = ? WHERE digest = ? AND used_at IS NULL RETURNING digest"
+_HOLD = "UPDATE oauth_requests SET keep_until = ? WHERE digest = ?"
 _CLEAN = """
-DELETE FROM oauth_requests WHERE digest IN (SELECT digest FROM oauth_requests WHERE expires_at < ? LIMIT ?) RETURNING 1
+DELETE FROM oauth_requests WHERE digest IN (SELECT digest FROM oauth_requests WHERE keep_until < ? LIMIT ?) RETURNING 1
 """
 
 
@@ -72,6 +77,7 @@ def add_request(execute: Execute, kept: KeptRequest) -> None:
             kept.parameters,
             kept.jkt,
             to_micros(kept.expires_at),
+            to_micros(kept.expires_at),
         ),
     )
 
@@ -91,6 +97,11 @@ def use_request(execute: Execute, digest: bytes, *, now: datetime) -> bool:
     return bool(execute(_USE, (to_micros(now), digest)))
 
 
+def hold_request(execute: Execute, digest: bytes, *, until: datetime) -> None:
+    """Keep a request that was begun until its user has had time to answer."""
+    execute(_HOLD, (to_micros(until), digest))
+
+
 def clean_requests(execute: Execute, *, before: datetime) -> int:
-    """Delete requests that could be begun until before that moment, at most a batch; how many."""
+    """Delete requests that had to be kept until before that moment, at most a batch; how many."""
     return len(execute(_CLEAN, (to_micros(before), CLEAN_BATCH)))

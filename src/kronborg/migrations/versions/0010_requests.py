@@ -18,11 +18,12 @@ def upgrade() -> None:
         sa.Column("parameters", sa.Text, nullable=False),
         sa.Column("jkt", sa.Text),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
+        sa.Column("keep_until", sa.BigInteger, nullable=False),
         sa.Column("used_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("digest", name="pk_oauth_requests"),
         sa.ForeignKeyConstraint(
             ["client_id"], ["clients_clients.id"], name="fk_oauth_requests_client_id", ondelete="CASCADE"
         ),
     )
-    op.create_index("ix_oauth_requests_expires_at", "oauth_requests", ["expires_at"])
+    op.create_index("ix_oauth_requests_keep_until", "oauth_requests", ["keep_until"])
     op.create_index("ix_oauth_requests_client_id", "oauth_requests", ["client_id"])

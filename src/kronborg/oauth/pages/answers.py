@@ -93,7 +93,7 @@ def no_redirect(
 
 def shown_name(name: str) -> str:
     """A name that cannot turn around or hide what stands beside it: without control and direction characters."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in name)[:MAX_NAME]
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in name)[:MAX_NAME]
 
 
 def host_of(uri: str) -> str:

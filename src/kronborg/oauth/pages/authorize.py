@@ -88,10 +88,10 @@ async def _proceed(
     decision = decide(asking, client, person, grant, now)
     match decision:
         case SignIn():
-            return _sign_in(request, engine, here, asking, here.case.request.login_hint or "", now=now)
+            return await _sign_in(request, engine, here, asking, here.case.request.login_hint or "", now=now)
         case StepUp(visit=somebody):
             hint = here.case.request.login_hint or _same_person(asking, somebody)
-            return _sign_in(request, engine, here, asking, hint, now=now, again=True)
+            return await _sign_in(request, engine, here, asking, hint, now=now, again=True)
         case AskConsent():
             return await _ask_consent(request, engine, here, asking, decision, now=now)
         case Issue():
@@ -102,7 +102,7 @@ async def _proceed(
             assert_never(decision)
 
 
-def _sign_in(
+async def _sign_in(
     request: Request,
     engine: Engine,
     here: Here,
@@ -114,7 +114,7 @@ def _sign_in(
 ) -> Response:
     target = redirect_target(here.case)
     ticket = Ticket(shown_name(here.case.client.name), redirect_source(target), again, login_hint)
-    back, browser = come_back(engine, here, asking, now=now)
+    back, browser = await come_back(engine, here, asking, now=now)
     answer = redirect(request, sign_in_url(request, next_path=back, ticket=ticket))
     return with_browser(request, answer, browser)
 
@@ -135,7 +135,7 @@ async def _ask_consent(
     client = here.case.client
     apis = await engine.directory.apis(now=now)
     target = redirect_target(here.case)
-    back, browser = come_back(engine, here, asking, now=now)
+    back, browser = await come_back(engine, here, asking, now=now)
     ticket = Ticket(shown_name(client.name), redirect_source(target), again=True)
     # An API that is meant by the details alone is told with them.
     meant = audiences_of(decision.details, apis)

@@ -109,8 +109,10 @@ async def kept_here(engine: Engine, here: Here, *, now: datetime) -> Here:
     return replace(here, case=replace(case, came=came), back=back)
 
 
-def come_back(engine: Engine, here: Here, asking: Asking, *, now: datetime) -> tuple[str, str | None]:
+async def come_back(engine: Engine, here: Here, asking: Asking, *, now: datetime) -> tuple[str, str | None]:
     """The request as an address that remembers since when its person is asked, the first time; a new cookie to set."""
+    if here.case.came.digest is not None:
+        await kept_requests.hold(engine, here.case.came.digest, now=now)
     browser = here.browser or random_token()
     query = asked_query(engine.vault, here.back, browser, now=asking.asked or now)
     return f"{AUTHORIZE}?{query}", None if here.browser else browser
