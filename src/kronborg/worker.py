@@ -159,7 +159,7 @@ class Job:
 JOBS = (
     Job("rotate_keys", timedelta(minutes=5), rotate_keys),
     Job("clean_tokens", timedelta(minutes=1), clean_tokens),
-    Job("clean_requests", timedelta(minutes=5), clean_requests),
+    Job("clean_requests", timedelta(minutes=1), clean_requests),
     Job("clean_clients", timedelta(minutes=10), clean_clients),
     Job("clean_signin", timedelta(minutes=5), clean_signin),
     Job("clean_waiting", timedelta(minutes=1), clean_waiting),
