@@ -65,7 +65,8 @@ def big_store() -> Store:
     """The store, built if there is none for the schema of today."""
     folder = Path(tempfile.gettempdir()) / f"kronborg-bench-store-{os.getuid()}-{_schema()}"
     if not (folder / "known.json").exists():
-        shutil.rmtree(folder, ignore_errors=True)
+        for old in folder.parent.glob(f"kronborg-bench-store-{os.getuid()}-*"):
+            shutil.rmtree(old, ignore_errors=True)
         folder.mkdir(mode=0o700)
         began = time.perf_counter()
         _build(folder)
