@@ -88,6 +88,18 @@ def test_a_setting_without_value_or_given_twice_is_wrong_usage(shell: Shell, set
     assert done.returncode == 2
 
 
+def test_a_client_is_disabled_and_enabled(shell: Shell) -> None:
+    shell.run(*WEB)
+    shell.run("client", "disable", "web")
+    disabled = shell.json("client", "show", "web")["disabled"]
+    shell.run("client", "enable", "web")
+    enabled = shell.json("client", "show", "web")["disabled"]
+    missing = shell.attempt("client", "disable", "https://app.example/client.json")
+
+    assert (disabled, enabled) == (True, False)
+    assert missing.returncode == 1
+
+
 def test_an_initial_access_token_is_made_listed_and_revoked(shell: Shell) -> None:
     made = shell.json(
         *("registration", "create", "pipeline", "--max-uses", "5", "--lifetime", "2h", "--scope", "openid"),

@@ -16,7 +16,15 @@ from kronborg.cli.store_access import actor, find_settings, with_store
 from kronborg.clients.legacy import legacy_of
 from kronborg.clients.model import SECRET_METHODS, Api, ApiDraft, Client, ClientDraft, NewSecret, Scope
 from kronborg.clients.profiles import switched_on
-from kronborg.clients.register import add_secret, remove_api, remove_client, remove_secret, save_api, save_client
+from kronborg.clients.register import (
+    add_secret,
+    remove_api,
+    remove_client,
+    remove_secret,
+    save_api,
+    save_client,
+    set_disabled,
+)
 from kronborg.clients.settings import ApiSettings, ClientSettings
 from kronborg.clients.store import find_api, find_client, list_apis, list_clients
 from kronborg.core import clock
@@ -172,6 +180,28 @@ def _read_jwks(path: Path | None) -> JsonObject | None:
     if not isinstance(value, dict):
         raise Invalid(Problem(str(path), "is not a JWK Set", "write the public keys into it"))
     return value
+
+
+@client_commands.command("disable")
+def client_disable(client_id: ClientId, file: FileOption = None, data: DataOption = None) -> None:
+    """Let a client get and use no tokens until it is enabled again; one of a metadata document too."""
+    _set_disabled(client_id, file, data, disabled=True)
+    typer.echo("Disabled.")
+
+
+@client_commands.command("enable")
+def client_enable(client_id: ClientId, file: FileOption = None, data: DataOption = None) -> None:
+    """Let a disabled client get tokens again."""
+    _set_disabled(client_id, file, data, disabled=False)
+    typer.echo("Enabled.")
+
+
+def _set_disabled(client_id: str, file: Path | None, data: Path | None, *, disabled: bool) -> None:
+    async def work(installation: Installation) -> None:
+        async with whole(installation.database) as session:
+            await set_disabled(session, client_id, disabled=disabled, actor=actor(), now=clock.now())
+
+    with_store(find_settings(file, data), work)
 
 
 @client_commands.command("delete")
