@@ -259,6 +259,27 @@ async def test_a_client_asks_for_its_registered_types_only(flow: Flow) -> None:
     assert told["error"] == "invalid_authorization_details"
 
 
+@pytest.mark.spec("RFC 9396 §6")
+async def test_a_client_may_ask_for_itself(flow: Flow) -> None:
+    settings = ClientSettings(authorization_details_types=TYPES)
+    job = ClientDraft("job", "Job", grants=("client_credentials",), scopes=("cart:read",), settings=settings)
+    await prepare(flow, job)
+    grant = {"grant_type": "client_credentials"}
+
+    alone = (await flow.token(job, **grant, authorization_details=text(PAYMENT))).json()
+    beside = (await flow.token(job, **grant, scope="cart:read", authorization_details=text(ORDER))).json()
+    elsewhere = await flow.token(job, **grant, resource=CART, authorization_details=text(PAYMENT, ORDER))
+    unmeant = await flow.token(job, **grant, scope="cart:read", authorization_details=text(PAYMENT))
+    wrong = await flow.token(job, **grant, authorization_details=text({"type": "unknown"}))
+
+    assert alone["authorization_details"] == [PAYMENT]
+    assert parse(alone["access_token"]).claims["authorization_details"] == [PAYMENT]
+    assert (beside["scope"], beside["authorization_details"]) == ("cart:read", [ORDER])
+    assert (await flow.introspect(beside["access_token"]))["authorization_details"] == [ORDER]
+    assert elsewhere.json()["authorization_details"] == [ORDER]
+    assert [a.json()["error"] for a in (unmeant, wrong)] == ["invalid_authorization_details"] * 2
+
+
 async def test_large_details_are_pushed(flow: Flow) -> None:
     await prepare(flow)
     browser = flow.browser()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from kronborg.clients.directory import Apis
 from kronborg.clients.model import Client
 from kronborg.core.json import JsonObject
-from kronborg.oauth.authorization_details import narrowed
+from kronborg.oauth.authorization_details import narrowed, read_details
+from kronborg.oauth.authorize_errors import InvalidAuthorizationDetails
 from kronborg.oauth.call import Call
+from kronborg.tokens.audience import Grantable, Target, choose, client_grantable
+from kronborg.tokens.engine import Engine
 from kronborg.tokens.model import Grant
-from kronborg.tokens.rich import for_audience
+from kronborg.tokens.rich import audiences_of, for_audience
 
 
 def with_details(claims: JsonObject, grant: Grant, client: Client, call: Call, apis: Apis, audience: str) -> JsonObject:
@@ -24,3 +27,21 @@ def with_details(claims: JsonObject, grant: Grant, client: Client, call: Call, a
     kept = tuple(one for one in granted if one["type"] in types)
     told = for_audience(narrowed(asked, kept, client, apis), audience, apis)
     return {**claims, "authorization_details": told} if told else claims
+
+
+def own_details(engine: Engine, client: Client, call: Call, apis: Apis) -> tuple[Target, list[JsonObject]]:
+    """What a token of a client for itself is for, and the authorization details that it tells (RFC 9396 §6).
+
+    Raises `InvalidAuthorizationDetails`, `InvalidScope`, `InvalidTarget`.
+    """
+    form = call.form
+    details, scope = read_details(form.get("authorization_details"), client, apis), form.get("scope")
+    # RFC 9396 §3.1: without a scope the details are all that is asked for.
+    own = client_grantable(client, apis) if scope is not None else Grantable((), ())
+    meant = tuple(dict.fromkeys((*own.audiences, *audiences_of(details, apis))))
+    resource = form.get("resource")
+    target = choose(Grantable(own.scopes, meant), apis, userinfo=engine.userinfo, scope=scope, resource=resource)
+    told = for_audience(details, target.audience, apis)
+    if not told:
+        raise InvalidAuthorizationDetails("none of the authorization details is for the resource")
+    return target, told

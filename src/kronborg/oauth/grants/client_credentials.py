@@ -5,6 +5,7 @@ from __future__ import annotations
 from kronborg.clients.model import Client
 from kronborg.oauth.call import Call
 from kronborg.oauth.errors import InvalidTarget, UnauthorizedClient
+from kronborg.oauth.told_details import own_details
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import TokenSet, issue_for_client
 
@@ -18,7 +19,11 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     if client.settings.require_resource and form.get("resource") is None:
         raise InvalidTarget("resource is missing: the client always names the API it asks for")
     apis = await engine.directory.apis(now=now)
+    confirmed = call.confirmed
+    if "authorization_details" in form.values:
+        target, told = own_details(engine, client, call, apis)
+        claims = {**confirmed.cnf, "authorization_details": told}
+        return await issue_for_client(engine, client.id, target, now=now, claims=claims, first=confirmed.spend)
     scope, resource = form.get("scope"), form.get("resource")
     target = engine.chosen.for_client(client, apis, userinfo=engine.userinfo, scope=scope, resource=resource)
-    confirmed = call.confirmed
     return await issue_for_client(engine, client.id, target, now=now, claims=confirmed.cnf, first=confirmed.spend)
