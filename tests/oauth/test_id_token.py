@@ -251,3 +251,37 @@ async def test_encryption_without_a_fitting_key_is_refused_at_registration(flow:
             await flow.client(WEB, jwks=jwks, settings=settings)
 
         assert [problem.where for problem in refused.value.problems] == [where]
+
+
+@pytest.mark.spec("OIDC Core §5.5")
+async def test_claims_asked_for_by_name_stand_where_they_were_asked_for(flow: Flow) -> None:
+    asked = {"id_token": {"name": None, "acr": {"essential": True}}, "userinfo": {"preferred_username": None}}
+    browser = flow.browser()
+
+    tokens = await flow.tokens(browser, scope="openid", claims=orjson.dumps(asked).decode())
+    again = (await flow.refresh(tokens["refresh_token"])).json()
+    shown = (await flow.userinfo(tokens["access_token"])).json()
+
+    told = claims_of(tokens["id_token"])
+    assert set(shown) == {"sub", "preferred_username"}
+    assert "preferred_username" not in told
+    assert told["name"]
+    assert {name: claims_of(again["id_token"])[name] for name in ("name", "sub", "auth_time")} == {
+        name: told[name] for name in ("name", "sub", "auth_time")
+    }
+
+
+@pytest.mark.spec("RFC 9470 §6.2")
+@pytest.mark.spec("RFC 9068 §2.2.1")
+async def test_an_access_token_tells_how_strongly_its_person_signed_in_when_that_was_asked_for(flow: Flow) -> None:
+    wanted = "urn:kronborg:acr:password"
+
+    tokens = await flow.tokens(
+        flow.browser(), acr_values=wanted, scope="openid catalogue:read", resource="https://shop.example/catalogue"
+    )
+    plain = await flow.tokens(flow.browser())
+
+    access = claims_of(tokens["access_token"])
+    assert (access["acr"], access["auth_time"]) == (wanted, claims_of(tokens["id_token"])["auth_time"])
+    assert (await flow.introspect(tokens["access_token"]))["acr"] == wanted
+    assert "acr" not in claims_of(plain["access_token"])
