@@ -49,7 +49,7 @@ def _show(figures: list[tokens.Figure], bars: list[tokens.Bar]) -> bool:
     print()
     for bar in bars:
         sign = "≤" if bar.at_most else "≥"
-        print(f"{'ok  ' if bar.met else 'MISS'} {bar.name:52}{bar.value:6.2f} {sign} {bar.limit}")
+        print(f"{'ok  ' if bar.met else 'MISS'} {bar.name:60}{bar.value:6.2f} {sign} {bar.limit}")
     return all(bar.met for bar in bars) and not any(figure.failures for figure in figures)
 
 

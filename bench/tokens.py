@@ -7,6 +7,7 @@ medians over the rounds. Where a peer can do the same, it is sent the same.
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -19,7 +20,7 @@ import uvloop
 from bench import servers
 from bench.load import Latency, Round, Script, load, pace
 
-CONNECTIONS = 32
+CONNECTIONS, WORKERS = 32, 2
 LATE = 50.0
 """Milliseconds: the 99th percentile at half of each rate must stay below."""
 
@@ -88,6 +89,13 @@ def bars(figures: Sequence[Figure]) -> list[Bar]:
         value = by_name[f"kronborg {name}"].rate / (by_name[against].rate if against else 1)
         return Bar(f"{name}: {f'rate against {against}' if against else 'per second'}", value, limit, at_most=False)
 
+    def together(name: str) -> Bar:
+        one, two = by_name[f"kronborg {name}"], by_name[f"kronborg two workers {name}"]
+        # Where the generator has no core of its own it takes from the second worker: then CPU time is what counts.
+        spared = (os.cpu_count() or 1) > WORKERS
+        value = two.rate / one.rate if spared else WORKERS * one.micros / two.micros
+        return Bar(f"{name}: two workers against one, by {'rate' if spared else 'CPU'}", value, 1.7, at_most=False)
+
     kept = [
         cost("jwt", "floor jwt", 1.4),
         cost("reference", "floor jwt", 2.5),
@@ -98,8 +106,8 @@ def bars(figures: Sequence[Figure]) -> list[Bar]:
         rate("JWKS", 8000),
         rate("JWKS 304", 8000),
         rate("password sign-in", 0.9, "Argon2id alone"),
-        rate("two workers jwt", 1.7, "kronborg jwt"),
-        rate("two workers reference", 1.7, "kronborg reference"),
+        together("jwt"),
+        together("reference"),
     ]
     kept += [
         Bar(f"{figure.name}: p99 at half of the rate, ms", figure.latency.p99, LATE, at_most=True)
