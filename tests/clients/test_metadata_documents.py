@@ -308,9 +308,13 @@ async def test_a_client_that_an_administrator_disabled_stays_disabled(stage: Sta
     stage.publish(client_name="Another name")
 
     client = await stage.client_later(minutes=5)
+    stage.flow.clock.pass_by(days=40)
+    removed = await remove_unused(stage.flow.database, now=stage.flow.clock.now)
+    later = await stage.client_later(minutes=5)
 
     assert client is not None
-    assert client.disabled
+    assert later is not None
+    assert (client.disabled, later.disabled, removed) == (True, True, 0)
 
 
 async def test_its_keys_prove_a_confidential_client(stage: Stage) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from kronborg.clients.admission import policy_json, policy_of
 from kronborg.clients.dynamic_model import DynamicClient, InitialToken, Origin
+from kronborg.clients.store import clients_table
 from kronborg.core.db import Json, ReadSession, Session, UtcDateTime, from_micros, metadata, to_micros
 from kronborg.core.group_writer import Execute, Lookup
 from kronborg.core.json import JsonObject
@@ -56,6 +57,7 @@ tokens_table = Table(
     Column("uses", Integer, nullable=False),
 )
 
+_ENABLED = dynamic_table.c.client_id.in_(select(clients_table.c.id).where(clients_table.c.disabled.is_(False)))
 _COLUMNS = "client_id, origin, digest, token_id, policy, checked_at, used_at, expires_at"
 _FIND = f"SELECT {_COLUMNS} FROM clients_dynamic WHERE client_id = ?"  # noqa: S608  # our own columns
 _USED = "UPDATE clients_dynamic SET used_at = ?, expires_at = ? + CAST(unused AS BIGINT) * 1000000 WHERE client_id = ?"
@@ -121,15 +123,15 @@ async def count_clients(session: ReadSession, origin: Origin, token_id: str | No
 
 
 async def expired_clients(session: ReadSession, *, now: datetime, limit: int) -> tuple[str, ...]:
-    """Clients that nobody has used for too long, at most `limit`."""
-    query = select(dynamic_table.c.client_id).where(dynamic_table.c.expires_at <= now)
+    """Clients that nobody has used for too long, at most `limit`. One that is disabled stays so."""
+    query = select(dynamic_table.c.client_id).where(dynamic_table.c.expires_at <= now, _ENABLED)
     rows = await session.execute(query.order_by(dynamic_table.c.expires_at).limit(limit))
     return tuple(str(row[0]) for row in rows)
 
 
 async def unused_documents(session: ReadSession, *, limit: int) -> tuple[str, ...]:
     """Clients of metadata documents that nobody ever used, the one that ends first before the others."""
-    never = (dynamic_table.c.origin == "document") & dynamic_table.c.used_at.is_(None)
+    never = (dynamic_table.c.origin == "document") & dynamic_table.c.used_at.is_(None) & _ENABLED
     query = select(dynamic_table.c.client_id).where(never).order_by(dynamic_table.c.expires_at).limit(limit)
     return tuple(str(row[0]) for row in await session.execute(query))
 
