@@ -106,6 +106,14 @@ def test_an_api_whose_tokens_the_gateway_cannot_check_has_no_route() -> None:
     assert "EdDSA" in problem.mend
 
 
+@pytest.mark.spec("RFC 8705 §3")
+def test_rfc8705_3__an_api_of_bound_tokens_only_has_no_route_that_would_not_ask_for_the_binding() -> None:
+    [problem] = problems_of(replace(GOOD, audiences=tuple(replace(one, bound=True) for one in GOOD.audiences)))
+
+    assert problem.where == "routes.read.audience"
+    assert "require_sender_constraint" in problem.mend
+
+
 @pytest.mark.parametrize(
     ("settings", "readable"),
     [

@@ -14,6 +14,7 @@ from authlib.integrations.httpx_client import OAuth2Client
 from authlib.oauth2.rfc7523 import ClientSecretJWT, PrivateKeyJWT
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oidc.core import CodeIDToken
+from authlib.oidc.discovery import OpenIDProviderMetadata
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
@@ -76,6 +77,7 @@ def test_rfc8414_2__the_metadata_stand_up_to_authlib(identity: Identity) -> None
     secure = json.loads(json.dumps(server).replace("http://localhost", "https://localhost"))
 
     AuthorizationServerMetadata(secure).validate()
+    OpenIDProviderMetadata(secure).validate()
 
     assert provider == server
 

@@ -145,7 +145,8 @@ class Audience:
     """An API that a route may ask a token for, the scopes it knows, and whether it takes reference tokens.
 
     `details_types` are the authorization details that it understands (RFC 9396). `readable`: the gateway can check its
-    JWTs; it has no key to encrypted ones, and Envoy knows Ed25519 by its former name only, `EdDSA`.
+    JWTs; it has no key to encrypted ones, and Envoy knows Ed25519 by its former name only, `EdDSA`. `bound`: its tokens
+    are good only together with a key or certificate of the caller, which the gateway does not ask for.
     """
 
     uri: str
@@ -154,6 +155,7 @@ class Audience:
     name: str = ""
     details_types: tuple[str, ...] = ()
     readable: bool = True
+    bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)

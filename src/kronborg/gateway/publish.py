@@ -45,6 +45,7 @@ async def draft(session: ReadSession, *, issuer: str, gateway_url: str) -> Snaps
                 name=api.name,
                 details_types=api.settings.authorization_details_types,
                 readable=is_readable(api.settings),
+                bound=api.settings.require_sender_constraint,
             )
             for api in apis
         ),

@@ -118,6 +118,7 @@ def _audience(found: JsonObject) -> Audience:
         name=_get(found, "name", str) if "name" in found else "",
         details_types=_texts(found, "details_types") if "details_types" in found else (),
         readable=_get(found, "readable", bool) if "readable" in found else True,
+        bound=_get(found, "bound", bool) if "bound" in found else False,
     )
 
 

@@ -142,7 +142,12 @@ class Checked:
             services=tuple(thing for thing in self.after.values() if isinstance(thing, Service)),
             routes=tuple(thing for thing in self.after.values() if isinstance(thing, Route)),
             audiences=tuple(
-                Audience(api.audience, tuple(s.name for s in api.scopes), readable=is_readable(api.settings))
+                Audience(
+                    api.audience,
+                    tuple(s.name for s in api.scopes),
+                    readable=is_readable(api.settings),
+                    bound=api.settings.require_sender_constraint,
+                )
                 for api in self._apis()
             ),
             hosts=self.hosts,
