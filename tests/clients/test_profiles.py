@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from kronborg.clients.check import client_problems
 from kronborg.clients.directory import Directory
 from kronborg.clients.model import ClientDraft
-from kronborg.clients.profiles import DEMANDS, JWT_MODES, PROFILES, hardened, problems, switched_on
+from kronborg.clients.profiles import DEMANDS, JWT_MODES, PROFILES, hardened, problems, switched_on, table
 from kronborg.clients.register import save_client
 from kronborg.clients.settings import ClientSettings, Profile
 from kronborg.core.db import Database
 from kronborg.core.errors import Invalid
-from kronborg.core.jose import new_key
 from kronborg.core.json import JsonObject
+from kronborg.core.jws import generate, public_jwk
 
-KEYS: JsonObject = {"keys": [new_key().as_dict(private=False)]}
+KEYS: JsonObject = {"keys": [public_jwk(generate("ES256"), "ES256")]}
 BANK = ClientDraft(
     "bank",
     "Bank",
@@ -193,3 +194,9 @@ async def test_without_a_profile_a_client_is_as_it_was_registered(database: Data
     assert read == saved
     assert read is not None
     assert read.settings == ClientSettings()
+
+
+def test_the_page_on_profiles_lists_what_the_code_demands() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "profiles.md").read_text(encoding="utf-8")
+
+    assert table().rstrip() in page
