@@ -49,7 +49,7 @@ KNOWN_HOSTS = re.compile(
 )
 SECRETS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s*\n?[A-Za-z0-9+/]{16}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b"
-    r"|\bkro_(at|rt|ac|cs)_[A-Za-z0-9_-]{43,}"
+    r"|\bkro_(at|rt|ac|cs|dc|rq)_[A-Za-z0-9_-]{43,}"
 )
 
 
