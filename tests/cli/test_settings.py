@@ -137,3 +137,51 @@ def test_only_our_own_processes_inherit_our_secrets(monkeypatch: pytest.MonkeyPa
     assert ours["KRONBORG_MASTER_KEY"] == "A" * 43
     assert not {"KRONBORG_MASTER_KEY", "PGPASSWORD"} & set(shop)
     assert shop["SHOP_DATA"] == "x"
+
+
+HELD = """version: 1
+server:
+  keys:
+    pkcs11: {{module: /usr/lib/softhsm/libsofthsm2.so, token: kronborg, pin: {{{pin}}}, algorithms: [ES256]}}
+"""
+
+
+def test_a_pkcs11_token_is_named_with_its_pin_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "kronborg.yaml"
+    (tmp_path / "pin.txt").write_text("from-the-file\n")
+    monkeypatch.setenv("KRONBORG_PIN_OF_TEST", "from-the-environment")
+
+    found = []
+    for pin in ("env: KRONBORG_PIN_OF_TEST", "file: pin.txt"):
+        file.write_text(HELD.format(pin=pin))
+        settings = load_settings(file, tmp_path, {})
+        child = load_settings(environ=resolved(settings))
+        assert child == settings
+        assert "from-the" not in str(resolved(settings))
+        found.append(settings.vault().held)
+
+    assert [None if held is None else held.pin for held in found] == ["from-the-environment", "from-the-file"]
+    assert all(held is not None and held.algorithms == ("ES256",) for held in found)
+    assert "from-the" not in repr(found)
+
+
+@pytest.mark.parametrize("pin", ["env: KRONBORG_PIN_THAT_IS_NOT_SET", "file: missing.txt"])
+def test_a_pin_that_cannot_be_read_is_refused(tmp_path: Path, pin: str) -> None:
+    file = tmp_path / "kronborg.yaml"
+    file.write_text(HELD.format(pin=pin))
+
+    with pytest.raises(Invalid) as refused:
+        load_settings(file, tmp_path, {}).vault()
+
+    assert refused.value.problems[0].where.startswith("server.keys.pkcs11.pin")
+
+
+def test_a_pin_never_stands_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "kronborg.yaml"
+    file.write_text("version: 1\nserver: {keys: {pkcs11: {module: /m.so, token: t, pin: '1234'}}}\n")
+
+    with pytest.raises(Invalid) as refused:
+        load_settings(file, tmp_path, {})
+
+    assert "in the clear" in refused.value.problems[0].detail
+    assert "1234" not in str(refused.value)

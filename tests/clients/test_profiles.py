@@ -53,6 +53,8 @@ def held(draft: ClientDraft, profile: Profile, **settings: object) -> ClientDraf
         (held(BANK, "none", response_types=("code id_token",)), "settings.response_types", "§5.3.2.2 (1)"),
         (replace(BANK, redirect_uris=("http://bank.example/",)), "redirect_uris[0]", "§5.3.2.2 (8)"),
         (held(BANK, "none", token_endpoint_auth_signing_alg="RS256"), "settings.token_endpoint_", "§5.4.1 (1)"),
+        (held(BANK, "none", legacy_client_assertions=True), "settings.legacy_client_assertions", "§5.3.2.1 (8)"),
+        (held(BANK, "none", pushed_request_lifetime=600), "settings.pushed_request_lifetime", "§5.3.2.2 (12)"),
         (held(BANK, "none", id_token_signed_response_alg="RS256"), "settings.id_token_signed", "§5.4.1 (1)"),
         (held(replace(BANK, jwks=None), "none", jwks_uri="https://bank.example/jwks"), "settings.token_", "§5.4.1 (1)"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc.jwk import ECKey
 
 from kronborg.clients import store
 from kronborg.clients.directory import FRESH, Directory, changed
@@ -27,7 +28,6 @@ from kronborg.core import events
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database, Session
 from kronborg.core.errors import Conflict, Invalid, NotFound
-from kronborg.core.jose import new_key
 
 SHOP = ApiDraft("https://shop.example/cart", "Cart", (Scope("cart:read", "See"), Scope("cart:write", "Change")))
 WEB = ClientDraft(
@@ -192,7 +192,7 @@ async def test_one_mistake_is_one_problem(session: Session, now: datetime, chang
 )
 async def test_only_good_public_keys_are_registered(session: Session, now: datetime, jwk: Any) -> None:
     draft = ClientDraft("signer", "Signer", auth_method="private_key_jwt", jwks={"keys": [jwk]})
-    good = new_key()
+    good = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"})
     leaked = replace(draft, jwks={"keys": [good.as_dict(private=True)]})
     public = {"keys": [good.as_dict(private=False)]}
 

@@ -7,10 +7,11 @@ import pytest
 
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
-from kronborg.core.jose import new_key, parse, sign_es256
+from kronborg.core.jose import parse
+from kronborg.core.jws import LocalSigner, SigningKey, generate
 from kronborg.tokens.exchange import exchange
-from kronborg.tokens.reference import resolve
 from kronborg.tokens.purge import purge
+from kronborg.tokens.reference import resolve
 from token_site import CART, CATALOGUE, ISSUER, Site, basic, claims_of, token_site
 
 pytestmark = pytest.mark.anyio
@@ -84,7 +85,8 @@ async def test_an_expired_token_is_inactive(site: Site, scope: str) -> None:
 async def test_what_is_not_an_access_token_of_ours_is_inactive(site: Site) -> None:
     tokens = await site.tokens(await site.person())
     good = parse(tokens["access_token"])
-    forged = sign_es256(new_key(), str(good.header["kid"]), good.claims, typ="at+jwt")
+    key = SigningKey(str(good.header["kid"]), "ES256", LocalSigner("ES256", generate("ES256")))
+    forged = key.compact(good.claims, typ="at+jwt")
     cut = tokens["access_token"][:-4]
     reference = await own(site, "cart:read")
     swapped = reference[:20] + ("A" if reference[20] != "A" else "B") + reference[21:]

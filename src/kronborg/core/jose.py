@@ -14,13 +14,8 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-import orjson
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jws
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwa import JWSAlgModel
@@ -49,7 +44,6 @@ class _OneAlgorithm(jws.JWSRegistry):
 
 
 _REGISTRIES = {name: _OneAlgorithm(algorithms=[name], strict_check_header=False) for name in ALGORITHMS}
-_ES256 = ECDSA(SHA256())
 
 
 class BadJwt(Exception):
@@ -124,32 +118,6 @@ def verify(jwt: Jwt, keys: Sequence[PublicKey], *, types: Sequence[str]) -> Publ
                 continue
             return key
     raise BadJwt("no key of ours verifies it")
-
-
-def new_key() -> ECKey:
-    """A new P-256 key for ES256; its `kid` is its thumbprint (RFC 7638)."""
-    return ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
-
-
-def sign_es256(key: ECKey, kid: str, claims: JsonObject, *, typ: str) -> str:
-    """A compact JWT of that type (RFC 7515 §3.1). `kid` is the key's.
-
-    Reading, checking and keys are the library's. Writing our own tokens is not: its serialization checks header and key
-    again at every token, which costs half as much as the signature itself. So the primitive is called here, and its
-    r and s are written one after the other (RFC 7518 §3.4).
-    """
-    private = key.private_key
-    if private is None:
-        raise TypeError("a public key signs nothing")
-    signed = _header(kid, typ) + b"." + base64.urlsafe_b64encode(orjson.dumps(claims)).rstrip(b"=")
-    r, s = decode_dss_signature(private.sign(signed, _ES256))
-    signature = base64.urlsafe_b64encode(r.to_bytes(32, "big") + s.to_bytes(32, "big")).rstrip(b"=")
-    return (signed + b"." + signature).decode()
-
-
-@lru_cache(maxsize=64)
-def _header(kid: str, typ: str) -> bytes:
-    return b64(orjson.dumps({"alg": "ES256", "typ": typ, "kid": kid})).encode()
 
 
 def public_key(jwk: JsonObject) -> PublicKey:
