@@ -15,12 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cli.test_commands import Shell
 from kronborg.app import identity_app
 from kronborg.cli.doctor import look_at_store
-from kronborg.cli.doctor_clients import of_client, of_keys, of_route
+from kronborg.cli.doctor_clients import of_api, of_client, of_keys, of_route
 from kronborg.cli.doctor_model import Finding, exit_code, in_order
 from kronborg.cli.doctor_server import Door, examine, old_tls
-from kronborg.clients.model import Client, ClientSecret
+from kronborg.clients.model import Api, Client, ClientSecret
 from kronborg.clients.register import save_client
-from kronborg.clients.settings import ClientSettings
+from kronborg.clients.settings import ApiSettings, ClientSettings
 from kronborg.config import Settings
 from kronborg.core import clock
 from kronborg.core.crypto import Vault
@@ -258,6 +258,15 @@ def test_routes_that_are_open_without_need_are_found() -> None:
     found = [[one.severity for one in of_route(route)] for route in (public, reading, bare, narrow)]
 
     assert found == [["warning"], [], ["note"], []]
+
+
+def test_apis_that_a_profile_cannot_bear_are_found(now: datetime) -> None:
+    weak = ApiSettings(signing_alg="RS256", require_sender_constraint=True)
+    api = Api("1", "https://shop.example/orders", "Orders", (), "jwt", timedelta(minutes=5), now, now, weak)
+
+    assert [one.clause for one in of_api(api, "fapi2-security")] == ["FAPI 2.0 SP §5.4.1 (1)"]
+    assert [one.severity for one in of_api(replace(api, settings=ApiSettings()), "fapi2-security")] == ["note"]
+    assert list(of_api(api, "oauth21")) == []
 
 
 def test_the_worst_comes_first_and_only_errors_fail() -> None:

@@ -29,6 +29,8 @@ def test_every_allowance_is_named_with_its_clause() -> None:
 
     assert [one.word for one in legacy_of(OLD)] == ["password", "implicit"]
     assert [one.word for one in legacy_of(hybrid)] == ["implicit", "id_token"]
+    older = ClientDraft("older", "Older", settings=ClientSettings(legacy_client_assertions=True))
+    assert [one.word for one in legacy_of(older)] == ["client_assertion"]
     assert legacy_of(ClientDraft("new", "New", grants=("authorization_code",))) == ()
     assert all("§" in one.clause for one in (*legacy_of(OLD), *legacy_of(hybrid)))
 

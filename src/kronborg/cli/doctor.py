@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.text import Text
 
 from kronborg.cli import app
-from kronborg.cli.doctor_clients import of_client, of_keys, of_route
+from kronborg.cli.doctor_clients import of_api, of_client, of_keys, of_route
 from kronborg.cli.doctor_model import SEVERITIES, Finding, exit_code, in_order
 from kronborg.cli.doctor_server import Door, examine, old_tls
 from kronborg.cli.options import DataOption, FileOption
 from kronborg.cli.output import JsonOption, print_json
 from kronborg.cli.store_access import NOT_REACHABLE, find_settings, with_store
-from kronborg.clients.store import find_client, list_clients
+from kronborg.clients.store import find_client, list_apis, list_clients
 from kronborg.config import Settings
 from kronborg.core import clock
 from kronborg.gateway.declare.installation import Installation
@@ -89,7 +89,8 @@ async def look_at_store(installation: Installation, progress: Progress) -> list[
     progress("keys and routes")
     found += of_keys(await KeyRing(installation.database, installation.vault).stored(), now=now)
     async with installation.database.read() as session:
-        routes = await list_routes(session)
+        routes, apis = await list_routes(session), await list_apis(session)
+    found += [finding for api in apis for finding in of_api(api, installation.profile)]
     return [*found, *(finding for route in routes for finding in of_route(route))]
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from kronborg.cli.doctor_model import Finding
 from kronborg.clients.legacy import legacy_of
-from kronborg.clients.model import SECRET_METHODS, Client
+from kronborg.clients.model import SECRET_METHODS, Api, Client
 from kronborg.clients.profiles import contradiction, hardened, problems
 from kronborg.clients.settings import Profile
 from kronborg.gateway.model import Route
@@ -118,6 +118,18 @@ def of_keys(stored: Iterable[StoredKey], *, now: datetime) -> Iterator[Finding]:
         if not any(key.state == "next" for key in keys):
             detail = f"no {line} key is published in advance"
             yield Finding("warning", "server", detail, "OIDC Core §10.1.1", "see that the worker runs")
+
+
+def of_api(api: Api, profile: Profile) -> Iterator[Finding]:
+    """What stands against an API under the profile of the installation."""
+    if profile.startswith("fapi2") and api.settings.signing_alg == "RS256":
+        detail = "its tokens are signed with RS256"
+        yield Finding("error", f"api {api.audience}", detail, "FAPI 2.0 SP §5.4.1 (1)", "set signing_alg to ES256")
+    if profile.startswith("fapi2") and not api.settings.require_sender_constraint:
+        detail = "takes tokens that are bound to nothing from clients outside the profile"
+        yield Finding(
+            "note", f"api {api.audience}", detail, "FAPI 2.0 SP §5.3.4 (5)", "say settings.require_sender_constraint"
+        )
 
 
 def of_route(route: Route) -> Iterator[Finding]:

@@ -30,7 +30,8 @@ class Legacy:
 def legacy_of(client: Client | ClientDraft) -> tuple[Legacy, ...]:
     """Every legacy allowance of a client; none for most."""
     settings = client.settings
-    if "implicit" not in client.grants and "password" not in client.grants and settings.response_types == ("code",):
+    usual = settings.response_types == ("code",) and not settings.legacy_client_assertions
+    if usual and "implicit" not in client.grants and "password" not in client.grants:
         return ()
     return tuple(_each(client))
 
@@ -52,6 +53,14 @@ def _each(client: Client | ClientDraft) -> Iterator[Legacy]:
             "access tokens in the front channel leak through histories, logs and referrers, bound to nobody",
             "RFC 9700 §2.1.2",
             "use authorization_code with PKCE",
+        )
+    if client.settings.legacy_client_assertions:
+        yield Legacy(
+            "settings.legacy_client_assertions",
+            "client_assertion",
+            "a client assertion for several audiences, or for an endpoint, can be carried from one server to another",
+            "RFC 10070 §2",
+            "have the client name the issuer alone, and switch it off",
         )
     if any("id_token" in kind.split() for kind in client.settings.response_types):
         yield Legacy(

@@ -144,6 +144,20 @@ def _strong_method(client: Client | ClientDraft) -> Wrong | None:
     return None
 
 
+def _strict_assertions(client: Client | ClientDraft) -> Wrong | None:
+    if client.settings.legacy_client_assertions:
+        where = "settings.legacy_client_assertions"
+        return where, "takes the issuer alone as the audience of an assertion", "leave it off"
+    return None
+
+
+def _short_references(client: Client | ClientDraft) -> Wrong | None:
+    lifetime = client.settings.pushed_request_lifetime
+    if lifetime is not None and lifetime >= 600:
+        return "settings.pushed_request_lifetime", "keeps pushed requests less than 600 seconds", "write 60"
+    return None
+
+
 def _encrypted_redirects(client: Client | ClientDraft) -> Wrong | None:
     for index, uri in enumerate(client.redirect_uris):
         parts = urlsplit(uri)
@@ -155,7 +169,7 @@ def _encrypted_redirects(client: Client | ClientDraft) -> Wrong | None:
 
 def _strong_algorithms(client: Client | ClientDraft) -> Wrong | None:
     for name in _ALGORITHMS:
-        if getattr(client.settings, name) == "RS256":
+        if getattr(client.settings, name) in ("RS256", "HS256"):
             return f"settings.{name}", "uses PS256, ES256 or Ed25519", "use ES256"
     if client.auth_method != "private_key_jwt" or client.settings.token_endpoint_auth_signing_alg is not None:
         return None
@@ -227,7 +241,9 @@ _FAPI2_SECURITY = (
     Demand("FAPI 2.0 SP §5.3.2.1 (3)", "Confidential clients only.", _only_confidential),
     Demand("FAPI 2.0 SP §5.3.2.1 (4)", "Every access token is bound to a certificate or a DPoP key.", hardened=_bound),
     Demand("FAPI 2.0 SP §5.3.2.1 (6)", "Clients prove themselves by private_key_jwt or mTLS.", _strong_method),
-    Demand("FAPI 2.0 SP §5.3.2.1 (8)", "The audience of a client assertion is the issuer, as a string."),
+    Demand(
+        "FAPI 2.0 SP §5.3.2.1 (8)", "The audience of a client assertion is the issuer, as a string.", _strict_assertions
+    ),
     Demand(
         "FAPI 2.0 SP §5.3.2.1 (9)",
         "Refresh tokens are not rotated.",
@@ -247,7 +263,7 @@ _FAPI2_SECURITY = (
     Demand("FAPI 2.0 SP §5.3.2.2 (7)", "Answers carry iss (RFC 9207)."),
     Demand("FAPI 2.0 SP §5.3.2.2 (8)", "No redirect over plain http but to the loopback.", _encrypted_redirects),
     Demand("FAPI 2.0 SP §5.3.2.2 (9)", "A code is good for one use."),
-    Demand("FAPI 2.0 SP §5.3.2.2 (12)", "A pushed request lives less than 600 seconds."),
+    Demand("FAPI 2.0 SP §5.3.2.2 (12)", "A pushed request lives less than 600 seconds.", _short_references),
     Demand(
         "FAPI 2.0 SP §5.4.1 (1)", "JWTs are signed with PS256, ES256 or Ed25519.", _strong_algorithms, _algorithm_named
     ),

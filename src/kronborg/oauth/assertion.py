@@ -13,6 +13,7 @@ from kronborg.clients.register import SECRET_SEAL
 from kronborg.core.jose import BadJwt, Jwt, PublicKey, parse, unb64, verify
 from kronborg.core.json import JsonValue
 from kronborg.oauth.errors import InvalidClient
+from kronborg.oauth.legacy_use import note
 from kronborg.tokens import store
 from kronborg.tokens.engine import Engine
 
@@ -54,6 +55,8 @@ async def check_assertion(
         expires_at = _checked(jwt, client.id, engine.issuer, audiences, now=now)
     except BadJwt:
         return None
+    if legacy:
+        note(client, "client_assertion", now=now)
     digest = hashlib.sha256(f"{client.id}\n{jwt.claims['jti']}".encode()).digest()
     first = await engine.database.writer.run(
         lambda execute: store.use_assertion(execute, digest, expires_at=expires_at + SKEW)
