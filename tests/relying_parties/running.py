@@ -18,6 +18,7 @@ import httpx
 from joserfc.jwk import ECKey
 
 from client_certificates import Certified, certify
+from e2e.node import Node
 from forms import Browser
 from kronborg.accounts.users import NewUser, create_user
 from kronborg.cli.store_access import prepare
@@ -209,3 +210,10 @@ def signing_key(use: Literal["sig", "enc"] = "sig", alg: str = "ES256") -> tuple
 def encryption_key(algorithm: str = "ECDH-ES") -> tuple[dict[str, Any], dict[str, Any]]:
     """A new P-256 key to encrypt to."""
     return signing_key("enc", algorithm)
+
+
+def result_of(party: Node) -> dict[str, Any]:
+    said = party.said()
+    assert "result" in said, said
+    result: dict[str, Any] = said["result"]
+    return result

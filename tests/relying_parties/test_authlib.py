@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from authlib.integrations.httpx_client import OAuth2Client
-from authlib.oauth2.rfc7523 import ClientSecretJWT, PrivateKeyJWT
+from authlib.oauth2.rfc7523 import ClientSecretJWT, JWTBearerGrant, PrivateKeyJWT
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oidc.core import CodeIDToken
 from authlib.oidc.discovery import OpenIDProviderMetadata
@@ -19,9 +19,14 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
 from kronborg.clients.settings import ClientSettings
+from kronborg.core import clock
+from kronborg.core.db import Database
+from kronborg.oauth.issuers import save_issuer
+from kronborg.oauth.model import TrustedIssuerDraft
 from relying_parties.running import API, CALLBACK, OTHER_API, PERSON, Identity, signing_key
 
 VERIFIER = "a-code-verifier-of-at-least-forty-three-characters"
+BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 
@@ -176,3 +181,36 @@ def test_a_token_is_traded_for_one_of_another_api(identity: Identity) -> None:
 
     assert traded["issued_token_type"] == "urn:ietf:params:oauth:token-type:access_token"
     assert traded["scope"] == "more:read"
+
+
+@pytest.mark.spec("RFC 7523 §2.1")
+def test_an_assertion_of_a_trusted_issuer_is_traded(identity: Identity) -> None:
+    key, jwks = signing_key()
+    partner = "https://partner.example"
+    draft = TrustedIssuerDraft("authlib-partner", partner, jwks=jwks)
+
+    async def trust(database: Database) -> None:
+        async with database.write() as session:
+            await save_issuer(session, draft, own=identity.issuer, actor="test", now=clock.now())
+
+    identity.work(trust)
+    secret = identity.client(
+        "authlib-bridge",
+        grants=(BEARER,),
+        redirect_uris=(),
+        scopes=("things:read",),
+        settings=ClientSettings(assertion_issuers=(draft.name,)),
+    )
+    assertion = JWTBearerGrant.sign(
+        ECKey.import_key(key),
+        issuer=partner,
+        audience=identity.issuer,
+        subject=PERSON,
+        expires_at=int(time.time()) + 60,
+        header={"alg": "ES256", "kid": key["kid"]},
+    )
+
+    with party(identity, "authlib-bridge", secret) as client:
+        tokens = client.fetch_token(grant_type=BEARER, assertion=assertion, resource=API)
+
+    assert (tokens["scope"], "refresh_token" in tokens) == ("things:read", False)

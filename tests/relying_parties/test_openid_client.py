@@ -16,7 +16,7 @@ from forms import forms_of
 from kronborg.clients.settings import ClientSettings
 from kronborg.core import clock
 from kronborg.oauth.mtls import thumbprint
-from relying_parties.running import API, CALLBACK, PERSON, Identity, encryption_key, signing_key
+from relying_parties.running import CALLBACK, PERSON, Identity, encryption_key, result_of, signing_key
 from token_site import claims_of
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -35,13 +35,6 @@ def finish(identity: Identity, party: Node) -> dict[str, Any]:
         [form] = forms_of(answer)
         party.tell(json.dumps({"url": form.action, "form": form.fields}))
     return result_of(party)
-
-
-def result_of(party: Node) -> dict[str, Any]:
-    said = party.said()
-    assert "result" in said, said
-    result: dict[str, Any] = said["result"]
-    return result
 
 
 def authorize(identity: Identity, client_id: str, **wanted: object) -> dict[str, Any]:
@@ -154,39 +147,6 @@ def test_a_nonce_that_is_asked_for_is_sent(identity: Identity) -> None:
 
     asked = [request["status"] for request in result["requests"] if request["path"] == "/oauth/token"]
     assert asked in ([200, 200], [400, 200, 200])
-
-
-@pytest.mark.spec("RFC 7523 §2.2")
-@pytest.mark.parametrize(
-    "method", ["client_secret_jwt", "private_key_jwt", "client_secret_basic", "client_secret_post"]
-)
-def test_ways_to_authenticate(identity: Identity, method: str) -> None:
-    key, jwks = signing_key()
-    client_id = method.replace("_", "-")
-    secret = identity.client(
-        client_id,
-        auth_method=method,
-        grants=("client_credentials",),
-        redirect_uris=(),
-        jwks=jwks if method == "private_key_jwt" else None,
-        audiences=(API,),
-    )
-    wanted = {
-        "flow": "machine",
-        "issuer": identity.issuer,
-        "client_id": client_id,
-        "method": method,
-        "secret": secret,
-        "key": key,
-        "parameters": {"scope": "things:read", "resource": API},
-        "introspect": True,
-    }
-
-    with node("relying_party", wanted) as party:
-        result = result_of(party)
-
-    assert result["introspection"]["active"] is True
-    assert result["introspection"]["client_id"] == client_id
 
 
 @pytest.mark.spec("OIDC Core §10.2")
@@ -351,43 +311,3 @@ def test_a_client_registers_itself_and_signs_somebody_in(identity: Identity) -> 
 
     assert result["claims"]["aud"] == result["client"]["client_id"]
     assert result["client"]["client_secret"]
-
-
-@pytest.mark.spec("RFC 9701 §5")
-@pytest.mark.parametrize("encrypted", [False, True])
-def test_introspection_answers_as_jwt(identity: Identity, encrypted: bool) -> None:
-    key, jwks = encryption_key()
-    client_id = "jwt-introspection" + ("-encrypted" if encrypted else "")
-    settings = ClientSettings(
-        introspection_signed_response_alg="ES256",
-        introspection_encrypted_response_alg="ECDH-ES" if encrypted else None,
-        introspection_encrypted_response_enc="A256GCM" if encrypted else None,
-    )
-    secret = identity.client(
-        client_id,
-        settings=settings,
-        grants=("client_credentials",),
-        redirect_uris=(),
-        audiences=(API,),
-        jwks=jwks if encrypted else None,
-    )
-    wanted = {
-        "flow": "machine",
-        "issuer": identity.issuer,
-        "client_id": client_id,
-        "method": "client_secret_basic",
-        "secret": secret,
-        "metadata": {"introspection_signed_response_alg": "ES256"},
-        "signed": True,
-        "decryption": key if encrypted else None,
-        "enc": "A256GCM",
-        "parameters": {"resource": API},
-        "introspect": True,
-    }
-
-    with node("relying_party", wanted) as party:
-        result = result_of(party)
-
-    assert result["introspection"]["active"] is True
-    [answer] = [request for request in result["requests"] if request["path"] == "/oauth/introspect"]
-    assert answer["type"] == "application/token-introspection+jwt"
