@@ -32,6 +32,7 @@ from kronborg.oauth.waiting_store import (
 from kronborg.signin.model import Visit
 from kronborg.tokens import refresh, store
 from kronborg.tokens.audience import Grantable, choose, still_grantable
+from kronborg.tokens.ending import end_grant
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.grant_details import grant_end
 from kronborg.tokens.issue import Order, TokenSet, fill, order_for_grant
@@ -176,9 +177,9 @@ def _not_yet(execute: Execute, waiting: Waiting, now: datetime) -> None:
 
 def _replayed(execute: Execute, waiting: Waiting, now: datetime) -> None:
     """A second collection suggests a stolen credential: as with a code (RFC 6749 §4.1.2), its tokens go too."""
-    if waiting.grant_id is not None and store.revoke_grant(execute, waiting.grant_id, now=now):
-        detail = {"reason": "code_replayed", "client_id": waiting.client_id}
-        record_in(execute, "grant.revoked", actor="system", subject=waiting.grant_id, now=now, detail=detail)
+    if waiting.grant_id is not None:
+        client_id = waiting.client_id
+        end_grant(execute, waiting.grant_id, actor="system", reason="code_replayed", now=now, client_id=client_id)
     raise InvalidGrant("the tokens of this request were already collected")
 
 
