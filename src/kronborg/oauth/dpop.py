@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,8 +21,8 @@ import orjson
 
 from kronborg.core.crypto import Vault
 from kronborg.core.group_writer import Execute
-from kronborg.core.jose import BadJwt, BadKey, Jwt, b64, parse, public_key, unb64, verify
-from kronborg.core.json import JsonValue
+from kronborg.core.jose import BadJwt, BadKey, Jwt, PublicKey, b64, parse, public_key, unb64, verify
+from kronborg.core.json import JsonObject, JsonValue
 from kronborg.oauth.errors import InvalidDpopProof, UseDpopNonce
 from kronborg.oauth.requests import Headers
 from kronborg.tokens import proofs_store
@@ -81,8 +82,7 @@ def read_proof(
     `urls` are the addresses of the endpoint, without query and fragment. With `access_token` the proof must be for it.
     """
     try:
-        jwt = _verified(text)
-        jkt = _thumbprint(jwt)
+        jwt, jkt = _verified(text)
     except (BadJwt, BadKey) as error:
         raise InvalidDpopProof("the DPoP proof is malformed, or its signature is wrong") from error
     claims = jwt.claims
@@ -140,8 +140,8 @@ def normalised(url: str) -> str:
     return f"{parts.scheme}://{authority}{_without_dots(_ENCODED.sub(_decoded, parts.path)) or '/'}"
 
 
-def _verified(text: bytes) -> Jwt:
-    """The parsed proof, signed by the key in it. Raises `BadJwt`, `BadKey`."""
+def _verified(text: bytes) -> tuple[Jwt, str]:
+    """The parsed proof, signed by the key in it, and the thumbprint of that. Raises `BadJwt`, `BadKey`."""
     # Check 2: a single, well-formed JWT. Ours to bound before anything is parsed.
     if len(text) > MAX_PROOF:
         raise BadJwt("too long")
@@ -149,21 +149,30 @@ def _verified(text: bytes) -> Jwt:
     jwk = jwt.header.get("jwk")
     if not isinstance(jwk, Mapping):
         raise BadJwt("no key")
+    try:
+        canonical = orjson.dumps(jwk)
+    except TypeError as error:
+        raise BadJwt("no key") from error
     # Checks 4 to 7: type, an asymmetric algorithm of ours that fits the key, the signature, no private key.
-    verify(jwt, (public_key(jwk),), types=(PROOF_TYPE,))
-    return jwt
+    key, jkt = _key(canonical)
+    verify(jwt, (key,), types=(PROOF_TYPE,))
+    return jwt, jkt
 
 
-def _thumbprint(jwt: Jwt) -> str:
-    """RFC 7638 of the key in a verified proof. Each number has one spelling, so that each key has one thumbprint."""
-    jwk = jwt.header["jwk"]
-    if not isinstance(jwk, Mapping):
-        raise BadJwt("no key")
-    members: dict[str, JsonValue] = {name: jwk[name] for name in _THUMBPRINT[str(jwk["kty"])]}
+@lru_cache(maxsize=1024)
+def _key(jwk: bytes) -> tuple[PublicKey, str]:
+    """The key of a JWK, with its thumbprint (RFC 7638). Raises `BadJwt`, `BadKey`.
+
+    Clients send the same key again and again; what is remembered of them is bounded, as anyone may send one.
+    """
+    parsed: JsonObject = orjson.loads(jwk)
+    key = public_key(parsed)
+    members = {name: str(parsed[name]) for name in _THUMBPRINT[str(parsed["kty"])]}
     for name, value in members.items():
+        # Each number has one spelling, so that each key has one thumbprint.
         if name not in ("kty", "crv"):
-            unb64(str(value))
-    return b64(hashlib.sha256(orjson.dumps(members)).digest())
+            unb64(value)
+    return key, b64(hashlib.sha256(orjson.dumps(members)).digest())
 
 
 def _fresh_until(claims: Mapping[str, JsonValue], *, now: datetime) -> datetime:
