@@ -169,6 +169,18 @@ async def test_our_own_clients_ask_nobody(flow: Flow) -> None:
     assert tokens.json()["authorization_details"] == [PAYMENT]
 
 
+async def test_our_own_clients_may_wish_that_somebody_is_asked(flow: Flow) -> None:
+    await prepare(flow)
+    browser = flow.browser()
+    await flow.code(browser, OURS)
+
+    page = await flow.authorize(browser, OURS, authorization_details=text(PAYMENT), scope=None, prompt="consent")
+    answer = await browser.press(page, "allow")
+
+    assert is_consent(page)
+    assert (await flow.exchange(answer_of(answer)["code"], OURS)).json()["authorization_details"] == [PAYMENT]
+
+
 @pytest.mark.spec("RFC 9396 §6")
 async def test_a_token_tells_its_api_what_is_for_it(flow: Flow) -> None:
     await prepare(flow)

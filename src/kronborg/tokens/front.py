@@ -1,7 +1,8 @@
 """What the authorization endpoint hands out itself: an access token or an ID token through the browser.
 
 Legacy (RFC 9700 §2.1.2): such a token passes through the history and the scripts of a browser. So it is short-lived,
-bound to nothing, comes without a refresh token, and ends with the session it was given in.
+bound to nothing, comes without a refresh token, and ends with the session it was given in. A code that stands beside it
+and that nobody trades takes it along when it is cleaned away: whoever asks for both is to use both.
 """
 
 from __future__ import annotations
