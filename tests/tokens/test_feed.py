@@ -166,6 +166,29 @@ async def test_a_revoked_grant_is_told_once(engine: Engine, now: datetime) -> No
     assert await told(engine) == [("grant", "g1")]
 
 
+async def test_revocations_that_overlap_do_not_get_in_each_others_way(
+    engine: Engine, database_url: str, vault: Vault, now: datetime
+) -> None:
+    other_database = await Database.open(database_url)
+    other = await open_engine(
+        other_database, vault, issuer="http://localhost:8081", session_idle=timedelta(hours=1), now=now
+    )
+    for number in range(40):
+        await give(engine, f"g{number}", now, client=f"c{number % 4}", session=f"s{number % 5}")
+    told: dict[str, str] = {"actor": "test", "reason": "test"}
+
+    async with asyncio.TaskGroup() as tasks:
+        for at, each in enumerate((engine, other) * 4):
+            tasks.create_task(revoke_grants(each, user_id="user", now=now, **told))  # type: ignore[arg-type]
+            tasks.create_task(revoke_client(each, f"c{at % 4}", actor="test", now=now))
+            tasks.create_task(revoke_grants(each, session_id=f"s{at % 5}", now=now, **told))  # type: ignore[arg-type]
+            tasks.create_task(revoke_grant(each, f"g{at}", now=now, **told))
+
+    page = await feed.read(engine.database.lookup, after=0)
+    assert [entry.seq for entry in page.entries] == list(range(1, len(page.entries) + 1))
+    await other_database.close()
+
+
 async def test_a_session_is_told_as_one_when_nothing_of_it_is_left(engine: Engine, now: datetime) -> None:
     await give(engine, "g1", now)
     await give(engine, "g2", now)

@@ -1,7 +1,8 @@
 """How tokens end: the row that ends them, the event that says why, and the entry of the feed, all in one unit.
 
 Whatever revokes anything does it through one of these, so that nothing is revoked of which gateways do not hear. Each
-is part of a unit of the group writer, and stands at its end.
+is part of a unit of the group writer, and stands at its end. Each holds the numbers of the feed before it touches
+anything else: two that concern the same grants never wait for one another.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from kronborg.core.group_writer import Execute
 from kronborg.core.json import JsonObject
 from kronborg.tokens import store
 from kronborg.tokens.feed import Notice, next_second, tell
+from kronborg.tokens.feed_store import hold_numbers
 
 NO_MARGIN = timedelta(0)
 
 
 def end_token(execute: Execute, jti: str, *, until: datetime, actor: str, now: datetime) -> bool:
     """Revoke one access token until it expires; False when it was revoked before."""
+    hold_numbers(execute)
     if not store.revoke_jti(execute, jti, expires_at=until):
         return False
     _token_ended(execute, jti, until, actor, now)
@@ -28,6 +31,7 @@ def end_token(execute: Execute, jti: str, *, until: datetime, actor: str, now: d
 
 def end_reference(execute: Execute, digest: bytes, jti: str, *, until: datetime, actor: str, now: datetime) -> bool:
     """Revoke one reference token; False when it is gone already. The gateway may know it by its `jti` for a while."""
+    hold_numbers(execute)
     if not store.drop_access(execute, digest):
         return False
     _token_ended(execute, jti, until, actor, now)
@@ -38,6 +42,7 @@ def end_grant(
     execute: Execute, grant_id: str, *, actor: str, reason: str, now: datetime, client_id: str | None = None
 ) -> bool:
     """Revoke one grant with all its tokens; False when there is none, or was revoked before."""
+    hold_numbers(execute)
     if not store.revoke_grant(execute, grant_id, now=now):
         return False
     _grants_ended(execute, (grant_id,), actor, reason, now, client_id)
@@ -47,6 +52,7 @@ def end_grant(
 
 def end_grants_to(execute: Execute, user_id: str, client_id: str, *, actor: str, reason: str, now: datetime) -> int:
     """Revoke what a person gave to one client; how many grants."""
+    hold_numbers(execute)
     ended = store.revoke_grants(execute, now=now, user_id=user_id, client_id=client_id)
     _grants_ended(execute, ended, actor, reason, now, client_id)
     tell(execute, [Notice("grant", one) for one in ended], now=now)
@@ -57,6 +63,7 @@ def end_offline(
     execute: Execute, user_id: str, *, given_before: datetime, actor: str, reason: str, now: datetime
 ) -> int:
     """Revoke what a person gave for offline access before that moment; how many grants."""
+    hold_numbers(execute)
     ended = store.revoke_offline(execute, user_id, given_before=given_before, now=now)
     _grants_ended(execute, ended, actor, reason, now)
     tell(execute, [Notice("grant", one) for one in ended], now=now)
@@ -70,6 +77,7 @@ def end_session_grants(
 
     When something is left, the feed names the grants: their tokens carry the same `sid`.
     """
+    hold_numbers(execute)
     ended = store.revoke_grants(execute, now=now, session_id=session_id, offline=offline)
     _grants_ended(execute, ended, actor, reason, now)
     whole = bool(ended) and not store.session_has_grants(execute, session_id)
@@ -80,6 +88,7 @@ def end_session_grants(
 
 def end_user(execute: Execute, user_id: str, *, actor: str, reason: str, now: datetime) -> int:
     """Revoke everything a person gave to anybody; how many grants."""
+    hold_numbers(execute)
     ended = store.revoke_grants(execute, now=now, user_id=user_id)
     _grants_ended(execute, ended, actor, reason, now)
     tell(execute, (Notice("user", user_id, next_second(now)),), now=now)
@@ -94,6 +103,7 @@ def end_client(
     `margin` is for how long another process may go on serving a client that was just disabled: what is issued meanwhile
     is not believed either.
     """
+    hold_numbers(execute)
     not_before = now + margin
     store.cut_off(execute, client_id, now=not_before)
     ended = store.revoke_grants(execute, now=now, client_id=client_id)

@@ -39,6 +39,7 @@ head_table = Table(
 
 _TAKE = "UPDATE tokens_feed_head SET seq = seq + ? WHERE one = 1 RETURNING seq"
 _ADD = "INSERT INTO tokens_feed (seq, kind, subject, not_before, until, at) VALUES (?, ?, ?, ?, ?, ?)"
+_HOLD = "UPDATE tokens_feed_head SET seq = seq WHERE one = 1"
 _HEAD = "SELECT seq, floor FROM tokens_feed_head WHERE one = 1"
 _ENTRIES = "SELECT seq, kind, subject, not_before, until, at FROM tokens_feed WHERE seq > ? ORDER BY seq LIMIT ?"
 _OVER = "SELECT seq, until FROM tokens_feed ORDER BY seq LIMIT ?"
@@ -65,6 +66,11 @@ class Revocation:
 def take_numbers(execute: Execute, count: int) -> int:
     """Reserve `count` numbers in a row; the first of them."""
     return int(execute(_TAKE, (count,))[0][0]) - count + 1
+
+
+def hold_numbers(execute: Execute) -> None:
+    """Let no other unit take numbers until this one is committed."""
+    execute(_HOLD)
 
 
 def add_entries(execute: Execute, entries: Sequence[Revocation]) -> None:
