@@ -28,15 +28,16 @@ def jwks_of(*keys: Key) -> JsonObject:
     return {"keys": [key.as_dict(private=False) for key in keys]}
 
 
-def sign(key: Any, claims: Mapping[str, object], *, alg: str = "ES256", **header: object) -> str:
-    """A compact JWS of the claims."""
+def sign(key: Any, claims: Mapping[str, object] | bytes, *, alg: str = "ES256", **header: object) -> str:
+    """A compact JWS of the claims, or of what is to stand in their place."""
+    payload = claims if isinstance(claims, bytes) else orjson.dumps(claims)
     head = {"alg": alg, "kid": "one", "typ": "oauth-authz-req+jwt", **header}
     head = {name: value for name, value in head.items() if value is not None}
     registry = jws.JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
     with warnings.catch_warnings():
         # RFC 9864 deprecates the name EdDSA; clients still use it.
         warnings.simplefilter("ignore", SecurityWarning)
-        return jws.serialize_compact(head, orjson.dumps(claims), key, registry=registry)
+        return jws.serialize_compact(head, payload, key, registry=registry)
 
 
 def unsigned(claims: Mapping[str, object], *, alg: str = "none", signature: str = "") -> str:

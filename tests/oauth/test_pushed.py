@@ -200,6 +200,21 @@ async def test_a_no_uses_it_up_too(flow: Flow) -> None:
     assert again["error"] == "invalid_request_uri"
 
 
+@pytest.mark.spec("OIDC Core §3.1.2.1")
+@pytest.mark.parametrize("change", [{"prompt": "login"}, {"max_age": "0"}], ids=str)
+async def test_a_pushed_wish_to_ask_again_is_fulfilled_once(flow: Flow, change: dict[str, Value]) -> None:
+    browser = flow.browser()
+    await flow.code(browser)
+    flow.clock.pass_by(minutes=10)
+
+    page = await begin(flow, browser, await reference(flow, **change))
+    flow.clock.pass_by(minutes=2)
+    answer = await browser.sign_in(page)
+
+    assert is_sign_in(page)
+    assert "code" in answer_of(answer)
+
+
 @pytest.mark.spec("RFC 9126 §2.2")
 @pytest.mark.parametrize(
     "uri", ["of-another-client", "urn:ietf:params:oauth:request_uri:" + "A" * 43, "urn:ietf:params:oauth:request_uri:"]

@@ -130,7 +130,11 @@ def _text(name: str, value: JsonValue) -> str:
         return value
     # RFC 9101 §4: numbers and JSON stand in the JWT as such.
     if name in _STRUCTURED and isinstance(value, (dict, list)):
-        return orjson.dumps(value).decode()
+        try:
+            return orjson.dumps(value).decode()
+        except TypeError:
+            # Half a surrogate pair, or a number that no 64 bits hold.
+            return "\ufffd"
     if name == "max_age" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return "\ufffd"
