@@ -32,6 +32,7 @@ from kronborg.oauth.waiting_store import (
 from kronborg.signin.model import Visit
 from kronborg.tokens import refresh, store
 from kronborg.tokens.audience import Grantable, choose, still_grantable
+from kronborg.tokens.codes import add_granted
 from kronborg.tokens.ending import end_grant
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.grant_details import grant_end
@@ -75,11 +76,9 @@ async def allow(engine: Engine, client: Client, waiting: Waiting, here: Visit, *
     def unit(execute: Execute) -> None:
         if not answer_waiting(execute, waiting.digest, allowed=True, user_id=here.user_id, grant_id=grant.id, now=now):
             raise Answered("the request was answered already, or its time is over")
-        store.add_grant(execute, grant)
+        add_granted(execute, grant, None, now=now)
         if not client.first_party:
             _remember(execute, client, waiting, here, now)
-        detail = {"user_id": grant.user_id, "client_id": grant.client_id, "scope": " ".join(grant.scopes)}
-        record_in(execute, "grant.created", actor=grant.user_id, subject=grant.id, now=now, detail=detail)
         _tell(execute, waiting, here.user_id, "allowed", now)
 
     await engine.database.writer.run(unit)

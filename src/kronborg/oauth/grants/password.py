@@ -12,7 +12,6 @@ from typing import assert_never
 from kronborg.clients.model import Client
 from kronborg.core import opaque
 from kronborg.core.errors import TooMany
-from kronborg.core.events import record_in
 from kronborg.core.group_writer import Execute
 from kronborg.core.ids import new_id
 from kronborg.oauth.call import Call
@@ -22,8 +21,9 @@ from kronborg.oauth.legacy_use import note
 from kronborg.oauth.requests import header
 from kronborg.signin.model import BrowserSession, Origin
 from kronborg.signin.sign_in import Attempt, SignedIn, Throttled, WrongCredentials, sign_in
-from kronborg.tokens import refresh, store
+from kronborg.tokens import refresh
 from kronborg.tokens.audience import choose, grantable, split_scope
+from kronborg.tokens.codes import add_granted
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.grant_details import grant_end
 from kronborg.tokens.issue import TokenSet, fill, order_for_grant
@@ -65,12 +65,10 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     text = opaque.mint(opaque.REFRESH) if "refresh_token" in client.grants else None
 
     def unit(execute: Execute) -> None:
-        store.add_grant(execute, grant)
+        add_granted(execute, grant, None, now=now)
         order.store(execute)
         if text is not None:
             refresh.add(engine, execute, text, grant, now=now)
-        detail = {"user_id": grant.user_id, "client_id": grant.client_id, "scope": " ".join(grant.scopes)}
-        record_in(execute, "grant.created", actor=grant.user_id, subject=grant.id, now=now, detail=detail)
 
     await engine.database.writer.run(unit)
     identity = (grant, person) if "openid" in grant.scopes else None
