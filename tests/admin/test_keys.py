@@ -21,7 +21,7 @@ async def call(admin: Admin, method: str, path: str, body: object = None) -> htt
 async def keys(admin: Admin, line: str) -> dict[str, str]:
     """The id of each key of a line, by its state."""
     items = (await call(admin, "GET", "/keys")).json()["items"]
-    return {one["state"]: one["id"] for one in items if one["line"] == line}
+    return {one["state"]: one["id"] for one in items if one["alg"] == line}
 
 
 async def events(admin: Admin, name: str) -> list[tuple[Any, ...]]:
@@ -94,7 +94,7 @@ async def test_one_key_is_revoked_whatever_its_state_and_the_feed_tells(admin: A
     answer = await call(admin, "POST", f"/keys/{before[state]}/revoke")
 
     assert answer.status_code == 200
-    left = {one["id"]: one["state"] for one in answer.json()["items"] if one["line"] == "ES256"}
+    left = {one["id"]: one["state"] for one in answer.json()["items"] if one["alg"] == "ES256"}
     assert before[state] not in left
     assert {"next", "active"} <= set(left.values())
     published = [key["kid"] for key in (await admin.http.get("/oauth/jwks")).json()["keys"]]

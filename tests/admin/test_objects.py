@@ -111,8 +111,8 @@ async def test_keys_are_listed_and_rotated(admin: Admin) -> None:
 
     rotated = (await send(admin, "POST", "/keys/rotate", {})).json()["items"]
 
-    active = {one["id"] for one in rotated if one["state"] == "active" and one["line"] == "ES256"}
-    assert active == {one["id"] for one in before if one["state"] == "next" and one["line"] == "ES256"}
+    active = {one["id"] for one in rotated if one["state"] == "active" and one["alg"] == "ES256"}
+    assert active == {one["id"] for one in before if one["state"] == "next" and one["alg"] == "ES256"}
     assert all("d" not in one["public_jwk"] for one in rotated)
     assert (await send(admin, "GET", "/keys")).status_code == 200
 

@@ -6,6 +6,8 @@ import zlib
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from joserfc import jwe as library
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
@@ -159,3 +161,24 @@ def test_a_key_marked_for_encryption_goes_before_one_that_is_not_marked() -> Non
 
     assert [key.kid for key in jwe.encryption_keys({"keys": [unmarked, marked]})] == ["ec"]
     assert [key.kid for key in jwe.encryption_keys({"keys": [unmarked]})] == ["rsa"]
+
+
+TOKENS = [jwe.encrypt("text", PUBLIC, alg=alg, cty="JWT") for alg in jwe.KEY_ENCRYPTIONS]
+
+
+@given(st.sampled_from(TOKENS), st.integers(min_value=0), st.sampled_from("AZaz09-_.=~\u00e9"))
+def test_a_token_with_one_character_changed_is_refused_and_nothing_else_happens(
+    token: str, place: int, character: str
+) -> None:
+    place %= len(token)
+    changed = token[:place] + character + token[place + 1 :]
+
+    if changed != token:
+        with pytest.raises(BadJwt):
+            jwe.decrypt(changed, PRIVATE)
+
+
+@given(st.text(max_size=200) | st.lists(st.text("AZaz09-_", max_size=60), min_size=5, max_size=5).map(".".join))
+def test_any_other_text_is_refused(text: str) -> None:
+    with pytest.raises(BadJwt):
+        jwe.decrypt(text, PRIVATE)

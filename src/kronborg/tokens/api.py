@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import JsonValue, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints
 
 from kronborg.core import clock
 from kronborg.core.api import Body, Page, Shown, caller_of, refusals
@@ -23,7 +23,7 @@ class ShownKey(Shown):
     """A key, its public part."""
 
     id: str
-    line: Line
+    alg: Annotated[Line, Field(validation_alias="line")]
     """The algorithm; `ECDH-ES` for the key that others encrypt to."""
     state: Literal["next", "active", "retiring"]
     public_jwk: dict[str, JsonValue]
