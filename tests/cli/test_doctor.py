@@ -304,12 +304,14 @@ def test_the_command_says_what_it_finds_and_ends_with_a_code(tmp_path: Path) -> 
     shell.run("client", "create", "app", *app, "--grant", "authorization_code", "--grant", "refresh_token")
 
     healthy = shell.run("doctor", "--offline")
+    told = shell.json("logouts")
     alone = shell.attempt("doctor")
     (tmp_path / "kronborg.yaml").write_text(f"version: 1\nserver:\n  issuer: {issuer}\n  profile: fapi2-security\n")
     broken = shell.attempt("doctor", "--offline", "--json")
     nowhere = shell.attempt("doctor", "--offline", "--data", str(tmp_path / "nowhere"))
 
     assert "0 errors" in healthy
+    assert told == []
     assert (alone.returncode, "does not answer" in alone.stderr) == (2, True)
     [finding] = [one for one in orjson.loads(broken.stdout)["findings"] if one["severity"] == "error"]
     assert (broken.returncode, finding["subject"]) == (1, "client app")

@@ -184,3 +184,16 @@ async def test_other_sessions_of_the_person_stay(flow: Flow) -> None:
 
     assert await is_signed_in(there)
     assert (await flow.introspect(elsewhere["access_token"]))["active"]
+
+
+async def test_hints_and_languages_are_taken_and_change_nothing(flow: Flow) -> None:
+    browser = flow.browser()
+    tokens = await flow.tokens(browser)
+
+    asked = await browser.get(url(client_id="web", logout_hint="ada", ui_locales="da en"))
+    told = await browser.get(
+        url(id_token_hint=tokens["id_token"], logout_hint="somebody", ui_locales="da", post_logout_redirect_uri=BYE)
+    )
+
+    assert "Sign out?" in asked.text
+    assert told.headers["location"] == BYE

@@ -1,10 +1,10 @@
-"""The commands for objects: `kronborg client|api|registration|user|group|service|route|key|token|events`."""
+"""The commands for objects: `kronborg client|api|registration|user|group|service|route|key|token|events|logouts`."""
 
 from __future__ import annotations
 
 from kronborg.cli import app
 from kronborg.cli.applications import api_commands, client_commands
-from kronborg.cli.operations import events, key_commands
+from kronborg.cli.operations import events, key_commands, logouts
 from kronborg.cli.people import group_commands, user_commands
 from kronborg.cli.registration import registration_commands
 from kronborg.cli.routing import route_commands, service_commands
@@ -20,3 +20,4 @@ app.add_typer(route_commands, name="route")
 app.add_typer(key_commands, name="key")
 app.add_typer(token_commands, name="token")
 app.command()(events)
+app.command()(logouts)

@@ -1,8 +1,9 @@
-"""`kronborg key …` and `kronborg events`: what an operator looks at."""
+"""`kronborg key …`, `kronborg events` and `kronborg logouts`: what an operator looks at."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from kronborg.core.events import Event, latest
 from kronborg.core.jose import BadKey
 from kronborg.core.jws import LINES, MAX_IMPORT, Line
 from kronborg.gateway.declare.installation import Installation
+from kronborg.oauth.logout_store import Logout, latest_logouts
 from kronborg.tokens.key_holders import HELD
 from kronborg.tokens.keys import KeyRing
 from kronborg.tokens.model import StoredKey
@@ -158,3 +160,19 @@ def events(
         for event in with_store(find_settings(file, data), work)
     ]
     print_rows(rows, as_json=as_json, columns=("seq", "at", "name", "actor", "subject", "detail"))
+
+
+def logouts(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 50,
+    file: FileOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Which applications were told of a session that ended, and how it went, newest first."""
+
+    async def work(installation: Installation) -> tuple[Logout, ...]:
+        return await latest_logouts(installation.database.lookup, limit=limit)
+
+    rows = [asdict(logout) for logout in with_store(find_settings(file, data), work)]
+    columns = ("created_at", "client_id", "session_id", "state", "attempts", "result", "next_at")
+    print_rows(rows, as_json=as_json, columns=columns)
