@@ -6,6 +6,7 @@ only when the feed has moved.
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -47,15 +48,26 @@ class StatusLists:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._kept: dict[str, Published] = {}
+        self._writing = asyncio.Lock()
 
     async def published(self, list_id: str, *, now: datetime) -> Published | None:
         """The list, at most `LOOK_EVERY` behind the revocations; None when there is none, or it is over."""
-        known = self._kept.get(list_id)
-        if known is not None and abs(now - known.looked_at) < LOOK_EVERY:
+        known = self._fresh(list_id, now=now)
+        if known is not None:
             return known
+        # One at a time: whoever asks meanwhile is given what the first one wrote.
+        async with self._writing:
+            return self._fresh(list_id, now=now) or await self._renew(list_id, now=now)
+
+    def _fresh(self, list_id: str, *, now: datetime) -> Published | None:
+        known = self._kept.get(list_id)
+        return known if known is not None and abs(now - known.looked_at) < LOOK_EVERY else None
+
+    async def _renew(self, list_id: str, *, now: datetime) -> Published | None:
         lookup = self._engine.database.lookup
         head, _ = await read_head(lookup)
         found = await store.find_list(lookup, list_id)
+        known = self._kept.get(list_id)
         if found is None or found[1] <= now:
             self._kept.pop(list_id, None)
             return None
