@@ -285,3 +285,14 @@ async def test_an_access_token_tells_how_strongly_its_person_signed_in_when_that
     assert (access["acr"], access["auth_time"]) == (wanted, claims_of(tokens["id_token"])["auth_time"])
     assert (await flow.introspect(tokens["access_token"]))["acr"] == wanted
     assert "acr" not in claims_of(plain["access_token"])
+
+
+async def test_a_code_is_not_spent_when_the_id_token_cannot_be_encrypted(flow: Flow) -> None:
+    code = await flow.code(flow.browser())
+    unreachable = ClientSettings(jwks_uri="https://127.0.0.1:1/jwks", id_token_encrypted_response_alg="ECDH-ES")
+    await flow.client(WEB, settings=unreachable)
+    failed = await flow.exchange(code)
+    await flow.client(WEB)
+
+    assert (failed.status_code, failed.json()["error"]) == (400, "invalid_request")
+    assert (await flow.exchange(code)).status_code == 200

@@ -49,6 +49,16 @@ async def encrypt_to(
         raise NoFittingKey("the client has no key for the encryption that it registered") from error
 
 
+async def check_encryptable(engine: Engine, client: Client, *, now: datetime) -> None:
+    """Raise `NoFittingKey` when an ID token could not be encrypted as the client registered.
+
+    For whoever is about to spend something for one: keys at a `jwks_uri` may be out of reach.
+    """
+    alg = client.settings.id_token_encrypted_response_alg
+    if alg is not None:
+        await encrypt_to(engine, client, b"", alg=alg, enc=None, now=now)
+
+
 async def decrypt(engine: Engine, token: str, *, now: datetime) -> bytes:
     """What somebody encrypted to the key with `use: enc` in our JWKS. Raises `BadJwt`."""
     keys = await engine.keys.current(now=now)

@@ -13,6 +13,7 @@ from kronborg.tokens.codes import find_code, redeem, replayed
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import TokenSet, order_for_grant
 from kronborg.tokens.live import person_behind
+from kronborg.tokens.signing import check_encryptable
 
 
 async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
@@ -39,6 +40,8 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     apis = await engine.directory.apis(now=now)
     whole = Grantable(code.grant.scopes, code.grant.audiences)
     granted = still_grantable(client, apis, whole, userinfo=engine.userinfo)
+    if client.settings.id_token_encrypted_response_alg is not None:
+        await check_encryptable(engine, client, now=now)
     # RFC 6749 §4.1.3 knows no scope here; RFC 8707 §2.2 lets resource choose.
     target = choose(granted, apis, userinfo=engine.userinfo, scope=None, resource=form.get("resource"))
     claims = with_details(call.confirmed.cnf, code.grant, client, call, apis, target.audience)

@@ -12,6 +12,7 @@ from kronborg.tokens.audience import Grantable, choose, still_grantable
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import TokenSet, order_for_grant
 from kronborg.tokens.live import person_behind
+from kronborg.tokens.signing import check_encryptable
 
 
 async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
@@ -34,6 +35,8 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     apis = await engine.directory.apis(now=now)
     whole = Grantable(token.grant.scopes, token.grant.audiences)
     granted = still_grantable(client, apis, whole, userinfo=engine.userinfo)
+    if client.settings.id_token_encrypted_response_alg is not None:
+        await check_encryptable(engine, client, now=now)
     target = choose(granted, apis, userinfo=engine.userinfo, scope=form.get("scope"), resource=form.get("resource"))
     claims = with_details(call.confirmed.cnf, token.grant, client, call, apis, target.audience)
     order = order_for_grant(engine, token.grant, person, target, now=now, claims=claims)
