@@ -207,7 +207,7 @@ async def test_a_pushed_wish_to_ask_again_is_fulfilled_once(flow: Flow, change: 
     await flow.code(browser)
     flow.clock.pass_by(minutes=10)
 
-    page = await begin(flow, browser, await reference(flow, **change))
+    page = await begin(flow, browser, await reference(flow, WEB, **change))
     flow.clock.pass_by(minutes=2)
     answer = await browser.sign_in(page)
 
