@@ -103,7 +103,16 @@ async def latest_logouts(lookup: Lookup, *, limit: int) -> tuple[Logout, ...]:
 
 
 def _logout(row: Row) -> Logout:
-    created, following, settled = row[7:]
+    settled_at = None if row[9] is None else from_micros(row[9])
     return Logout(
-        *row[:7], from_micros(created), from_micros(following), None if settled is None else from_micros(settled)
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        row[5],
+        row[6],
+        from_micros(row[7]),
+        from_micros(row[8]),
+        settled_at,
     )
