@@ -43,7 +43,7 @@ setup-bench: setup-dev ## ... and the peers that the benchmarks compare with
 	  $(MAKE) --no-print-directory $(patsubst %/package.json,%/node_modules/.stamp,$(wildcard bench/*/package.json)); fi
 
 test: setup-test ## run every test (TESTS=tests/oauth for some, JOBS=1 for one at a time)
-	@$(BIN)/pytest -n $(JOBS) --maxprocesses 4 --dist loadgroup $(TESTS)
+	@$(BIN)/pytest -n $(JOBS) --maxprocesses 4 $(TESTS)
 
 check: check-style check-types check-shape check-docs ## style, types, architecture, generated pages (-k: all that fail)
 

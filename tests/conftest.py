@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -16,7 +17,20 @@ from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.migrate import migrate
 
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+
+    from scheduling import ByFolder
+
 MASTER_KEY = bytes(range(32))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
+    """Which test goes to which worker."""
+    from scheduling import ByFolder
+
+    return ByFolder(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -17,13 +17,6 @@ FETCH = '  fetch: { allow: ["127.0.0.0/8", "::1/128"], ca_file: ca.pem }\n'
 """Lets the demo fetch what `published` has, which is not at a public address."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of this folder on one worker: they share a demo, which is not cheap to start."""
-    for item in items:
-        if "/e2e/" in str(item.path):
-            item.add_marker(pytest.mark.xdist_group("e2e"))
-
-
 @pytest.fixture(scope="session")
 def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the demo that all share."""

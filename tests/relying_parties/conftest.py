@@ -9,13 +9,6 @@ import pytest
 from relying_parties.running import Identity, running_identity
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of this folder on one worker: they share a process."""
-    for item in items:
-        if "/relying_parties/" in str(item.path):
-            item.add_marker(pytest.mark.xdist_group("relying_parties"))
-
-
 @pytest.fixture(scope="session")
 def identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Identity]:
     with running_identity(tmp_path_factory.mktemp("identity")) as running:
