@@ -70,6 +70,8 @@ async def _announce(engine: Engine, pairs: Iterable[tuple[str, str]], *, user_id
 
 async def deliver(engine: Engine, *, now: datetime) -> int:
     """Send what is due, a bounded batch; how many notices were tried. Several workers never send the same one."""
+    if not await store.is_due(engine.database.lookup, now=now):
+        return 0
     due = await engine.database.writer.run(
         lambda execute: store.claim_logouts(execute, until=now + LEASE, limit=BATCH, now=now)
     )

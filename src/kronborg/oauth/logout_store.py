@@ -44,6 +44,7 @@ UPDATE oauth_logouts SET attempts = attempts + 1, next_at = ? WHERE state = 'pen
     (SELECT id FROM oauth_logouts WHERE state = 'pending' AND next_at <= ? ORDER BY next_at LIMIT ?)
 RETURNING {_COLUMNS}
 """  # noqa: S608  # our own columns
+_DUE = "SELECT 1 FROM oauth_logouts WHERE state = 'pending' AND next_at <= ? LIMIT 1"
 _SETTLE = """
 UPDATE oauth_logouts SET state = ?, result = ?, settled_at = ? WHERE id = ? AND state = 'pending' RETURNING id
 """
@@ -74,6 +75,11 @@ def add_logout(execute: Execute, *, id: str, client_id: str, session_id: str, us
     """Note what a client has to be told; False when that was noted before."""
     at = to_micros(now)
     return bool(execute(_ADD, (id, client_id, session_id, user_id, at, at)))
+
+
+async def is_due(lookup: Lookup, *, now: datetime) -> bool:
+    """Whether anybody has to be told now: so that an idle installation writes nothing."""
+    return await lookup.first(_DUE, (to_micros(now),)) is not None
 
 
 def claim_logouts(execute: Execute, *, until: datetime, limit: int, now: datetime) -> tuple[Logout, ...]:
