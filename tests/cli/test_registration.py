@@ -53,10 +53,10 @@ def test_settings_are_given_by_name_and_shown(shell: Shell) -> None:
 
 
 def test_settings_of_an_api_are_given_by_name(shell: Shell) -> None:
-    made = shell.json("api", "create", "https://shop.example/cart", "--name", "Cart", "--set", "mcp=true")
+    made = shell.json("api", "create", "https://shop.example/cart", "--name", "Cart", "--set", "status_list=true")
 
-    assert made["settings"] == {"mcp": True}
-    assert shell.json("api", "list")[0]["settings"] == {"mcp": True}
+    assert made["settings"] == {"status_list": True}
+    assert shell.json("api", "list")[0]["settings"] == {"status_list": True}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -101,3 +103,15 @@ def test_a_snapshot_thaws_as_it_was_frozen_and_order_does_not_matter(some: list[
     assert set(thaw(content, version=7).routes) == set(some)
     other = Snapshot("http://localhost:8081", services[::-1], tuple(shuffled), snapshot.audiences)
     assert digest(freeze(other)) == digest(content)
+
+
+def test_a_snapshot_of_an_older_version_thaws_with_what_was_so_then() -> None:
+    snapshot = Snapshot("http://localhost:8081", audiences=(Audience("https://shop.example/a", ("x",)),))
+    older = json.loads(freeze(snapshot))
+    del older["url"]
+    for name in ("name", "details_types", "readable", "bound"):
+        del older["audiences"][0][name]
+
+    thawed = thaw(json.dumps(older).encode(), version=3)
+
+    assert thawed == replace(snapshot, version=3)

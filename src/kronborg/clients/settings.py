@@ -80,6 +80,9 @@ class ClientSettings:
     """How its encrypted introspection responses are encrypted; `A128CBC-HS256` when absent."""
     token_endpoint_auth_signing_alg: SigningAlgorithm | Literal["HS256"] | None = None
     """The one algorithm of its client assertions; `HS256` is that of `client_secret_jwt`."""
+    strong_signatures: bool = False
+    """Whatever it signs, request objects and DPoP proofs among it, is signed with ES256, Ed25519 or PS256 (FAPI 2.0
+    SP §5.4.1)."""
     legacy_client_assertions: bool = False
     """Its client assertions may do without a type, and name an endpoint as audience, or several: what RFC 10070 put an
     end to, because such an assertion can be carried from one server to another."""
@@ -159,6 +162,10 @@ class ClientSettings:
     """It came by itself, and nobody checked it: people are told so, and it is removed when nobody uses it. An
     administrator who vouches for it takes this away."""
 
+    def takes(self, algorithm: object) -> bool:
+        """Whether the client may sign with this algorithm, being one that its keys answer to."""
+        return not (self.strong_signatures and algorithm == "RS256")
+
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
@@ -182,8 +189,6 @@ class ApiSettings:
     """Only tokens bound to a key (RFC 9449) or a certificate (RFC 8705) are issued for it."""
     authorization_details_types: tuple[str, ...] = ()
     """RFC 9396: the types that it understands."""
-    mcp: bool = False
-    """It is a Model Context Protocol server."""
 
 
 UNSET = ClientSettings()
