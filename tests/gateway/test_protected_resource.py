@@ -91,6 +91,20 @@ def test_any_page_may_read_it_and_nobody_may_do_more(described: Live) -> None:
     assert (post.status, post.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
+def test_a_client_in_a_browser_may_send_what_its_protocol_needs_and_read_where_to_go(gateway: Live) -> None:
+    gateway.publish(replace(READ, cors_origins=("https://inspector.example",)))
+    origin = {"Origin": "https://inspector.example"}
+
+    asked = gateway.request("OPTIONS", "/catalogue", headers={**origin, "Access-Control-Request-Method": "POST"})
+    refused = gateway.request("POST", "/catalogue", headers=origin, body=b"{}")
+
+    allowed = asked.headers["access-control-allow-headers"].split(", ")
+    assert {"authorization", "mcp-protocol-version", "mcp-session-id", "last-event-id"} <= set(allowed)
+    assert refused.status == 401
+    assert refused.headers["access-control-allow-origin"] == "https://inspector.example"
+    assert {"www-authenticate", "mcp-session-id"} <= set(refused.headers["access-control-expose-headers"].split(", "))
+
+
 def test_what_is_open_or_not_there_has_no_document(described: Live) -> None:
     answers = [metadata(described, path) for path in ("", "/open", "/catalogue/items", "/catalogues", "/")]
 

@@ -12,8 +12,12 @@ NAME = "cors"
 _TYPE = "envoy.extensions.filters.http.cors.v3."
 # Longer than Chromium and Firefox honour would be pointless.
 _PREFLIGHT_SECONDS = "600"
-_ALLOWED = "authorization, content-type, idempotency-key, x-csrf-token, x-idempotency-key, x-requested-with"
-_EXPOSED = "retry-after, www-authenticate, x-request-id"
+# What the Model Context Protocol's HTTP transport sends and reads stands here too.
+_ALLOWED = (
+    "authorization, content-type, idempotency-key, last-event-id, mcp-method, mcp-name, mcp-protocol-version, "
+    "mcp-session-id, x-csrf-token, x-idempotency-key, x-requested-with"
+)
+_EXPOSED = "mcp-session-id, retry-after, www-authenticate, x-request-id"
 
 
 def listener_filter() -> JsonObject:
