@@ -251,7 +251,8 @@ def tell(settings: Settings, passwords: dict[str, str]) -> None:
         ("clients", "shop-web, wish-list,", "people sign in to these"),
         ("", "assistant", ""),
         ("", "shop-batch, shop-cart,", "machines; their secrets are in"),
-        ("", f"shop-mcp, operator, {ROBOT}", facts["secrets"]),
+        ("", "shop-mcp, operator,", facts["secrets"]),
+        ("", ROBOT, ""),
         ("file", "change it, then:", file),
         ("", "kronborg plan, apply", f"kronborg plan{options}" if options else ""),
     ]
