@@ -54,6 +54,7 @@ def held(draft: ClientDraft, profile: Profile, **settings: object) -> ClientDraf
         (replace(BANK, redirect_uris=("http://bank.example/",)), "redirect_uris[0]", "§5.3.2.2 (8)"),
         (held(BANK, "none", token_endpoint_auth_signing_alg="RS256"), "settings.token_endpoint_", "§5.4.1 (1)"),
         (held(BANK, "none", legacy_client_assertions=True), "settings.legacy_client_assertions", "§5.3.2.1 (8)"),
+        (held(BANK, "none", backchannel_token_delivery_mode="push"), "settings.backchannel_token", "§5.3.2.1 (4)"),
         (held(BANK, "none", pushed_request_lifetime=600), "settings.pushed_request_lifetime", "§5.3.2.2 (12)"),
         (held(BANK, "none", id_token_signed_response_alg="RS256"), "settings.id_token_signed", "§5.4.1 (1)"),
         (held(replace(BANK, jwks=None), "none", jwks_uri="https://bank.example/jwks"), "settings.token_", "§5.4.1 (1)"),
@@ -80,6 +81,7 @@ def test_fapi2_security_switches_on_what_it_demands() -> None:
         "require_pushed_authorization_requests": True,
         "dpop_bound_access_tokens": True,
         "refresh_token_rotation": False,
+        "strong_signatures": True,
         "token_endpoint_auth_signing_alg": "ES256",
     }
 

@@ -151,6 +151,13 @@ def _strict_assertions(client: Client | ClientDraft) -> Wrong | None:
     return None
 
 
+def _no_push(client: Client | ClientDraft) -> Wrong | None:
+    if client.settings.backchannel_token_delivery_mode == "push":
+        where = "settings.backchannel_token_delivery_mode"
+        return where, "binds every token to a key, and nobody proves one for a token that is pushed", "use ping or poll"
+    return None
+
+
 def _short_references(client: Client | ClientDraft) -> Wrong | None:
     lifetime = client.settings.pushed_request_lifetime
     if lifetime is not None and lifetime >= 600:
@@ -206,6 +213,7 @@ def _bound(client: Client | ClientDraft, settings: ClientSettings) -> ClientSett
 
 
 def _algorithm_named(client: Client | ClientDraft, settings: ClientSettings) -> ClientSettings:
+    settings = replace(settings, strong_signatures=True)
     if client.auth_method != "private_key_jwt" or settings.token_endpoint_auth_signing_alg is not None:
         return settings
     return replace(settings, token_endpoint_auth_signing_alg=_algorithm_of_keys(client))
@@ -239,7 +247,7 @@ _OAUTH21 = (
 _FAPI2_SECURITY = (
     Demand("FAPI 2.0 SP §5.3.2.1 (2)", "No password grant.", _no_password),
     Demand("FAPI 2.0 SP §5.3.2.1 (3)", "Confidential clients only.", _only_confidential),
-    Demand("FAPI 2.0 SP §5.3.2.1 (4)", "Every access token is bound to a certificate or a DPoP key.", hardened=_bound),
+    Demand("FAPI 2.0 SP §5.3.2.1 (4)", "Every access token is bound to a certificate or a DPoP key.", _no_push, _bound),
     Demand("FAPI 2.0 SP §5.3.2.1 (6)", "Clients prove themselves by private_key_jwt or mTLS.", _strong_method),
     Demand(
         "FAPI 2.0 SP §5.3.2.1 (8)", "The audience of a client assertion is the issuer, as a string.", _strict_assertions
