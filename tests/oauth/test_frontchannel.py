@@ -27,7 +27,7 @@ BYE = WEB.post_logout_redirect_uris[0]
 async def listening(flow: Flow) -> Flow:
     """Both clients listen; the sign-out page knows whom to tell, as in the composed app."""
     for client, address in ((WEB, "https://web.example/out?kind=front"), (WISH_LIST, "https://wish.example/out")):
-        await flow.client(client, settings=ClientSettings(frontchannel_logout_uri=address))  # type: ignore[arg-type]
+        await flow.client(client, settings=ClientSettings(frontchannel_logout_uri=address))
     flow.site.app.state.after_sign_out = partial(signed_out, flow.engine)
     return flow
 
@@ -87,7 +87,7 @@ async def test_the_question_frames_nobody_until_it_is_answered(listening: Flow) 
 
 
 async def test_without_anybody_to_tell_the_browser_goes_on_at_once(listening: Flow) -> None:
-    await listening.client(WEB, settings=ClientSettings())  # type: ignore[arg-type]
+    await listening.client(WEB, settings=ClientSettings())
     browser = listening.browser()
     tokens = await listening.tokens(browser)
 
