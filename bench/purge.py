@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sqlite3
 import sys
 import tempfile
@@ -36,11 +37,12 @@ from kronborg.tokens.purge import purge
 RATE = 300
 """Requests of the probe per second: half of them write."""
 CONNECTIONS = 16
-# In the order in which they were issued, as the worker finds them; their digests are random, as ever.
+# In the order in which they were issued, over ten hours, as the worker finds them.
 _FILL = """
-WITH RECURSIVE n(i) AS (SELECT ? UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+WITH RECURSIVE n(i) AS (SELECT ?4 UNION ALL SELECT i + 1 FROM n WHERE i < ?5)
 INSERT INTO tokens_access (digest, jti, client_id, grant_id, audience, scopes, issued_at, expires_at)
-SELECT randomblob(32), lower(hex(randomblob(16))), 'client-' || (i % 20000), NULL, ?, 'bench:count', ? + i, ? + i FROM n
+SELECT token_key(?1 + i * ?2), lower(hex(randomblob(16))), 'client-' || (i % 20000), NULL, ?3, 'bench:count',
+  ?1 + i * ?2, ?1 + i * ?2 + 600000000 FROM n
 """
 STEP = 500_000
 
@@ -74,14 +76,21 @@ def _fill(path: Path, rows: int) -> float:
     connection = sqlite3.connect(path, isolation_level=None)
     for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-1500000"):
         connection.execute(f"PRAGMA {pragma}")
-    last = to_micros(clock.now() - timedelta(hours=1)) - rows
+    connection.create_function("token_key", 1, _key)
+    spacing = 36_000_000_000 // rows  # microseconds between two tokens
+    first_issued = to_micros(clock.now() - timedelta(hours=12))
     for first in range(1, rows + 1, STEP):
         until = min(first + STEP - 1, rows)
-        connection.execute(_FILL, (first, until, REFERENCE_API, last - 600_000_000, last))
+        connection.execute(_FILL, (first_issued, spacing, REFERENCE_API, first, until))
         sys.stderr.write(f"\rfilled {until:,} rows in {time.perf_counter() - began:.0f} s")
     sys.stderr.write("\n")
     connection.close()
     return time.perf_counter() - began
+
+
+def _key(issued: int) -> bytes:
+    """What a token of that moment is stored by."""
+    return (issued // 60_000_000).to_bytes(4, "big") + os.urandom(32)
 
 
 async def _measure(settings: Settings, port: int, secret: str) -> dict[str, object]:

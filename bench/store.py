@@ -25,7 +25,7 @@ from kronborg.core.crypto import Vault
 from kronborg.core.db import to_micros
 from kronborg.core.ids import new_id, token_id
 from kronborg.core.migrate import migrate
-from kronborg.tokens.issue import ACCESS_DIGEST
+from kronborg.tokens.issue import access_key
 
 CLIENTS = USERS = 20_000
 ACCESS, GRANTS = 900_000, 100_000
@@ -33,6 +33,8 @@ ACCESS, GRANTS = 900_000, 100_000
 KNOWN = 5_000
 """Reference tokens whose text is kept, to be introspected."""
 DAY = 86_400_000_000
+AGES = 10
+"""Minutes over which the tokens were issued."""
 LIVES = 30 * DAY
 
 _ADD_CLIENT = """INSERT INTO clients_clients (id, name, kind, auth_method, redirect_uris, post_logout_redirect_uris,
@@ -95,7 +97,8 @@ def _build(folder: Path) -> None:
     connection.executemany(_ADD_SECRET, ((new_id(), one, os.urandom(32), now) for one in clients))
     users = [new_id() for _ in range(USERS)]
     connection.executemany(_ADD_USER, _users(users, now))
-    known = [opaque.mint(opaque.ACCESS) for _ in range(KNOWN)]
+    minute = now // 60_000_000
+    known = [opaque.mint_at(opaque.ACCESS, minute - number % AGES) for number in range(KNOWN)]
     connection.executemany(_ADD_ACCESS, _access(vault, known, clients, now))
     grants = [(new_id(), clients[number % CLIENTS], users[number % USERS]) for number in range(GRANTS)]
     connection.executemany(_ADD_GRANT, ((*grant, JWT_API, now, now, now + LIVES) for grant in grants))
@@ -113,10 +116,10 @@ def _users(ids: list[str], now: int) -> Iterator[tuple[object, ...]]:
 
 
 def _access(vault: Vault, known: list[str], clients: list[str], now: int) -> Iterator[tuple[object, ...]]:
-    """Those whose text is kept lie among the others, as chance will have it: the digest is the key."""
+    """Those whose text is kept lie among the others, as chance will have it: minute and digest are the key."""
     for text in known:
-        digest = vault.digest(text, context=ACCESS_DIGEST)
-        yield digest, token_id(), clients[0], REFERENCE_API, "bench:count", now, now + LIVES
+        yield access_key(vault, text), token_id(), clients[0], REFERENCE_API, "bench:count", now, now + LIVES
     for number in range(ACCESS - len(known)):
         client = clients[number % CLIENTS]
-        yield os.urandom(32), token_id(), client, REFERENCE_API, "bench:count", now, now + LIVES + number
+        key = (now // 60_000_000 - number % AGES).to_bytes(4, "big") + os.urandom(32)
+        yield key, token_id(), client, REFERENCE_API, "bench:count", now, now + LIVES + number

@@ -12,7 +12,7 @@ from kronborg.core import opaque
 from kronborg.core.jose import BadJwt, parse, verify
 from kronborg.tokens import store
 from kronborg.tokens.engine import Engine
-from kronborg.tokens.issue import ACCESS_DIGEST
+from kronborg.tokens.issue import access_key
 from kronborg.tokens.keys import ACCESS_TYPE
 from kronborg.tokens.live import client_stands, person_behind
 from kronborg.tokens.model import Access
@@ -33,7 +33,7 @@ async def resolve_reference(engine: Engine, token: str, *, now: datetime) -> Acc
     """The same for a reference token only."""
     if not opaque.well_formed(token, opaque.ACCESS):
         return None
-    stored = await store.find_access(engine.database.lookup, engine.vault.digest(token, context=ACCESS_DIGEST))
+    stored = await store.find_access(engine.database.lookup, access_key(engine.vault, token))
     if stored is None:
         return None
     access = Access(

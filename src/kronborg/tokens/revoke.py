@@ -14,7 +14,7 @@ from kronborg.signin.store import find_session
 from kronborg.tokens import ending, store
 from kronborg.tokens.ending import NO_MARGIN
 from kronborg.tokens.engine import Engine
-from kronborg.tokens.issue import ACCESS_DIGEST
+from kronborg.tokens.issue import access_key
 from kronborg.tokens.model import Access
 from kronborg.tokens.reference import read_jwt
 from kronborg.tokens.refresh import find as find_refresh
@@ -142,7 +142,9 @@ async def _take_back(engine: Engine, token: str, *, owner: str | None, actor: st
             return False
         return await revoke_grant(engine, refresh.grant.id, actor=actor, reason=reason, now=now)
     if token.startswith(opaque.ACCESS):
-        digest = engine.vault.digest(token, context=ACCESS_DIGEST)
+        if not opaque.well_formed(token, opaque.ACCESS):
+            return False
+        digest = access_key(engine.vault, token)
         stored = await store.find_access(engine.database.lookup, digest)
         if stored is None or owner not in (None, stored.client_id):
             return False
