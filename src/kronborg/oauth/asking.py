@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kronborg.clients.directory import Apis
+from kronborg.clients.model import Client
 from kronborg.core.json import JsonObject
 from kronborg.oauth import acr
 from kronborg.oauth.authorization_details import read_details
@@ -18,7 +19,10 @@ from kronborg.oauth.response_types import words_of
 from kronborg.tokens.audience import Grantable, choose, grantable, split_scope
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.rich import audiences_of
-from kronborg.tokens.subjects import user_behind
+from kronborg.tokens.subjects import is_pairwise, user_behind
+
+NOBODY = ""
+"""No user has this id."""
 
 
 async def understand(engine: Engine, case: KnownCase, *, now: datetime) -> Asking:
@@ -77,8 +81,7 @@ async def _hinted(engine: Engine, case: KnownCase, claims: AskedClaims, *, now: 
     """The only person whom the client wants to hear about; None for anybody."""
     hinted = claims.subject
     if hinted is not None:
-        # What nobody here is called by this client is nobody, and stays so.
-        hinted = user_behind(engine.vault, case.client, hinted) or hinted
+        hinted = _named(engine, case.client, hinted)
     if case.request.id_token_hint is not None:
         hint = await read_hint(engine, case.request.id_token_hint, now=now)
         if hint is None or hint.client_id != case.client.id:
@@ -87,6 +90,15 @@ async def _hinted(engine: Engine, case: KnownCase, claims: AskedClaims, *, now: 
             raise InvalidRequest("id_token_hint and claims name two persons")
         hinted = hint.user_id
     return hinted
+
+
+def _named(engine: Engine, client: Client, subject: str) -> str:
+    """The user id behind a `sub` that a client may have made up; what nobody is called by this client is nobody.
+
+    A pairwise client never learns a user id, and must not find out by asking whose it is (OIDC Core §8).
+    """
+    user_id = user_behind(engine.vault, client, subject)
+    return NOBODY if user_id is None or (user_id == subject and is_pairwise(client)) else user_id
 
 
 def _only(resources: tuple[str, ...]) -> str | None:

@@ -25,7 +25,7 @@ from kronborg.oauth.hints import read_hint
 from kronborg.oauth.model import Particulars, Waiting
 from kronborg.oauth.waiting import digest_of
 from kronborg.oauth.waiting_store import add_waiting, count_like
-from kronborg.tokens.audience import Grantable, choose, grantable, split_scope
+from kronborg.tokens.audience import Grantable, check_named, choose, grantable, split_scope
 from kronborg.tokens.engine import Engine
 
 GRANT = "urn:openid:params:grant-type:ciba"
@@ -65,6 +65,7 @@ async def _wanted(engine: Engine, client: Client, asked: Asked, call: Call) -> G
     # CIBA §7.1: scope is required and holds openid.
     if "openid" not in scopes:
         raise InvalidScope("scope must hold openid")
+    check_named(client, *asked.resources)
     wanted = grantable(client, apis, userinfo=engine.userinfo, scopes=scopes, resources=asked.resources)
     delivery = client.settings.backchannel_token_delivery_mode
     if delivery == "push":

@@ -125,7 +125,8 @@ async def _signed(engine: Engine, client: Client, text: str, call: Call) -> dict
             # RFC 7515 §4.1.9: `typ` may be left out. Client assertions have a type of their own, and never pass.
             jwt = Jwt({**jwt.header, "typ": "JWT"}, jwt.claims, jwt.compact)
         wanted = client.settings.backchannel_authentication_request_signing_alg
-        if wanted is not None and jwt.header.get("alg") != wanted:
+        sent = jwt.header.get("alg")
+        if (wanted is not None and sent != wanted) or not client.settings.takes(sent):
             raise BadJwt("another algorithm is registered")
         verify(jwt, await keys_of(engine.fetcher, client, now=call.now, kid=jwt.header.get("kid")), types=("jwt",))
         expires_at = _check(jwt, client.id, engine.issuer, now=call.now)

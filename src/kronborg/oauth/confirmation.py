@@ -6,7 +6,15 @@ from dataclasses import replace
 
 from kronborg.clients.model import Client
 from kronborg.oauth.call import Call, Confirmation
-from kronborg.oauth.dpop import Proof, check_nonce, current_nonce, is_thumbprint, read_proof, sent_proof
+from kronborg.oauth.dpop import (
+    Proof,
+    check_algorithm,
+    check_nonce,
+    current_nonce,
+    is_thumbprint,
+    read_proof,
+    sent_proof,
+)
 from kronborg.oauth.errors import InvalidDpopProof, InvalidGrant, InvalidRequest
 from kronborg.oauth.mtls import addresses, thumbprint
 from kronborg.tokens.engine import Engine
@@ -85,6 +93,7 @@ def _proof(engine: Engine, client: Client, call: Call) -> Proof | None:
     if sent is None:
         return None
     proof = read_proof(sent, method="POST", urls=addresses(engine, call.url), now=call.now)
+    check_algorithm(client, proof)
     required = engine.require_dpop_nonce or client.settings.require_dpop_nonce
     check_nonce(engine.vault, proof, required=required, now=call.now)
     return proof

@@ -20,7 +20,7 @@ from kronborg.oauth.model import Particulars, Waiting
 from kronborg.oauth.requests import header
 from kronborg.oauth.waiting import digest_of
 from kronborg.oauth.waiting_store import add_waiting, count_like, find_by_user_code
-from kronborg.tokens.audience import Grantable, grantable, split_scope
+from kronborg.tokens.audience import Grantable, check_named, grantable, split_scope
 from kronborg.tokens.engine import Engine
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -84,6 +84,7 @@ async def asked_for(engine: Engine, client: Client, call: Call) -> Grantable:
         raise InvalidRequest("a parameter stands twice")
     scope, resource = call.form.get("scope"), call.form.get("resource")
     resources = call.form.several.get("resource", () if resource is None else (resource,))
+    check_named(client, *resources)
     apis = await engine.directory.apis(now=call.now)
     scopes = () if scope is None else split_scope(scope)
     granted = grantable(client, apis, userinfo=engine.userinfo, scopes=scopes, resources=resources)

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from kronborg.clients.model import Client
 from kronborg.core.crypto import Vault
 from kronborg.core.group_writer import Execute
 from kronborg.core.jose import BadJwt, BadKey, Jwt, PublicKey, b64, parse, public_key, unb64, verify
@@ -54,6 +55,7 @@ class Proof:
     digest: bytes
     expires_at: datetime
     nonce: str | None
+    alg: str = ""
 
     def spend(self, execute: Execute) -> None:
         """Use the proof up; part of a unit, before anything else. Raises `InvalidDpopProof` the second time."""
@@ -103,7 +105,8 @@ def read_proof(
         raise InvalidDpopProof("the DPoP proof lacks a usable jti")
     if nonce is not None and not (isinstance(nonce, str) and nonce.isascii()):
         raise InvalidDpopProof("the nonce of the DPoP proof is not of ours")
-    return Proof(jkt, hashlib.sha256(f"{jkt}\n{jti}".encode()).digest(), expires_at, nonce)
+    digest = hashlib.sha256(f"{jkt}\n{jti}".encode()).digest()
+    return Proof(jkt, digest, expires_at, nonce, str(jwt.header["alg"]))
 
 
 def check_nonce(vault: Vault, proof: Proof, *, required: bool, now: datetime) -> None:
@@ -113,6 +116,12 @@ def check_nonce(vault: Vault, proof: Proof, *, required: bool, now: datetime) ->
         return
     if proof.nonce is None or not _is_ours(vault, proof.nonce, now=now):
         raise UseDpopNonce(current_nonce(vault, now=now))
+
+
+def check_algorithm(client: Client, proof: Proof) -> None:
+    """Raise `InvalidDpopProof` when the proof is signed more weakly than the client may sign."""
+    if not client.settings.takes(proof.alg):
+        raise InvalidDpopProof("the DPoP proof is signed with an algorithm that the client may not use")
 
 
 def current_nonce(vault: Vault, *, now: datetime) -> str:

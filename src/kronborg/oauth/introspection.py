@@ -45,7 +45,8 @@ async def _answer(engine: Engine, client: Client, call: Call) -> JsonObject:
     # A resource server learns of tokens for its own audience; a client of its own tokens.
     if access is None or not (access.audience in client.audiences or access.client_id == client.id):
         return INACTIVE
-    told = await mapped_claims(engine, access, now=call.now)
+    # What an API wishes to know of a person is for the API: the client has what the person agreed to tell it.
+    told = await mapped_claims(engine, access, now=call.now) if access.audience in client.audiences else None
     answer = _described(engine, access)
     if access.grant_id is not None:
         reference = text.startswith(opaque.ACCESS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kronborg.core.jose import ALGORITHMS
-from kronborg.oauth.dpop import check_nonce, current_nonce, read_proof, sent_proof
+from kronborg.oauth.dpop import check_algorithm, check_nonce, current_nonce, read_proof, sent_proof
 from kronborg.oauth.errors import InvalidDpopProof, InvalidRequest, OAuthError
 from kronborg.oauth.mtls import addresses, thumbprint
 from kronborg.oauth.requests import Headers
@@ -111,6 +111,8 @@ async def _check_proof(engine: Engine, access: Access, shown: Presented, use: Us
         raise InvalidDpopProof("a DPoP proof is needed")
     proof = read_proof(sent, method=use.method, urls=addresses(engine, use.url), now=use.now, access_token=shown.token)
     client = await engine.directory.client(access.client_id, now=use.now)
+    if client is not None:
+        check_algorithm(client, proof)
     required = engine.require_dpop_nonce or (client is not None and client.settings.require_dpop_nonce)
     check_nonce(engine.vault, proof, required=required, now=use.now)
     # RFC 9449 §4.3: the key of the proof is the one that the token is bound to.

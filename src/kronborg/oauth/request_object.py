@@ -66,7 +66,8 @@ async def _verified(engine: Engine, client: Client, text: str, *, strict: bool, 
         # RFC 7515 §4.1.9: `typ` may be left out.
         jwt = replace(jwt, header={**jwt.header, "typ": "JWT"})
     wanted = client.settings.request_object_signing_alg
-    if wanted is not None and not _same(wanted, jwt.header.get("alg")):
+    sent = jwt.header.get("alg")
+    if (wanted is not None and not _same(wanted, sent)) or not client.settings.takes(sent):
         raise BadJwt("another algorithm than registered")
     keys = await keys_of(engine.fetcher, client, now=now, kid=jwt.header.get("kid"))
     verify(jwt, keys, types=(TYPE,) if strict else LENIENT_TYPES)

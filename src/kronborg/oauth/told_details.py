@@ -35,6 +35,9 @@ def own_details(engine: Engine, client: Client, call: Call, apis: Apis) -> tuple
     Raises `InvalidAuthorizationDetails`, `InvalidScope`, `InvalidTarget`.
     """
     form = call.form
+    if client.settings.unverified:
+        # Its types are its own word, and no person is asked.
+        raise InvalidAuthorizationDetails("a client that came by itself gets no authorization details for itself")
     details, scope = read_details(form.get("authorization_details"), client, apis), form.get("scope")
     # RFC 9396 §3.1: without a scope the details are all that is asked for.
     own = client_grantable(client, apis) if scope is not None else Grantable((), ())

@@ -60,10 +60,9 @@ SELECT {_COLUMNS} FROM oauth_waiting
 WHERE user_id = ? AND kind = 'ciba' AND state = 'pending' AND expires_at > ? ORDER BY created_at DESC LIMIT 50
 """  # noqa: S608  # our own columns
 _COUNT = """
-SELECT count(*) FROM oauth_waiting
-WHERE client_id = ? AND kind = ? AND address = ? AND state = 'pending' AND expires_at > ?
-  AND coalesce(user_id, '') = ?
+SELECT count(*) FROM oauth_waiting WHERE client_id = ? AND kind = ? AND state = 'pending' AND expires_at > ?
 """
+_OF_PERSON, _AT_ADDRESS = "AND user_id = ?", "AND user_id IS NULL AND address = ?"
 # Five minutes are pause enough for anybody who does not listen.
 _TOO_SOON = """
 UPDATE oauth_waiting SET asked_at = ?, pause = CASE WHEN pause < 300 THEN pause + 5 ELSE pause END
@@ -132,9 +131,9 @@ async def waiting_of_user(lookup: Lookup, user_id: str, *, now: datetime) -> tup
 
 
 def count_like(execute: Execute, waiting: Waiting, *, now: datetime) -> int:
-    """How many requests wait like this one: of its client, from its address, for its person or for nobody yet."""
-    like = (waiting.client_id, waiting.kind, waiting.address, to_micros(now), waiting.user_id or "")
-    [row] = execute(_COUNT, like)
+    """How many requests of its client wait like this one: for its person, or for nobody yet and from its address."""
+    which, value = (_AT_ADDRESS, waiting.address) if waiting.user_id is None else (_OF_PERSON, waiting.user_id)
+    [row] = execute(_COUNT + which, (waiting.client_id, waiting.kind, to_micros(now), value))
     return int(row[0])
 
 

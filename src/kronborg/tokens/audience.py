@@ -50,6 +50,12 @@ def check_resource(resource: str) -> None:
         raise InvalidTarget("resource must be an absolute URI without fragment")
 
 
+def check_named(client: Client, *resources: str | None) -> None:
+    """Raise `InvalidTarget` when a client that always names the API it asks for does not (RFC 8707 §2)."""
+    if client.settings.require_resource and not any(resources):
+        raise InvalidTarget("resource is missing: the client always names the API it asks for")
+
+
 def grantable(
     client: Client, apis: Apis, *, userinfo: str, scopes: tuple[str, ...], resources: tuple[str, ...]
 ) -> Grantable:

@@ -91,7 +91,8 @@ def end_user(execute: Execute, user_id: str, *, actor: str, reason: str, now: da
     hold_numbers(execute)
     ended = store.revoke_grants(execute, now=now, user_id=user_id)
     _grants_ended(execute, ended, actor, reason, now)
-    tell(execute, (Notice("user", user_id, next_second(now)),), now=now)
+    # By their grants too: a pairwise client's tokens do not say the user id.
+    tell(execute, [Notice("user", user_id, next_second(now)), *(Notice("grant", one) for one in ended)], now=now)
     return len(ended)
 
 

@@ -24,9 +24,14 @@ PREFIX = "p:"
 _PURPOSE = "pairwise-subjects"
 
 
+def is_pairwise(client: Client) -> bool:
+    """Whether this client knows people by identifiers of its sector only."""
+    return client.settings.subject_type == "pairwise"
+
+
 def subject_for(vault: Vault, client: Client, user_id: str) -> str:
     """The `sub` that this client is told."""
-    if client.settings.subject_type == "public":
+    if not is_pairwise(client):
         return user_id
     return PREFIX + b64(_cipher(vault).encrypt(UUID(user_id).bytes, [sector_of(client).encode()]))
 
@@ -38,7 +43,7 @@ async def subject_told(engine: Engine, access: Access, *, reader: str, reference
     JWT that only it can decrypt (how-to/token-formats.md).
     """
     client = await engine.directory.client(access.client_id, now=now)
-    if client is None or client.settings.subject_type == "public":
+    if client is None or not is_pairwise(client):
         return access.subject
     if reader != client.id:
         api = (await engine.directory.apis(now=now)).by_audience.get(access.audience)

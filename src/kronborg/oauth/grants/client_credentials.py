@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from kronborg.clients.model import Client
 from kronborg.oauth.call import Call
-from kronborg.oauth.errors import InvalidTarget, UnauthorizedClient
+from kronborg.oauth.errors import UnauthorizedClient
 from kronborg.oauth.told_details import own_details
+from kronborg.tokens.audience import check_named
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import TokenSet, issue_for_client
 
@@ -15,9 +16,7 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     if client.kind != "confidential":
         raise UnauthorizedClient("the client may not use this grant")
     form, now = call.form, call.now
-    # RFC 8707 §2
-    if client.settings.require_resource and form.get("resource") is None:
-        raise InvalidTarget("resource is missing: the client always names the API it asks for")
+    check_named(client, form.get("resource"))
     apis = await engine.directory.apis(now=now)
     confirmed = call.confirmed
     if "authorization_details" in form.values:

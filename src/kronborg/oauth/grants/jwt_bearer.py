@@ -11,7 +11,7 @@ from kronborg.core.group_writer import Execute
 from kronborg.oauth.call import Call
 from kronborg.oauth.errors import InvalidGrant, InvalidScope, UnauthorizedClient
 from kronborg.oauth.vouched import REFUSED, grant_of, keep, read_vouched
-from kronborg.tokens.audience import choose, client_grantable, split_scope
+from kronborg.tokens.audience import check_named, choose, client_grantable, split_scope
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import TokenSet, fill, order_for_client, order_for_grant
 from kronborg.tokens.live import person_behind
@@ -25,6 +25,7 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     if client.kind != "confidential":
         raise UnauthorizedClient("the client may not use this grant")
     form, now = call.form, call.now
+    check_named(client, form.get("resource"))
     vouched = await read_vouched(engine, client, form.require("assertion"), now=now)
     scope = form.get("scope")
     if scope is not None and BUILT_IN_NAMES & set(split_scope(scope)):

@@ -22,7 +22,7 @@ from kronborg.oauth.requests import header
 from kronborg.signin.model import BrowserSession, Origin
 from kronborg.signin.sign_in import Attempt, SignedIn, Throttled, WrongCredentials, sign_in
 from kronborg.tokens import refresh
-from kronborg.tokens.audience import choose, grantable, split_scope
+from kronborg.tokens.audience import check_named, choose, grantable, split_scope
 from kronborg.tokens.codes import add_granted
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.grant_details import grant_end
@@ -37,6 +37,7 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     login, password, scope = form.require("username"), form.require("password"), form.get("scope")
     note(client, "password", now=now)
     apis, resource = await engine.directory.apis(now=now), form.get("resource")
+    check_named(client, resource)
     scopes, resources = () if scope is None else split_scope(scope), () if resource is None else (resource,)
     whole = grantable(client, apis, userinfo=engine.userinfo, scopes=scopes, resources=resources)
     target = choose(whole, apis, userinfo=engine.userinfo, scope=None, resource=resource)
