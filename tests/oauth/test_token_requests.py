@@ -46,6 +46,19 @@ def test_any_octets_are_a_form_or_an_invalid_request(body: bytes) -> None:
     assert all(character >= " " and character != "\x7f" for v in form.values.values() for character in v)
 
 
+@pytest.mark.spec("RFC 9396 §2")
+@pytest.mark.parametrize("name", ["authorization_details", "claims"])
+def test_json_may_be_written_on_several_lines_and_nothing_else_may(name: str) -> None:
+    indented = '[\r\n\t{"type": "payment"}\n]'
+
+    form = parse_form(urlencode({name: indented}).encode())
+
+    assert form.values == {name: indented}
+    for other in (urlencode({"state": indented}), urlencode({name: "[\0]"})):
+        with pytest.raises(InvalidRequest):
+            parse_form(other.encode())
+
+
 @pytest.mark.spec("RFC 6749 §3.2")
 @pytest.mark.parametrize(
     "body", [b"a=1&a=2", b"a=&a=1", b"a=1&%61=2", b"a=%zz", b"a=%", b"a=%00", b"a=\xc3\xa9", b"a=%ff"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -28,6 +28,9 @@ _OCTETS = {
     for pair in product(_HEX, repeat=2)
     if (octet := int(bytes(pair), 16)) >= 0x20 and octet != 0x7F
 }
+# But JSON may be written on several lines (RFC 8259 §2); in these parameters its white space may stand.
+_JSON_PARAMETERS = ("authorization_details", "claims")
+_OCTETS_OF_JSON = _OCTETS | {code: bytes([int(code, 16)]) for code in (b"09", b"0A", b"0a", b"0D", b"0d")}
 _CHARSET = re.compile(rb"\s*(?:;\s*charset\s*=\s*\"?utf-8\"?\s*)?", re.IGNORECASE)
 _BASIC = re.compile(rb"(?i:basic) +([A-Za-z0-9+/]+={0,2}) *")
 
@@ -66,10 +69,10 @@ def parse_form(body: bytes, *, repeatable: Iterable[str] = ()) -> Form:
         raise InvalidRequest("there are too many parameters")
     for pair in pairs:
         name, _, value = pair.partition("=")
-        if "%" in value or "+" in value:
-            value = _text(value)
         if "%" in name or "+" in name:
             name = _text(name)
+        if "%" in value or "+" in value:
+            value = _text(value, _OCTETS_OF_JSON if name in _JSON_PARAMETERS else _OCTETS)
         if name not in values:
             values[name] = value
         elif name in repeatable:
@@ -90,11 +93,11 @@ def decode(raw: bytes) -> str:
     return _text(raw.decode("ascii"))
 
 
-def _text(encoded: str) -> str:
+def _text(encoded: str, octets: Mapping[bytes, bytes] = _OCTETS) -> str:
     """What stands behind the encoding of printable ASCII."""
     first, *rest = encoded.replace("+", " ").encode().split(b"%")
     try:
-        return (first + b"".join([_OCTETS[part[:2]] + part[2:] for part in rest])).decode()
+        return (first + b"".join([octets[part[:2]] + part[2:] for part in rest])).decode()
     except (KeyError, UnicodeDecodeError) as error:
         raise InvalidRequest("a parameter is not form-encoded UTF-8, or contains control characters") from error
 
