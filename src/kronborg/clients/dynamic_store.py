@@ -57,7 +57,13 @@ tokens_table = Table(
     Column("uses", Integer, nullable=False),
 )
 
-_ENABLED = dynamic_table.c.client_id.in_(select(clients_table.c.id).where(clients_table.c.disabled.is_(False)))
+# Asked for each row in the order of `expires_at`: a list of all clients would be made first.
+_ENABLED = (
+    select(clients_table.c.id)
+    .where(clients_table.c.id == dynamic_table.c.client_id, clients_table.c.disabled.is_(False))
+    .correlate(dynamic_table)
+    .exists()
+)
 _COLUMNS = "client_id, origin, digest, token_id, policy, checked_at, used_at, expires_at"
 _FIND = f"SELECT {_COLUMNS} FROM clients_dynamic WHERE client_id = ?"  # noqa: S608  # our own columns
 _USED = "UPDATE clients_dynamic SET used_at = ?, expires_at = ? + CAST(unused AS BIGINT) * 1000000 WHERE client_id = ?"

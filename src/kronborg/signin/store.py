@@ -36,6 +36,7 @@ sessions_table = Table(
     Column("address", Text, nullable=False),
     Index("ix_signin_sessions_user_id", "user_id"),
     Index("ix_signin_sessions_expires_at", "expires_at"),
+    Index("ix_signin_sessions_last_seen_at", "last_seen_at"),
 )
 
 attempts_table = Table(

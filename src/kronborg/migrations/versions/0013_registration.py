@@ -6,9 +6,18 @@ from alembic import op
 revision = "0013"
 down_revision = "0012"
 
+_IN_BROWSERS = sa.text("web_origins <> '[]'")
+
 
 def upgrade() -> None:
-    """Create the two tables."""
+    """Create the two tables, and find the clients that run in browsers by an index."""
+    op.create_index(
+        "ix_clients_clients_web_origins",
+        "clients_clients",
+        ["id"],
+        sqlite_where=_IN_BROWSERS,
+        postgresql_where=_IN_BROWSERS,
+    )
     op.create_table(
         "clients_dynamic",
         sa.Column("client_id", sa.Text, nullable=False),

@@ -1,4 +1,4 @@
-"""oauth: the log of back-channel logouts."""
+"""oauth: the log of back-channel logouts. signin: sessions that nobody uses are found by an index."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,8 @@ _PENDING = sa.text("state = 'pending'")
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the table and the index."""
+    op.create_index("ix_signin_sessions_last_seen_at", "signin_sessions", ["last_seen_at"])
     op.create_table(
         "oauth_logouts",
         sa.Column("id", sa.Text, nullable=False),
