@@ -55,12 +55,12 @@ def main() -> int:
     os.umask(0o077)
     try:
         settings = load_settings(arguments.file, arguments.data)
+        own = None if arguments.own_socket is None else socket.socket(fileno=arguments.own_socket)
+        run(arguments.process, settings, own)
     except Invalid as invalid:
         for problem in invalid.problems:
             sys.stderr.write(f"{problem.where}: {problem.detail}: {problem.mend}\n")
         return 2
-    own = None if arguments.own_socket is None else socket.socket(fileno=arguments.own_socket)
-    run(arguments.process, settings, own)
     return 0
 
 

@@ -158,6 +158,19 @@ def test_another_issuer_than_the_first_is_told_as_such(shell: Shell) -> None:
     assert "issuer: http://localhost:8081" in refused.stderr
 
 
+def test_a_process_of_another_issuer_says_what_is_wrong_and_ends(shell: Shell) -> None:
+    shell.run("init")
+    shell.run("apply")
+    (shell.folder / "kronborg.yaml").write_text("version: 1\nserver:\n  issuer: http://localhost:9999\n")
+    argv = [sys.executable, "-m", "kronborg.run", "worker", "--file", "kronborg.yaml", "--data", ".kronborg"]
+
+    ended = subprocess.run(argv, cwd=shell.folder, capture_output=True, text=True, timeout=100)
+
+    assert ended.returncode == 2
+    assert "server.issuer: is not the one this installation was founded with: write issuer: http" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_an_apply_with_the_digest_of_another_plan_is_refused(shell: Shell) -> None:
     shell.run("init")
     digest = shell.json("plan")["digest"]

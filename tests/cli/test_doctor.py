@@ -226,6 +226,14 @@ async def test_each_defect_of_a_client_is_found(now: datetime) -> None:
         assert all(one.subject == "client web" and one.mend for one in found)
 
 
+async def test_a_server_on_the_loopback_may_have_clients_there(now: datetime) -> None:
+    at_home = client(now, kind="confidential", redirect_uris=("http://localhost:3000/",))
+
+    found = list(of_client(at_home, "none", now=now, developing=True))
+
+    assert "RFC 8252 §8.3" not in {one.clause for one in found}
+
+
 async def test_the_profile_of_the_installation_counts_too(now: datetime) -> None:
     [first, *_] = of_client(client(now), "fapi2-security", now=now)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import httpx
 import typer
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from kronborg.cli import app
-from kronborg.cli.doctor_clients import of_api, of_client, of_keys, of_route
+from kronborg.cli.doctor_clients import LOOPBACK, of_api, of_client, of_keys, of_route
 from kronborg.cli.doctor_model import SEVERITIES, Finding, exit_code, in_order
 from kronborg.cli.doctor_server import Door, examine, old_tls
 from kronborg.cli.options import DataOption, FileOption
@@ -74,13 +75,15 @@ async def look_at_store(installation: Installation, progress: Progress) -> list[
     """Every client, the keys and the routes."""
     now = clock.now()
     found: list[Finding] = []
+    developing = urlsplit(installation.issuer).hostname in LOOPBACK
     progress("clients")
     after, seen = "", 0
     while True:
         async with installation.database.read() as session:
             page = await list_clients(session, after=after, limit=PAGE)
             whole = [await find_client(session, client.id) for client in page]
-        found += [finding for client in whole if client for finding in of_client(client, installation.profile, now=now)]
+        for client in filter(None, whole):
+            found += of_client(client, installation.profile, now=now, developing=developing)
         seen += len(page)
         progress(f"clients ({seen})")
         if len(page) < PAGE:

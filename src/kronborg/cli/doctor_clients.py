@@ -24,8 +24,8 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def of_client(client: Client, profile: Profile, *, now: datetime) -> Iterator[Finding]:
-    """What stands against one client."""
+def of_client(client: Client, profile: Profile, *, now: datetime, developing: bool = False) -> Iterator[Finding]:
+    """What stands against one client; `developing` says that the server itself is on the loopback."""
     subject = f"client {client.id}"
     broken = contradiction(client, profile)
     if broken is not None:
@@ -37,7 +37,7 @@ def of_client(client: Client, profile: Profile, *, now: datetime) -> Iterator[Fi
     for legacy in legacy_of(client):
         yield Finding("warning", subject, legacy.detail, legacy.clause, legacy.mend)
     yield from _codes(client, profile, subject)
-    yield from _addresses(client, subject)
+    yield from _addresses(client, subject, developing)
     yield from _secrets(client, subject, now)
     yield from _keys(client, subject)
     if client.settings.unverified:
@@ -62,7 +62,7 @@ def _codes(client: Client, profile: Profile, subject: str) -> Iterator[Finding]:
         yield Finding("note", subject, detail, "RFC 9700 §2.2.2", "say settings.dpop_bound_access_tokens where it can")
 
 
-def _addresses(client: Client, subject: str) -> Iterator[Finding]:
+def _addresses(client: Client, subject: str, developing: bool) -> Iterator[Finding]:
     for uri in (*client.redirect_uris, *client.post_logout_redirect_uris):
         parts = urlsplit(uri)
         host = parts.hostname or ""
@@ -70,7 +70,7 @@ def _addresses(client: Client, subject: str) -> Iterator[Finding]:
             yield Finding("error", subject, "a redirect URI is plain http", "RFC 9700 §2.6", "use https")
         if "*" in uri:
             yield Finding("error", subject, "a redirect URI holds a wildcard", "RFC 9700 §2.1", "write each in full")
-        if host in LOOPBACK and client.kind == "confidential":
+        if host in LOOPBACK and client.kind == "confidential" and not developing:
             detail = "a redirect URI leads to the loopback: is this a client of a development machine?"
             yield Finding("note", subject, detail, "RFC 8252 §8.3", "remove it in production")
 
