@@ -91,6 +91,13 @@ async def stage(
         yield opened
 
 
+async def test_documents_take_no_room_from_the_keys_of_other_clients(stage: Stage) -> None:
+    known = await stage.client()
+
+    assert known is not None
+    assert not stage.flow.engine.fetcher.is_kept(stage.client_id)
+
+
 async def test_a_client_that_nobody_registered_goes_through_the_whole_flow(stage: Stage) -> None:
     browser = stage.flow.browser()
 

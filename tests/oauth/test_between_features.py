@@ -14,13 +14,17 @@ from kronborg.clients.model import ApiDraft, ClientDraft, Scope
 from kronborg.clients.register import save_api
 from kronborg.clients.settings import ApiSettings, ClientSettings, Profile
 from kronborg.core.jose import parse
+from kronborg.core.json import JsonValue
 from kronborg.tokens.revoke import revoke_grants
 from oauth.ciba_flow import BANK, ask
-from oauth.flow import CATALOGUE, ISSUER, WISH_LIST, Flow, answer_of
+from oauth.exchange_flow import ACCESS, JWT
+from oauth.exchange_flow import GRANT as EXCHANGE
+from oauth.flow import CART, CATALOGUE, ISSUER, WEB, WISH_LIST, Flow, answer_of
 from oauth.proofs import Prover
 from oauth.registration.registering import initial_token, register
 from oauth.signing import jwks_of, request_claims, sign
 from oauth.test_fapi2 import bank
+from oauth.test_jwt_bearer import BRIDGE, bring, trust, vouch
 
 pytestmark = pytest.mark.anyio
 
@@ -174,3 +178,41 @@ async def test_the_feed_ends_the_tokens_of_a_pairwise_client_with_their_person(f
     sql = "SELECT kind, subject FROM tokens_feed"
     told = {(str(kind), str(subject)) for kind, subject in await flow.database.lookup.all(sql)}
     assert {("user", claims["sub"]), ("grant", claims["gid"])} & told
+
+
+@pytest.mark.spec("RFC 8693 §4.4")
+async def test_whom_an_issuer_names_alone_may_act_whichever_way_the_assertion_goes(flow: Flow) -> None:
+    await trust(flow)
+
+    async def traded(token: str, kind: str) -> tuple[int, JsonValue]:
+        form = {"subject_token": token, "subject_token_type": kind, "audience": CATALOGUE}
+        answer = await flow.token(BRIDGE, grant_type=EXCHANGE, **form)
+        return answer.status_code, answer.json().get("error_description")
+
+    by_name = await traded(vouch(flow, may_act={"sub": "bridge"}), JWT)
+    of_another = await traded(vouch(flow, may_act={"sub": "another"}), JWT)
+    token = (await bring(flow, vouch(flow, may_act={"sub": "another"}))).json()["access_token"]
+    round_about = await traded(token, ACCESS)
+
+    refused = (400, "the subject_token names another party that may act for its subject")
+    assert by_name == (200, None)
+    assert (of_another, round_about) == (refused, refused)
+
+
+async def test_what_was_taken_from_a_client_nobody_gets_by_way_of_it(flow: Flow) -> None:
+    settings = ClientSettings(exchange_audiences=(CART,), may_impersonate=True)
+    trader = ClientDraft(
+        "trader", "Trader", grants=(EXCHANGE,), audiences=(CATALOGUE,), scopes=("cart:read",), settings=settings
+    )
+    await flow.client(trader)
+    code = await flow.code(flow.browser(), scope="catalogue:read cart:read", resource=(CATALOGUE, CART))
+    tokens = (await flow.exchange(code, resource=CATALOGUE)).json()
+    form = {"subject_token": tokens["access_token"], "subject_token_type": ACCESS, "audience": CART}
+
+    before = await flow.token(trader, grant_type=EXCHANGE, scope="cart:read", **form)
+    await flow.client(WEB, scopes=tuple(scope for scope in WEB.scopes if scope != "cart:read"))
+    flow.clock.pass_by(seconds=1)
+    after = await flow.token(trader, grant_type=EXCHANGE, scope="cart:read", **form)
+
+    assert before.status_code == 200, before.text
+    assert (after.status_code, after.json()["error"]) == (400, "invalid_scope")

@@ -52,9 +52,14 @@ async def keys_of(fetcher: Fetcher, client: Client, *, now: datetime, kid: objec
             return registered_keys(client.jwks)
         except BadKey:
             return ()
-    keys = fetched_keys(await jwks_of(fetcher, client, now=now))
+    return await published_keys(fetcher, client.settings.jwks_uri, now=now, kid=kid)
+
+
+async def published_keys(fetcher: Fetcher, uri: str, *, now: datetime, kid: object = None) -> tuple[PublicKey, ...]:
+    """The same of a set that somebody publishes there."""
+    keys = fetched_keys(await jwks_in(fetcher, None, uri, now=now))
     if isinstance(kid, str) and all(key.kid != kid for key in keys):
-        keys = fetched_keys(await jwks_of(fetcher, client, now=now, renew=True))
+        keys = fetched_keys(await jwks_in(fetcher, None, uri, now=now, renew=True))
     return keys
 
 

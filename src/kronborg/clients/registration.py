@@ -14,7 +14,7 @@ from kronborg.clients import dynamic_store
 from kronborg.clients.admission import Admission, RegistrationPolicy, policy_problems
 from kronborg.clients.dynamic_model import DynamicClient, InitialToken, NewInitialToken, Registered
 from kronborg.clients.model import BUILT_IN_NAMES, SECRET_METHODS, Client
-from kronborg.clients.register import add_secret, remove_client, save_client
+from kronborg.clients.register import SECRET_DIGEST, add_secret, remove_client, save_client
 from kronborg.clients.registration_metadata import OWN, draft_of
 from kronborg.clients.settings import Profile
 from kronborg.clients.store import find_client, list_apis
@@ -193,8 +193,6 @@ async def withdraw_registration(
 
 def is_secret_of(client: Client, vault: Vault, secret: str) -> bool:
     """Whether this is a secret of the client (RFC 7592 §2.2: a request may repeat it, not choose it)."""
-    from kronborg.clients.register import SECRET_DIGEST
-
     digest = vault.digest(secret, context=SECRET_DIGEST)
     return any(hmac.compare_digest(one.digest, digest) for one in client.secrets)
 

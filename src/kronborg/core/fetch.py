@@ -86,6 +86,10 @@ class Fetcher:
         self._trust: ssl.SSLContext | None = None
         self._kept = Kept(Unreachable)
 
+    def apart(self) -> Fetcher:
+        """One with the same bounds that shares nothing: what it calls and keeps takes no room from this one's."""
+        return Fetcher(map(str, self._allow), ca_file=self._ca_file, total=self._total)
+
     async def get(self, url: str, *, accept: tuple[str, ...], etag: str | None = None) -> Fetched:
         """The document at `url`, of one of the media types `accept`; `status` is 200, or 304 when `etag` still holds.
 

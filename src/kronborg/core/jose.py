@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from joserfc import jws
@@ -167,6 +168,13 @@ def _text(jwk: JsonObject, member: str) -> str:
     if not isinstance(text, str) or not 0 < len(text) <= 1024:
         raise BadKey("the key lacks a member")
     return text
+
+
+def numeric_date(value: JsonValue) -> datetime | None:
+    """The moment that a NumericDate names (RFC 7519 §2), up to the year 2242; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1 << 33:
+        return None
+    return datetime.fromtimestamp(value, UTC)
 
 
 def parse_object(raw: bytes) -> JsonObject:

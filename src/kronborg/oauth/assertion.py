@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from kronborg.clients.keys_of import keys_of
 from kronborg.clients.model import Client, ClientSecret
 from kronborg.clients.register import SECRET_SEAL
-from kronborg.core.jose import BadJwt, Jwt, PublicKey, parse, unb64, verify
-from kronborg.core.json import JsonValue
+from kronborg.core.jose import BadJwt, Jwt, PublicKey, numeric_date, parse, unb64, verify
 from kronborg.oauth.errors import InvalidClient
 from kronborg.oauth.legacy_use import note
 from kronborg.tokens import store
@@ -111,17 +110,11 @@ def _checked(jwt: Jwt, client_id: str, issuer: str, audiences: tuple[str, ...], 
             raise BadJwt("aud must be the issuer")
     if not isinstance(jti, str) or not 8 <= len(jti) <= 200 or not jti.isprintable():
         raise BadJwt("jti must be text of 8 to 200 visible characters")
-    expires_at = _moment(claims.get("exp"))
+    expires_at = numeric_date(claims.get("exp"))
     if expires_at is None or not now - SKEW < expires_at <= now + LONGEST + SKEW:
         raise BadJwt("exp must be at most five minutes ahead")
     for name in ("nbf", "iat"):
-        moment = _moment(claims.get(name))
+        moment = numeric_date(claims.get(name))
         if name in claims and (moment is None or moment > now + SKEW):
             raise BadJwt(f"{name} must not be ahead")
     return expires_at
-
-
-def _moment(value: JsonValue) -> datetime | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1 << 33:
-        return None
-    return datetime.fromtimestamp(value, UTC)

@@ -6,12 +6,11 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from kronborg.clients.keys_of import keys_of
 from kronborg.clients.model import Client
-from kronborg.core.jose import BadJwt, Jwt, parse, verify
-from kronborg.core.json import JsonValue
+from kronborg.core.jose import BadJwt, Jwt, numeric_date, parse, verify
 from kronborg.oauth.call import Call
 from kronborg.oauth.ciba_errors import InvalidBindingMessage
 from kronborg.oauth.errors import InvalidRequest
@@ -153,7 +152,7 @@ def _check(jwt: Jwt, client_id: str, issuer: str, *, now: datetime) -> datetime:
         raise BadJwt("a JWT about the client itself is made for authentication")
     if not isinstance(jti, str) or not 8 <= len(jti) <= 200 or not jti.isprintable():
         raise BadJwt("jti must be text of 8 to 200 visible characters")
-    expires_at, not_before, issued_at = (_moment(claims.get(name)) for name in ("exp", "nbf", "iat"))
+    expires_at, not_before, issued_at = (numeric_date(claims.get(name)) for name in ("exp", "nbf", "iat"))
     if expires_at is None or not_before is None or issued_at is None:
         raise BadJwt("exp, nbf and iat are required")
     if not now - SKEW < expires_at <= not_before + LONGEST or max(not_before, issued_at) > now + SKEW:
@@ -173,9 +172,3 @@ def _parameters(jwt: Jwt) -> dict[str, str]:
             raise BadJwt("a parameter is no text")
         values[name] = value
     return values
-
-
-def _moment(value: JsonValue) -> datetime | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1 << 33:
-        return None
-    return datetime.fromtimestamp(value, UTC)

@@ -12,7 +12,7 @@ import hmac
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ import orjson
 from kronborg.clients.model import Client
 from kronborg.core.crypto import Vault
 from kronborg.core.group_writer import Execute
-from kronborg.core.jose import BadJwt, BadKey, Jwt, PublicKey, b64, parse, public_key, unb64, verify
+from kronborg.core.jose import BadJwt, BadKey, Jwt, PublicKey, b64, numeric_date, parse, public_key, unb64, verify
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.oauth.errors import InvalidDpopProof, UseDpopNonce
 from kronborg.oauth.requests import Headers
@@ -186,21 +186,15 @@ def _key(jwk: bytes) -> tuple[PublicKey, str]:
 
 def _fresh_until(claims: Mapping[str, JsonValue], *, now: datetime) -> datetime:
     """Until when the proof would be taken. Raises `InvalidDpopProof` when it is too old or ahead of its time."""
-    issued_at = _moment(claims.get("iat"))
+    issued_at = numeric_date(claims.get("iat"))
     if issued_at is None or not now - LIFETIME - SKEW <= issued_at <= now + SKEW:
         raise InvalidDpopProof("iat of the DPoP proof is not of this moment")
     for name, wrong in (("exp", -SKEW), ("nbf", SKEW)):
         if name in claims:
-            moment = _moment(claims[name])
+            moment = numeric_date(claims[name])
             if moment is None or (moment <= now + wrong if name == "exp" else moment > now + wrong):
                 raise InvalidDpopProof("the DPoP proof has expired, or is not valid yet")
     return issued_at + LIFETIME + SKEW + timedelta(seconds=1)
-
-
-def _moment(value: JsonValue) -> datetime | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1 << 33:
-        return None
-    return datetime.fromtimestamp(value, UTC)
 
 
 def _names(ath: JsonValue, access_token: str) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import orjson
 
 from kronborg.clients.keys_of import keys_of
 from kronborg.clients.model import Client
-from kronborg.core.jose import BadJwt, Jwt, parse, verify
+from kronborg.core.jose import BadJwt, Jwt, numeric_date, parse, verify
 from kronborg.core.json import JsonValue
 from kronborg.core.jwe import is_encrypted
 from kronborg.oauth.authorize_errors import InvalidRequestObject, RequestNotSupported
@@ -100,14 +100,14 @@ def _check(jwt: Jwt, client: Client, issuer: str, *, strict: bool, now: datetime
     jti = claims.get("jti")
     if jti is not None and (not isinstance(jti, str) or not 0 < len(jti) <= 200):
         raise BadJwt("jti must be text of at most 200 characters")
-    expires_at = _moment(claims.get("exp"))
+    expires_at = numeric_date(claims.get("exp"))
     if expires_at is None or not now - SKEW < expires_at <= now + LONGEST + SKEW:
         raise BadJwt("exp must be ahead, by at most an hour")
     for name in ("nbf", "iat"):
-        moment = _moment(claims.get(name))
+        moment = numeric_date(claims.get(name))
         if name in claims and (moment is None or moment > now + SKEW):
             raise BadJwt(f"{name} must not be ahead")
-    not_before = _moment(claims.get("nbf"))
+    not_before = numeric_date(claims.get("nbf"))
     if strict and (not_before is None or not_before < now - LONGEST):
         raise BadJwt("nbf must be at most an hour past")
 
@@ -139,9 +139,3 @@ def _text(name: str, value: JsonValue) -> str:
     if name == "max_age" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return "\ufffd"
-
-
-def _moment(value: JsonValue) -> datetime | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1 << 33:
-        return None
-    return datetime.fromtimestamp(value, UTC)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from kronborg.accounts.store import find_by_login, find_user
-from kronborg.clients.keys_of import fetched_keys
+from kronborg.clients.keys_of import fetched_keys, published_keys
 from kronborg.clients.model import Client
 from kronborg.core.events import record_in
-from kronborg.core.fetch import Unreachable
 from kronborg.core.group_writer import Execute
 from kronborg.core.ids import new_id
-from kronborg.core.jose import BadJwt, Jwt, PublicKey, parse, verify
+from kronborg.core.jose import BadJwt, Jwt, PublicKey, numeric_date, parse, verify
 from kronborg.core.json import JsonValue
 from kronborg.oauth.issuers_store import issuer_called
 from kronborg.oauth.model import TrustedIssuer
@@ -30,17 +29,20 @@ GRANT_LIFETIME = timedelta(hours=24)
 TYPES = ("authorization-grant+jwt", "jwt")
 """RFC 8725 §3.11: no other kind of JWT passes: neither an access token nor a client's authentication has these."""
 REFUSED = "the assertion is not one of a trusted issuer for this server, was used before, or names nobody here"
-ACCEPT = ("application/json", "application/jwk-set+json")
 
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """Who an assertion speaks of. `user_id` is None for the client itself. `spend` uses it up, once on every node."""
+    """Who an assertion speaks of, and who alone may act for them (`may_act`, RFC 8693 §4.4).
+
+    `user_id` is None for the client itself. `spend` uses the assertion up, once on every node.
+    """
 
     issuer: TrustedIssuer
     user_id: str | None
     auth_time: datetime
     expires_at: datetime
+    may_act: JsonValue
     spend: Callable[[Execute], None]
 
 
@@ -52,7 +54,7 @@ async def read_vouched(engine: Engine, client: Client, text: str, *, now: dateti
         verify(jwt, await _keys(engine, issuer, jwt, now=now), types=TYPES)
         expires_at = _check(jwt, issuer, engine.issuer, now=now)
         user_id = await _subject(engine, client, issuer, jwt)
-    except (BadJwt, Unreachable) as error:
+    except BadJwt as error:
         raise InvalidGrant(REFUSED) from error
     digest = hashlib.sha256(f"vouched\n{issuer.issuer}\n{jwt.claims['jti']}".encode()).digest()
 
@@ -60,8 +62,8 @@ async def read_vouched(engine: Engine, client: Client, text: str, *, now: dateti
         if not store.use_assertion(execute, digest, expires_at=expires_at + SKEW):
             raise InvalidGrant(REFUSED)
 
-    auth_time = _moment(jwt.claims.get("auth_time")) or now
-    return Vouched(issuer, user_id, min(auth_time, now), expires_at, spend)
+    auth_time = numeric_date(jwt.claims.get("auth_time")) or now
+    return Vouched(issuer, user_id, min(auth_time, now), expires_at, jwt.claims.get("may_act"), spend)
 
 
 def grant_of(
@@ -117,12 +119,7 @@ async def _issuer(engine: Engine, client: Client, jwt: Jwt) -> TrustedIssuer:
 async def _keys(engine: Engine, issuer: TrustedIssuer, jwt: Jwt, *, now: datetime) -> tuple[PublicKey, ...]:
     if issuer.jwks_uri is None:
         return fetched_keys(issuer.jwks)
-    keys = fetched_keys(await engine.fetcher.document(issuer.jwks_uri, accept=ACCEPT, now=now))
-    kid = jwt.header.get("kid")
-    if isinstance(kid, str) and all(key.kid != kid for key in keys):
-        again = await engine.fetcher.document(issuer.jwks_uri, accept=ACCEPT, now=now, renew=True)
-        keys = fetched_keys(again)
-    return keys
+    return await published_keys(engine.fetcher, issuer.jwks_uri, now=now, kid=jwt.header.get("kid"))
 
 
 def _check(jwt: Jwt, issuer: TrustedIssuer, own: str, *, now: datetime) -> datetime:
@@ -136,11 +133,11 @@ def _check(jwt: Jwt, issuer: TrustedIssuer, own: str, *, now: datetime) -> datet
         raise BadJwt("aud must be this server alone")
     if not isinstance(jti, str) or not 0 < len(jti) <= 200 or not jti.isprintable():
         raise BadJwt("jti must be text of at most 200 visible characters")
-    expires_at = _moment(claims.get("exp"))
+    expires_at = numeric_date(claims.get("exp"))
     if expires_at is None or not now - SKEW < expires_at <= now + LONGEST + SKEW:
         raise BadJwt("exp must be ahead, by at most an hour")
     for name in ("nbf", "iat"):
-        moment = _moment(claims.get(name))
+        moment = numeric_date(claims.get(name))
         if name in claims and (moment is None or moment > now + SKEW):
             raise BadJwt(f"{name} must not be ahead")
     return expires_at
@@ -164,9 +161,3 @@ async def _subject(engine: Engine, client: Client, issuer: TrustedIssuer, jwt: J
     if user is None or user.disabled:
         raise BadJwt("nobody here")
     return user.id
-
-
-def _moment(value: JsonValue) -> datetime | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1 << 33:
-        return None
-    return datetime.fromtimestamp(value, UTC)

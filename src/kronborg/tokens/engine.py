@@ -73,7 +73,9 @@ async def open_engine(
 ) -> Engine:
     """The engine of this process, with its first keys and the admin API in place."""
     ring, fetcher = KeyRing(database, vault), fetcher or Fetcher()
-    found = MetadataDocuments(database, fetcher, admission, profile).client if admission.documents else None
+    # Anybody can have a document fetched: that must not push the keys of other clients out of what is kept.
+    documents = MetadataDocuments(database, fetcher.apart(), admission, profile) if admission.documents else None
+    found = None if documents is None else documents.client
     directory = Directory(database, profile, admission=admission, documents=found)
     engine = Engine(database, vault, issuer, session_idle, ring, directory, fetcher, profile, mutual_tls=mutual_tls)
     await engine.keys.rotate(now=now)

@@ -226,7 +226,13 @@ async def test_what_only_an_administrator_decides_is_not_read(flow: Flow) -> Non
 def test_each_setting_is_either_the_clients_or_the_administrators() -> None:
     assert set(OWN) == {
         *("profile", "response_modes", "require_pkce", "require_redirect_uri", "require_resource"),
-        *("pushed_request_lifetime", "legacy_client_assertions", "require_dpop_nonce", "refresh_token_rotation"),
+        *(
+            "pushed_request_lifetime",
+            "strong_signatures",
+            "legacy_client_assertions",
+            "require_dpop_nonce",
+            "refresh_token_rotation",
+        ),
         *("refresh_token_lifetime", "refresh_token_idle", "exchange_audiences", "may_impersonate", "assertion_issuers"),
         "unverified",
     }

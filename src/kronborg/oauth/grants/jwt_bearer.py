@@ -40,7 +40,9 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
         person = await person_behind(engine, grant, now=now)
         if person is None:
             raise InvalidGrant(REFUSED)
-        order = order_for_grant(engine, grant, person, target, now=now, claims=call.confirmed.cnf)
+        # RFC 8693 §4.4: whom the issuer names alone may act, also when the token is traded on.
+        named = {} if vouched.may_act is None else {"may_act": vouched.may_act}
+        order = order_for_grant(engine, grant, person, target, now=now, claims={**call.confirmed.cnf, **named})
 
     def unit(execute: Execute) -> None:
         vouched.spend(execute)

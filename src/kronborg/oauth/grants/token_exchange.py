@@ -130,7 +130,9 @@ async def _authority(engine: Engine, apis: Apis, subject: Access, call: Call) ->
     """Every scope that stands behind a token: what the person granted, or what the client may have for itself."""
     if subject.grant_id is not None:
         grant = await find_grant(engine.database.lookup, subject.grant_id)
-        return () if grant is None else grant.scopes
+        holder = None if grant is None else await engine.directory.client(grant.client_id, now=call.now)
+        # What was taken away from the client that it was granted to, nobody gets by way of it.
+        return () if grant is None or holder is None else tuple(s for s in grant.scopes if s in holder.scopes)
     client = await engine.directory.client(subject.subject, now=call.now)
     return () if client is None else client_grantable(client, apis).scopes
 
