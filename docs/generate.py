@@ -31,6 +31,7 @@ from spec_coverage import render  # noqa: E402 (the path is set up above)
 DOCUMENT = "kronborg.gateway.declare.schema"
 COMMANDS = "kronborg.cli"
 EVENT = re.compile(r"[a-z_]+\.[a-z_]+")
+RECORDING = {"record", "record_in"}
 
 
 def spec_coverage() -> str:
@@ -171,15 +172,22 @@ def row(parameter: TyperArgument | TyperOption) -> str:
     return f"| `{spelling}` | {text.strip()} |"
 
 
+def _calls(function: ast.FunctionDef | ast.AsyncFunctionDef, names: set[str]) -> list[ast.Call]:
+    """The calls of functions with these names."""
+    calls = [n for n in ast.walk(function) if isinstance(n, ast.Call)]
+    return [call for call in calls if ast.unparse(call.func).split(".")[-1] in names]
+
+
 def events() -> str:
     """The events that the source records, and where."""
     found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
     for path in sorted((ROOT / "src" / "kronborg").rglob("*.py")):
-        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                continue
-            calls = [n for n in ast.walk(function) if isinstance(n, ast.Call)]
-            records = [c for c in calls if ast.unparse(c.func).split(".")[-1] in ("record", "record_in")]
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        # A function that is given the name of the event records for those who call it.
+        passing = {f.name for f in functions if any(a.arg == "name" for a in f.args.args) and _calls(f, RECORDING)}
+        for function in functions:
+            records = _calls(function, RECORDING | passing)
             details = [
                 k.value for c in records for k in c.keywords if k.arg == "detail" and isinstance(k.value, ast.Dict)
             ]

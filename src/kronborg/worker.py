@@ -40,6 +40,8 @@ ATTEMPTS = 20
 """Times an event is handed to a handler that fails, over about ten minutes, before it is given up."""
 LONGEST_WAIT = timedelta(minutes=1)
 SESSIONS_AT_ONCE = 500
+BREATH = 0.05
+"""Seconds between two batches of cleaning, in which others may write."""
 
 Handler = Callable[[Engine, Event, datetime], Awaitable[object]]
 
@@ -105,55 +107,56 @@ async def clean_tokens(engine: Engine, now: datetime) -> None:
 
 
 async def clean_requests(engine: Engine, now: datetime) -> None:
-    """Delete authorization requests that nobody can come back to, in bounded batches."""
-    while await kept_requests.clean(engine, now=now):  # noqa: ASYNC110  # a breath for other writers between batches
-        await asyncio.sleep(0.05)
+    """Delete authorization requests that nobody can come back to."""
+    await _until_none(lambda: kept_requests.clean(engine, now=now))
 
 
 async def clean_signin(engine: Engine, now: datetime) -> None:
     """End sessions whose time is over, forget counters that say nothing any more and notices settled long ago."""
-    ended = SESSIONS_AT_ONCE
-    while ended == SESSIONS_AT_ONCE:
+
+    async def sessions() -> int:
         async with engine.database.write() as session:
-            ended = await purge_sessions(session, idle=engine.session_idle, now=now, limit=SESSIONS_AT_ONCE)
+            return await purge_sessions(session, idle=engine.session_idle, now=now, limit=SESSIONS_AT_ONCE)
+
+    await _until_none(sessions)
     async with engine.database.write() as session:
         await purge_counters(session, now=now)
     await backchannel.forget_old(engine, now=now)
 
 
-async def deliver_logouts(engine: Engine, now: datetime) -> None:
-    """Tell clients of sessions that ended."""
-    tried = backchannel.BATCH
-    while tried == backchannel.BATCH:
-        tried = await backchannel.deliver(engine, now=now)
+async def deliver_logouts(engine: Engine, now: datetime) -> bool:
+    """Tell clients of sessions that ended, a batch."""
+    return await backchannel.deliver(engine, now=now) == backchannel.BATCH
 
 
 async def clean_clients(engine: Engine, now: datetime) -> None:
     """Remove clients that came by themselves and that nobody uses."""
-    while await remove_unused(engine.database, now=now):  # noqa: ASYNC110  # a breath for other writers in between
-        await asyncio.sleep(0.05)
+    await _until_none(lambda: remove_unused(engine.database, now=now))
 
 
-async def deliver_ciba(engine: Engine, now: datetime) -> None:
-    """Tell clients what became of the requests that wait for their people."""
-    tried = ciba_notify.BATCH
-    while tried == ciba_notify.BATCH:
-        tried = await ciba_notify.deliver(engine, now=now)
+async def deliver_ciba(engine: Engine, now: datetime) -> bool:
+    """Tell clients what became of the requests that wait for their people, a batch."""
+    return await ciba_notify.deliver(engine, now=now) == ciba_notify.BATCH
 
 
 async def clean_waiting(engine: Engine, now: datetime) -> None:
     """Forget requests whose people did not come."""
-    while await waiting.clean(engine, now=now):  # noqa: ASYNC110  # a breath for other writers between batches
-        await asyncio.sleep(0.05)
+    await _until_none(lambda: waiting.clean(engine, now=now))
+
+
+async def _until_none(batch: Callable[[], Awaitable[int]]) -> None:
+    """Run a bounded batch again until it finds nothing, with a breath for other writers in between."""
+    while await batch():  # noqa: ASYNC110  # not a wait
+        await asyncio.sleep(BREATH)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something to do now and then."""
+    """Something to do now and then. `run` says True when there is more to do: its next turn, at a new time, follows."""
 
     name: str
     every: timedelta
-    run: Callable[[Engine, datetime], Awaitable[None]]
+    run: Callable[[Engine, datetime], Awaitable[bool | None]]
 
 
 JOBS = (
@@ -248,20 +251,21 @@ async def _handle(outbox: Outbox, stop: asyncio.Event) -> None:
 async def repeat(job: Job, engine: Engine, stop: asyncio.Event) -> None:
     """Run a job now and then until `stop`; one that fails is tried again at its next turn."""
     while not stop.is_set():
+        more: bool | None = False
         try:
-            await _unless_stopped(job.run(engine, clock.now()), stop)
+            more = await _unless_stopped(job.run(engine, clock.now()), stop)
         except Exception:  # the edge of a process: the next turn tries again
             log.exception("job_failed", job=job.name)
-        await _pause(stop, job.every.total_seconds())
+        if not more:
+            await _pause(stop, job.every.total_seconds())
 
 
-async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> None:
+async def _unless_stopped(work: Awaitable[bool | None], stop: asyncio.Event) -> bool | None:
     """Wait for it, but no longer than until `stop`: what it has committed stands, the rest is for the next start."""
     running, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
+        return running.result() if running.done() else None
     finally:
         for task in (running, stopped):
             task.cancel()

@@ -149,6 +149,21 @@ async def test_a_failing_handler_is_left_alone_for_a_while(engine: Engine, now: 
     assert [(moment - now) // timedelta(milliseconds=1) for moment in tried] == [0, 250]
 
 
+async def test_a_job_that_has_more_to_do_goes_on_at_once(engine: Engine) -> None:
+    stop = asyncio.Event()
+    turns: list[datetime] = []
+
+    async def three(_engine: Engine, now: datetime) -> bool:
+        turns.append(now)
+        if len(turns) == 3:
+            stop.set()
+        return len(turns) < 3
+
+    await asyncio.wait_for(repeat(Job("three", timedelta(days=1), three), engine, stop), timeout=5)
+
+    assert len(turns) == 3
+
+
 async def test_every_job_runs_on_an_empty_store(engine: Engine, now: datetime) -> None:
     for job in JOBS:
         await job.run(engine, now)
