@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
 import signal
@@ -153,6 +154,8 @@ async def serve(
     # What was made at the start stays: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
+    with contextlib.suppress(OSError, AttributeError):  # another libc has no such call
+        ctypes.CDLL(None).malloc_trim(0)  # 3 MB that only the start needed
     ending = asyncio.create_task(end())
     try:
         sockets = None if not share and own is None else [*_listening(host, port, share=share), *([own] if own else [])]
