@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from kronborg.core.json import JsonObject, JsonValue
+from kronborg.core.json import JsonObject, JsonValue, NotJson, read_object
 
 MAX_TOKEN = 8192
 ALGORITHMS = ("ES256", "Ed25519", "EdDSA", "PS256", "RS256")
@@ -178,22 +177,8 @@ def numeric_date(value: JsonValue) -> datetime | None:
 
 
 def parse_object(raw: bytes) -> JsonObject:
-    """A JSON object in which no member stands twice. Raises `BadJwt`."""
+    """A JSON object as we take it from others. Raises `BadJwt`."""
     try:
-        value: JsonValue = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise BadJwt("not JSON, or a member stands twice") from error
-    if not isinstance(value, dict):
-        raise BadJwt("not a JSON object")
-    return value
-
-
-def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("duplicate member")
-    return members
-
-
-def _no_constant(_name: str) -> JsonValue:
-    raise ValueError("NaN and Infinity are not JSON")
+        return read_object(raw)
+    except NotJson as error:
+        raise BadJwt(str(error)) from error
