@@ -19,7 +19,7 @@ from kronborg.tokens.revoke import revoke_grants
 from oauth.ciba_flow import BANK, ask
 from oauth.exchange_flow import ACCESS, JWT
 from oauth.exchange_flow import GRANT as EXCHANGE
-from oauth.flow import CART, CATALOGUE, ISSUER, WEB, WISH_LIST, Flow, answer_of
+from oauth.flow import CART, CATALOGUE, ISSUER, RESOURCE_SERVER, WEB, WISH_LIST, Flow, answer_of
 from oauth.proofs import Prover
 from oauth.registration.registering import initial_token, register
 from oauth.signing import jwks_of, request_claims, sign
@@ -216,3 +216,22 @@ async def test_what_was_taken_from_a_client_nobody_gets_by_way_of_it(flow: Flow)
 
     assert before.status_code == 200, before.text
     assert (after.status_code, after.json()["error"]) == (400, "invalid_scope")
+
+
+@pytest.mark.spec("RFC 9396 §7")
+async def test_an_exchange_tells_the_authorization_details_of_its_token(flow: Flow) -> None:
+    await knowing_payments(flow)
+    await flow.client(WEB, settings=ClientSettings(authorization_details_types=("payment",)))
+    await flow.client(
+        RESOURCE_SERVER,
+        grants=(EXCHANGE,),
+        scopes=("catalogue:read",),
+        settings=ClientSettings(may_impersonate=True),
+    )
+    details = orjson.dumps(PAYMENT).decode()
+    tokens = await flow.tokens(flow.browser(), scope="catalogue:read", authorization_details=details)
+
+    form = {"subject_token": tokens["access_token"], "subject_token_type": ACCESS}
+    answer = (await flow.token(RESOURCE_SERVER, grant_type=EXCHANGE, **form)).json()
+
+    assert (answer["authorization_details"], answer["issued_token_type"]) == (PAYMENT, ACCESS)

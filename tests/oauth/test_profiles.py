@@ -126,6 +126,7 @@ async def test_metadata_under_a_profile_offers_nothing_it_refuses(flow: Flow) ->
     assert "implicit" in plain["grant_types_supported"]
     assert {"implicit", "password"}.isdisjoint(told["grant_types_supported"])
     assert told["response_types_supported"] == ["code"]
+    assert told["backchannel_token_delivery_modes_supported"] == ["poll", "ping"]
     assert "jwt" in told["response_modes_supported"]
     assert "query" not in told["response_modes_supported"]
     assert told["require_pushed_authorization_requests"] is True

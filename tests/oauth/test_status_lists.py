@@ -12,7 +12,7 @@ import pytest
 
 from kronborg.clients.model import ApiDraft, Scope
 from kronborg.clients.register import save_api
-from kronborg.clients.settings import ApiSettings
+from kronborg.clients.settings import ApiSettings, ClientSettings
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.jose import parse, unb64, verify
@@ -20,6 +20,8 @@ from kronborg.tokens.purge import purge
 from kronborg.tokens.revoke import revoke_client, revoke_grants
 from kronborg.tokens.status_lists import packed
 from kronborg.tokens.status_places import BLOCK, CAPACITY, OPEN_FOR, permuted
+from oauth.exchange_flow import GRANT as EXCHANGE
+from oauth.exchange_flow import trade
 from token_site import ISSUER, Site, claims_of, token_site
 
 pytestmark = pytest.mark.anyio
@@ -73,6 +75,18 @@ async def status(site: Site, token: str) -> int:
     octets = zlib.decompress(unb64(listed["lst"]))
     assert idx < len(octets) * 8
     return octets[idx >> 3] >> (idx & 7) & 1
+
+
+async def test_a_token_that_was_traded_falls_with_the_client_it_speaks_for(site: Site) -> None:
+    settings = ClientSettings(may_impersonate=True)
+    await site.client("listed-api", grants=(EXCHANGE,), audiences=(LISTED,), scopes=("listed:read",), settings=settings)
+    traded = await trade(site, await issue(site), "listed-api")
+    token = str(traded.json()["access_token"])
+    before = await status(site, token)
+
+    await revoke_client(site.engine, "batch", actor="test", now=site.clock.now)
+
+    assert (before, await status(site, token)) == (0, 1)
 
 
 @pytest.mark.spec("draft-ietf-oauth-status-list §4.1")

@@ -34,6 +34,9 @@ def as_offered(
 def _under_fapi2(told: dict[str, JsonValue], profile: Profile) -> JsonObject:
     told["response_types_supported"] = ["code"]
     told["require_pushed_authorization_requests"] = True
+    # SP §5.3.2.1 (4): nobody proves a key for a token that is pushed.
+    modes = _texts(told, "backchannel_token_delivery_modes_supported")
+    told["backchannel_token_delivery_modes_supported"] = [mode for mode in modes if mode != "push"]
     for name in ("token", "revocation", "introspection"):
         methods = _texts(told, f"{name}_endpoint_auth_methods_supported")
         told[f"{name}_endpoint_auth_methods_supported"] = [method for method in methods if method in FAPI_METHODS]

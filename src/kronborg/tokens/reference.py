@@ -75,7 +75,7 @@ async def read_jwt(engine: Engine, token: str, *, now: datetime) -> Access | Non
     claims = jwt.claims
     if claims.get("iss") != engine.issuer:
         return None
-    # The signature is ours, so the claims are as `issue.sign_access` wrote them.
+    # The signature is ours, so the claims are as `issue.access_claims` wrote them.
     grant_id, session_id, roles = claims.get("gid"), claims.get("sid"), claims.get("roles", ())
     return Access(
         jti=str(claims["jti"]),

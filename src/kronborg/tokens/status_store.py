@@ -30,6 +30,8 @@ statuses_table = Table(
     Column("idx", Integer, primary_key=True, autoincrement=False),
     Column("jti", Text, nullable=False),
     Column("client_id", Text, nullable=False),
+    # The client that the token speaks for, where another client got it by exchange.
+    Column("subject_client", Text),
     Column("grant_id", Text),
     Column("issued_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
@@ -45,15 +47,17 @@ _ADD_LIST = "INSERT INTO tokens_status_lists (id, taken, created_at, expires_at)
 _LIST = "SELECT created_at, expires_at FROM tokens_status_lists WHERE id = ?"
 _LISTS = "SELECT id FROM tokens_status_lists WHERE expires_at > ? ORDER BY id LIMIT 10000"
 _ADD = """
-INSERT INTO tokens_statuses (list_id, idx, jti, client_id, grant_id, issued_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO tokens_statuses (list_id, idx, jti, client_id, subject_client, grant_id, issued_at, expires_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 _INVALID = text("""
 SELECT s.idx FROM tokens_statuses s
 LEFT JOIN tokens_revoked r ON r.jti = s.jti
 LEFT JOIN tokens_cutoffs x ON x.client_id = s.client_id
+LEFT JOIN tokens_cutoffs y ON y.client_id = s.subject_client
 LEFT JOIN tokens_grants g ON g.id = s.grant_id
 WHERE s.list_id = :list_id AND (
-    r.jti IS NOT NULL OR s.issued_at < x.not_before OR g.revoked_at IS NOT NULL
+    r.jti IS NOT NULL OR s.issued_at < x.not_before OR s.issued_at < y.not_before OR g.revoked_at IS NOT NULL
     OR (s.grant_id IS NOT NULL AND g.id IS NULL)
 )
 """).bindparams(bindparam("list_id"))
@@ -93,7 +97,9 @@ def open_list(execute: Execute, list_id: str, *, size: int, now: datetime, expir
 def add_status(execute: Execute, list_id: str, idx: int, access: Access) -> None:
     """Whose place it is."""
     times = to_micros(access.issued_at), to_micros(access.expires_at)
-    execute(_ADD, (list_id, idx, access.jti, access.client_id, access.grant_id, *times))
+    traded = access.grant_id is None and access.subject != access.client_id
+    subject_client = access.subject if traded else None
+    execute(_ADD, (list_id, idx, access.jti, access.client_id, subject_client, access.grant_id, *times))
 
 
 async def find_list(lookup: Lookup, list_id: str) -> tuple[datetime, datetime] | None:

@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("idx", sa.Integer, autoincrement=False, nullable=False),
         sa.Column("jti", sa.Text, nullable=False),
         sa.Column("client_id", sa.Text, nullable=False),
+        sa.Column("subject_client", sa.Text),
         sa.Column("grant_id", sa.Text),
         sa.Column("issued_at", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),

@@ -70,8 +70,9 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
         record_in(execute, "token.exchanged", actor=actor.subject, subject=subject.subject, now=now, detail=detail)
 
     await engine.database.writer.run(unit)
+    told = await fill(engine, order, now=now)
     # RFC 8693 §2.2.1: required.
-    return replace(await fill(engine, order, now=now), more={"issued_token_type": wanted})
+    return replace(told, more={**told.more, "issued_token_type": wanted})
 
 
 async def _actor(engine: Engine, client: Client, call: Call) -> Actor:
