@@ -17,7 +17,7 @@ from kronborg.tokens import store
 from kronborg.tokens.engine import Engine, open_engine
 from kronborg.tokens.feed import Notice, tell
 from kronborg.tokens.model import Access, Code, Grant
-from kronborg.tokens.purge import BATCH_TAKES, LARGEST, SMALLEST, Pace, batches, purge
+from kronborg.tokens.purge import BATCH_TAKES, LARGEST, SMALLEST, BatchSize, batches, purge
 
 pytestmark = pytest.mark.anyio
 
@@ -77,24 +77,24 @@ async def test_a_batch_is_bounded(engine: Engine, now: datetime) -> None:
     assert (await counts(engine.database))["access"] == 3
 
 
-def sizes(pace: Pace, rows_per_second: Sequence[int]) -> list[int]:
+def sizes(size: BatchSize, rows_per_second: Sequence[int]) -> list[int]:
     seen = []
     for speed in rows_per_second:
-        pace.took(pace.size, pace.size / speed)
-        seen.append(pace.size)
+        size.took(size.rows, size.rows / speed)
+        seen.append(size.rows)
     return seen
 
 
 def test_the_size_of_a_batch_follows_the_time_it_takes() -> None:
     fast, slow = 200_000, 10_000
 
-    found = sizes(Pace(500), [fast] * 5 + [slow] * 12)
+    found = sizes(BatchSize(500), [fast] * 5 + [slow] * 12)
 
     assert found[:3] == [750, 1125, 1688]
     assert found[4] == fast * BATCH_TAKES
     assert found[-1] == slow * BATCH_TAKES
-    assert sizes(Pace(LARGEST), [10_000_000])[-1] == LARGEST
-    assert sizes(Pace(SMALLEST), [1])[-1] == SMALLEST
+    assert sizes(BatchSize(LARGEST), [10_000_000])[-1] == LARGEST
+    assert sizes(BatchSize(SMALLEST), [1])[-1] == SMALLEST
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -18,6 +18,7 @@ CONFIDENTIAL = {
     "client_credentials": "client_credentials is for confidential clients (RFC 6749 section 4.4)",
     JWT_BEARER: "jwt-bearer is for confidential clients: an assertion alone does not say who brings it",
     CIBA: "CIBA is for confidential clients (CIBA section 4)",
+    TOKEN_EXCHANGE: "token-exchange is for confidential clients (RFC 8693 section 2.1)",
 }
 OF_PEOPLE = ("authorization_code", DEVICE, CIBA, "password")
 """The grants that begin with a person and may go on by a refresh token."""
@@ -35,7 +36,7 @@ def grant_problems(draft: ClientDraft, *, audiences: Collection[str]) -> Iterato
         elif grant in grants[:index]:
             yield Problem(f"grants[{index}]", "stands here twice")
         elif draft.kind == "public" and grant in CONFIDENTIAL:
-            yield Problem("grants", CONFIDENTIAL[grant])
+            yield Problem("grants", CONFIDENTIAL[grant], "leave the grant out, or make the client confidential")
     if "refresh_token" in grants and not set(OF_PEOPLE) & set(grants):
         yield Problem(
             "grants", "refresh_token needs a grant of people: authorization_code, device_code, ciba, password"
@@ -55,13 +56,13 @@ def _exchange_problems(draft: ClientDraft, audiences: Collection[str]) -> Iterat
         if settings.may_impersonate:
             yield Problem("settings.may_impersonate", "needs the token-exchange grant", f"add {TOKEN_EXCHANGE}")
         return
-    if draft.kind == "public":
-        yield Problem("grants", "token-exchange is for confidential clients (RFC 8693 section 2.1)")
     if len(settings.exchange_audiences) > MAX_NAMES:
         yield Problem("settings.exchange_audiences", "at most 50")
     for index, audience in enumerate(settings.exchange_audiences[:MAX_NAMES]):
         if audience not in audiences:
-            yield Problem(f"settings.exchange_audiences[{index}]", "there is no API with this audience")
+            yield Problem(
+                f"settings.exchange_audiences[{index}]", "there is no API with this audience", "register the API first"
+            )
 
 
 def _issuer_problems(draft: ClientDraft) -> Iterator[Problem]:
@@ -75,7 +76,8 @@ def _issuer_problems(draft: ClientDraft) -> Iterator[Problem]:
         yield Problem("settings.assertion_issuers", "at most 50")
     for index, name in enumerate(names[:MAX_NAMES]):
         if not _ISSUER_NAME.fullmatch(name):
-            yield Problem(f"settings.assertion_issuers[{index}]", "is not the name of a trusted issuer")
+            where = f"settings.assertion_issuers[{index}]"
+            yield Problem(where, "is not the name of a trusted issuer", "add the issuer first, and write its name")
 
 
 def _ciba_problems(draft: ClientDraft) -> Iterator[Problem]:
@@ -84,9 +86,8 @@ def _ciba_problems(draft: ClientDraft) -> Iterator[Problem]:
     mode = settings.backchannel_token_delivery_mode
     if CIBA not in draft.grants:
         if mode != "poll" or endpoint is not None:
-            yield Problem(
-                where if mode == "poll" else "settings.backchannel_token_delivery_mode", "needs the CIBA grant"
-            )
+            named = where if mode == "poll" else "settings.backchannel_token_delivery_mode"
+            yield Problem(named, "needs the CIBA grant", f"add {CIBA}")
         return
     # CIBA §4: required with ping and push, and nothing is ever sent with poll.
     if mode == "poll":

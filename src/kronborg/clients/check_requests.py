@@ -52,7 +52,7 @@ def _flow_problems(draft: ClientDraft) -> Iterator[Problem]:
             yield Problem(f"{where}[{index}]", "stands here twice")
         # OIDC Registration §2: which response types go with which grants.
         if types != ("code",) and "code" in words and "authorization_code" not in draft.grants:
-            yield Problem(f"{where}[{index}]", "needs the grant authorization_code")
+            yield Problem(f"{where}[{index}]", "needs a grant", "add authorization_code to its grants")
         if words & {"token", "id_token"} and "implicit" not in draft.grants:
             yield Problem(f"{where}[{index}]", "hands out tokens in the browser", "add the grant implicit, or use code")
     for index, mode in enumerate(modes):

@@ -24,7 +24,11 @@ async def check_sector(fetcher: Fetcher, metadata: JsonObject) -> None:
     try:
         listed = read_list((await fetcher.get(uri, accept=ACCEPT)).body)
     except (Unreachable, ValueError):
-        problem = Problem("settings.sector_identifier_uri", "leads to no JSON list that could be fetched")
+        where = "settings.sector_identifier_uri"
+        problem = Problem(where, "leads to no JSON list that could be fetched", "serve the list as application/json")
         raise Invalid(problem) from None
     if any(one not in listed for one in redirect_uris):
-        raise Invalid(Problem("settings.sector_identifier_uri", "leads to a list without all of the redirect URIs"))
+        where = "settings.sector_identifier_uri"
+        raise Invalid(
+            Problem(where, "leads to a list without all of the redirect URIs", "add every redirect URI to it")
+        )

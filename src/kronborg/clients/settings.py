@@ -121,7 +121,7 @@ class ClientSettings:
     frontchannel_logout_uri: str | None = None
     """OIDC Front-Channel Logout §2."""
     frontchannel_logout_session_required: bool = False
-    """Its front-channel logout is called with `iss` and `sid`."""
+    """Its front-channel logout is called with `iss` and `sid`; ours always is."""
     backchannel_token_delivery_mode: Literal["poll", "ping", "push"] = "poll"  # noqa: S105  # not a secret
     """CIBA §4."""
     backchannel_client_notification_endpoint: str | None = None
@@ -143,21 +143,21 @@ class ClientSettings:
     assertion_issuers: tuple[str, ...] = ()
     """JWT bearer grant (RFC 7523 §2.1): the trusted issuers whose assertions it may bring."""
     logo_uri: str | None = None
-    """Its logo, shown on consent pages."""
+    """Its logo. Kept for consoles: a page that people see shows none, or the client would learn who looks, and when."""
     client_uri: str | None = None
-    """Its home page."""
+    """Its home page, linked on consent pages."""
     policy_uri: str | None = None
-    """How it uses what it learns of people."""
+    """How it uses what it learns of people, linked on consent pages."""
     tos_uri: str | None = None
-    """Its terms of service."""
+    """Its terms of service, linked on consent pages."""
     contacts: tuple[str, ...] = ()
-    """E-mail addresses of those who answer for it."""
+    """E-mail addresses of those who answer for it. Kept for operators."""
     software_id: str | None = None
-    """Identifies the software among its installations (RFC 7591 §2)."""
+    """Identifies the software among its installations (RFC 7591 §2). Kept for operators."""
     software_version: str | None = None
-    """The version of that software."""
+    """The version of that software. Kept for operators."""
     initiate_login_uri: str | None = None
-    """Where a sign-in that starts here is sent to (OIDC Core §4)."""
+    """Where it lets others begin a sign-in (OIDC Core §4). Kept for portals; the server sends nobody there."""
     unverified: bool = False
     """It came by itself, and nobody checked it: people are told so, and it is removed when nobody uses it. An
     administrator who vouches for it takes this away."""

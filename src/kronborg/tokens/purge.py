@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 
 from kronborg.core.group_writer import Execute
 from kronborg.tokens import feed_store, status_store, store
@@ -26,21 +25,21 @@ REST = 1.0
 VACUUM_PAGES = 128
 
 
-class Pace:
+class BatchSize:
     """How many rows the next batch may hold."""
 
-    def __init__(self, size: int = 500) -> None:
-        self.size = size
+    def __init__(self, rows: int = 500) -> None:
+        self.rows = rows
 
     def took(self, rows: int, seconds: float) -> None:
         """Learn from a batch: towards the size that takes as long as it should, by half of it at most."""
         if rows and seconds > 0:
             fitting = rows * BATCH_TAKES / seconds
-            self.size = round(min(LARGEST, max(SMALLEST, self.size / 2, min(fitting, self.size * 1.5))))
+            self.rows = round(min(LARGEST, max(SMALLEST, self.rows / 2, min(fitting, self.rows * 1.5))))
 
 
 def batches(*, before: datetime) -> tuple[Batch, ...]:
-    """One for each kind of row. Grants come last: they take along what hangs on them."""
+    """One for each kind of row. Grants come after codes and refresh tokens, which they would take along."""
 
     def clean(what: store.Cleanable) -> Batch:
         return lambda execute, limit: store.clean(execute, what, before=before, limit=limit)
@@ -58,27 +57,24 @@ async def purge(engine: Engine, *, now: datetime) -> int:
     """Delete every row that expired before `now`, and give the room back to the disk; how many rows. For the worker."""
     deleted = 0
     for batch in batches(before=now):
-        pace = Pace()
-        while rows := await _paced(engine, batch, pace):
+        size = BatchSize()
+        while rows := await _paced(engine, batch, size):
             deleted += rows
-    while await _paced(engine, None, Pace(VACUUM_PAGES)):
+    while await _paced(engine, None, BatchSize(VACUUM_PAGES)):
         pass
     return deleted
 
 
-async def _paced(engine: Engine, batch: Batch | None, pace: Pace) -> int:
+async def _paced(engine: Engine, batch: Batch | None, size: BatchSize) -> int:
     """One batch (a step of vacuum without one) and the rest after it; how many rows or pages."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     if batch is None:
-        done = await engine.database.shrink(pages=pace.size)
+        done = await engine.database.shrink(pages=size.rows)
     else:
-        done = await engine.database.writer.run(partial(_limited, batch=batch, limit=pace.size))
+        limit = size.rows
+        done = await engine.database.writer.run(lambda execute: batch(execute, limit))
     took = loop.time() - began
-    pace.took(done, took)
+    size.took(done, took)
     await asyncio.sleep(took * REST)
     return done
-
-
-def _limited(execute: Execute, *, batch: Batch, limit: int) -> int:
-    return batch(execute, limit)
