@@ -46,15 +46,16 @@ async def serve_all(
         app = Forwarded(app, settings.trusted_proxies, certificates=header)
     listeners = list(_tls_listeners(settings))
     # Without the published ones: nobody waits for other hosts before the first request is answered.
-    await _update([context for _, context in listeners], engine, published=False)
+    contexts = [context for _, context in listeners]
+    await _trust(contexts, engine, published=False)
     async with asyncio.TaskGroup() as tasks:
         for listener, context in listeners:
             tasks.create_task(
                 serve(app, host=listener.host, port=listener.port, stop=stop, tls=context.context, share=share)
             )
         keeping = None
-        if listeners:
-            keeping = tasks.create_task(_keep([context for _, context in listeners], engine))
+        if contexts:
+            keeping = tasks.create_task(_keep(contexts, engine))
         here = settings.identity
         await serve(app, host=here.host, port=here.port, stop=stop, share=share, own=own)
         if keeping is not None:
@@ -70,31 +71,34 @@ def _tls_listeners(settings: Settings) -> Iterator[tuple[TlsListener, ServerCont
 
 
 async def _keep(contexts: list[ServerContext], engine: Engine) -> None:
-    """Keep the contexts up to date, for as long as they are used."""
+    """Keep the contexts up to date, for as long as they are used. What goes wrong is tried again."""
     while True:
+        # Our own first: they must not wait for the hosts of others.
+        for context in contexts:
+            try:
+                context.refresh()
+            except OSError:
+                log.exception("certificate_not_renewed")
         try:
-            await _update(contexts, engine, published=True)
-        except Exception:
-            # Whatever it was, connections are answered as before, and it is tried again.
-            log.exception("certificates cannot be read")
+            await _trust(contexts, engine, published=True)
+        except Exception:  # the edge of a process: connections are answered as before
+            log.exception("client_certificates_not_read")
         await asyncio.sleep(EVERY)
 
 
-async def _update(contexts: list[ServerContext], engine: Engine, *, published: bool) -> None:
-    """Take renewed certificates of ours, and those that clients registered meanwhile."""
+async def _trust(contexts: list[ServerContext], engine: Engine, *, published: bool) -> None:
+    """Let the certificates through that clients registered meanwhile."""
     asking = [context for context in contexts if context.asks]
-    certificates = await _registered(engine, published=published) if asking else []
-    for context in asking:
-        context.trust(certificates)
-    for context in contexts:
-        context.refresh()
+    if asking:
+        certificates = await _registered(engine, published=published)
+        for context in asking:
+            context.trust(certificates)
 
 
 async def _registered(engine: Engine, *, published: bool) -> list[bytes]:
     """Every self-signed certificate that a client registered, and with `published` those at a URL of theirs."""
-    found: list[bytes] = []
-    for jwks, uri in await read_self_signed(engine.database.lookup):
-        if uri is not None and not published:
-            continue
-        found += registered_certificates(await jwks_in(engine.fetcher, jwks, uri, now=clock.now()))
-    return found
+    now = clock.now()
+    known = [one for one in await read_self_signed(engine.database.lookup) if published or one[1] is None]
+    # Side by side, as many as the fetcher allows: one slow host does not hold up the next.
+    sets = await asyncio.gather(*(jwks_in(engine.fetcher, jwks, uri, now=now) for jwks, uri in known))
+    return [certificate for jwks in sets for certificate in registered_certificates(jwks)]
