@@ -222,3 +222,21 @@ def test_settings_that_cannot_stand_are_named(tmp_path: Path, written_as: str, w
         load_settings(tmp_path / "kronborg.yaml", tmp_path, environ={})
 
     assert where in {problem.where for problem in refused.value.problems}
+
+
+def test_a_file_that_is_not_there_is_told_from_one_that_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "there.pem").write_text("no certificate")
+    (tmp_path / "kronborg.yaml").write_text(
+        "version: 1\nserver:\n  identity:\n    tls: {certificate: there.pem, key: no.key}\n"
+        "    mtls: {url: 'https://m.example', port: 9443, authorities: there.pem,"
+        " certificate: there.pem, key: there.pem}\n"
+    )
+
+    with pytest.raises(Invalid) as refused:
+        load_settings(tmp_path / "kronborg.yaml", tmp_path, environ={})
+
+    assert {(problem.where, problem.detail) for problem in refused.value.problems} == {
+        ("server.identity.tls.key", "is no file that can be read"),
+        ("server.identity.mtls.authorities", "holds no certificates"),
+        ("server.identity.mtls.certificate", "cannot be used with its key"),
+    }

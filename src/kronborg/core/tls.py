@@ -7,6 +7,7 @@ certificate that a client registered. That only lets them through: what a certif
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -117,13 +118,24 @@ def tls_problems(tls: TlsListener | None, mtls: MutualTlsSettings | None, *, pro
 
         try:
             Authorities(Path(mtls.authorities).read_bytes())
-        except (OSError, ValueError):
+        except OSError:
+            yield _unreadable(f"{where}.authorities")
+        except ValueError:
             yield Problem(f"{where}.authorities", "holds no certificates", "give a file of certificates in PEM")
     if mtls.listener is not None:
         yield from _listener_problems(where, mtls.listener)
 
 
+def _unreadable(where: str) -> Problem:
+    return Problem(where, "is no file that can be read", "name one that this user may read, relative to kronborg.yaml")
+
+
 def _listener_problems(where: str, listener: TlsListener) -> Iterator[Problem]:
+    files = {"certificate": listener.certificate, "key": listener.key}
+    unreadable = [name for name, file in files.items() if not os.access(file, os.R_OK)]
+    yield from (_unreadable(f"{where}.{name}") for name in unreadable)
+    if unreadable:
+        return
     try:
         ServerContext(listener)
     except OSError:
