@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import subprocess
 import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from kronborg.cli import main
+from cli.shell import Shell
 from kronborg.cli.demo import tell
 from kronborg.config import Settings
 from kronborg.core import clock
@@ -27,56 +24,9 @@ from kronborg.gateway.store import record_delivery
 PROGRAM = "from kronborg.cli import main; main()"
 
 
-@dataclass
-class Done:
-    """What came of a command."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@dataclass
-class Shell:
-    """Runs `kronborg` in one folder: in this process, because a start of Python for each command takes seconds."""
-
-    folder: Path
-
-    def run(self, *arguments: str, code: int = 0, stdin: str = "") -> str:
-        """What a command prints on standard output; its exit code must be `code`."""
-        done = self.attempt(*arguments, stdin=stdin)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
-
-    def attempt(self, *arguments: str, stdin: str = "", **environ: str) -> Done:
-        out, err, code = io.StringIO(), io.StringIO(), 0
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err), chdir(self.folder):
-            patch.setattr(sys, "argv", ["kronborg", *arguments])
-            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-            for name, value in environ.items():
-                patch.setenv(name, value)
-            try:
-                main()
-            except SystemExit as end:
-                code = end.code if isinstance(end.code, int) else 1
-        return Done(code, out.getvalue(), err.getvalue())
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self.run(*arguments, "--json"))
-
-
 def in_a_process_of_its_own(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-c", PROGRAM, *arguments]
     return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=100)
-
-
-@pytest.fixture
-def shell(tmp_path: Path, sqlite_template: Path) -> Shell:
-    """A folder with a data folder that holds a migrated, empty store."""
-    data = tmp_path / ".kronborg"
-    data.mkdir(mode=0o700)
-    (data / "kronborg.db").write_bytes(sqlite_template.read_bytes())
-    return Shell(tmp_path)
 
 
 def test_a_command_works_in_a_process_of_its_own(shell: Shell) -> None:

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cli.test_commands import Shell
+from cli.shell import Shell
 from kronborg.app import identity_app
 from kronborg.cli.doctor import look_at_store
 from kronborg.cli.doctor_clients import of_api, of_client, of_keys, of_route

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.test_commands import Shell
+from cli.shell import Shell
 
 FILE = """\
 version: 1

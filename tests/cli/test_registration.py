@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from cli.test_commands import Shell
+from cli.shell import Shell
 
 WEB = ("client", "create", "web", "--public", "--redirect-uri", "https://web.example/")
-
-
-@pytest.fixture
-def shell(tmp_path: Path, sqlite_template: Path) -> Shell:
-    """A folder with a data folder that holds a migrated, empty store."""
-    data = tmp_path / ".kronborg"
-    data.mkdir(mode=0o700)
-    (data / "kronborg.db").write_bytes(sqlite_template.read_bytes())
-    return Shell(tmp_path)
 
 
 def test_settings_are_given_by_name_and_shown(shell: Shell) -> None:
