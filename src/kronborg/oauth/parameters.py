@@ -16,6 +16,10 @@ MAX_FIELDS = 64
 LIMIT = 1024
 """Characters of one parameter, decoded, where no other limit is named."""
 
+JSON_PARAMETERS = ("authorization_details", "claims")
+"""JSON may be written on several lines (RFC 8259 §2): its white space may stand in these, and in no other."""
+_BLANK = str.maketrans("\t\n\r", "   ")
+
 
 class Unreadable(ValueError):
     """The request is too large, or has too many parameters, to be read at all."""
@@ -69,7 +73,12 @@ def sort_out(
     repeated = frozenset(name for name, values in given.items() if len(values) > 1 and name not in repeatable)
     bounds = limits or {}
     malformed = frozenset(
-        name for name, values in given.items() if not all(_well_formed(v, bounds.get(name, LIMIT)) for v in values)
+        name
+        for name, values in given.items()
+        if not all(
+            _well_formed(value.translate(_BLANK) if name in JSON_PARAMETERS else value, bounds.get(name, LIMIT))
+            for value in values
+        )
     )
     usable = {name: tuple(values) for name, values in given.items() if name not in repeated | malformed}
     return Parameters(usable, repeated, malformed)

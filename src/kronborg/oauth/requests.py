@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from kronborg.oauth.errors import InvalidRequest
+from kronborg.oauth.parameters import JSON_PARAMETERS
 
 MAX_FORM = 32 * 1024
 MAX_PARAMETERS = 50
@@ -28,8 +29,7 @@ _OCTETS = {
     for pair in product(_HEX, repeat=2)
     if (octet := int(bytes(pair), 16)) >= 0x20 and octet != 0x7F
 }
-# But JSON may be written on several lines (RFC 8259 §2); in these parameters its white space may stand.
-_JSON_PARAMETERS = ("authorization_details", "claims")
+# ... but for the white space of JSON.
 _OCTETS_OF_JSON = _OCTETS | {code: bytes([int(code, 16)]) for code in (b"09", b"0A", b"0a", b"0D", b"0d")}
 _CHARSET = re.compile(rb"\s*(?:;\s*charset\s*=\s*\"?utf-8\"?\s*)?", re.IGNORECASE)
 _BASIC = re.compile(rb"(?i:basic) +([A-Za-z0-9+/]+={0,2}) *")
@@ -72,7 +72,7 @@ def parse_form(body: bytes, *, repeatable: Iterable[str] = ()) -> Form:
         if "%" in name or "+" in name:
             name = _text(name)
         if "%" in value or "+" in value:
-            value = _text(value, _OCTETS_OF_JSON if name in _JSON_PARAMETERS else _OCTETS)
+            value = _text(value, _OCTETS_OF_JSON if name in JSON_PARAMETERS else _OCTETS)
         if name not in values:
             values[name] = value
         elif name in repeatable:
