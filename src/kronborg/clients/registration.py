@@ -14,7 +14,7 @@ from kronborg.clients import dynamic_store
 from kronborg.clients.admission import Admission, RegistrationPolicy, policy_problems
 from kronborg.clients.dynamic_model import DynamicClient, InitialToken, NewInitialToken, Registered
 from kronborg.clients.model import BUILT_IN_NAMES, SECRET_METHODS, Client
-from kronborg.clients.register import SECRET_DIGEST, add_secret, remove_client, save_client
+from kronborg.clients.register import SECRET_DIGEST, add_secret, remove_client, save_client, serves
 from kronborg.clients.registration_metadata import OWN, draft_of
 from kronborg.clients.settings import Profile
 from kronborg.clients.store import find_client, list_apis
@@ -213,8 +213,8 @@ async def remove_unused(database: Database, *, now: datetime) -> int:
 
 
 async def _secret_if_wanted(session: Session, vault: Vault, client: Client, *, actor: str, now: datetime) -> str | None:
-    """A secret for a client that needs one and has none."""
-    if client.auth_method not in SECRET_METHODS or client.secrets:
+    """A secret for a client that needs one and has none that serves."""
+    if client.auth_method not in SECRET_METHODS or any(serves(one, client.auth_method) for one in client.secrets):
         return None
     made = await add_secret(session, vault, client.id, actor=actor, now=now)
     return made.secret

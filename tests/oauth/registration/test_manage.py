@@ -15,6 +15,8 @@ from kronborg.clients.store import find_client, replace_client
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from oauth.flow import Flow, open_flow
+from oauth.registration.registering import initial_token
+from oauth.registration.registering import register as register_with
 
 pytestmark = [pytest.mark.anyio]
 
@@ -185,3 +187,19 @@ async def test_what_an_administrator_gave_stays_and_a_change_is_unverified_again
         changed = await find_client(reading, made["client_id"])
     assert changed is not None
     assert (changed.settings.unverified, changed.settings.refresh_token_idle) == (True, 60)
+
+
+@pytest.mark.spec("RFC 7592 §2.2")
+async def test_a_client_that_turns_to_signing_with_its_secret_gets_one_that_can(flow: Flow) -> None:
+    methods = ("client_secret_basic", "client_secret_jwt")
+    token = await initial_token(flow, auth_methods=methods)
+    asked = {**APP, "token_endpoint_auth_method": "client_secret_basic"}
+    made = (await register_with(flow, token.text, **asked)).json()
+
+    changed = {**asked, "client_id": made["client_id"], "token_endpoint_auth_method": "client_secret_jwt"}
+    answer = await manage(flow, "PUT", made, changed)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["client_secret"] != made["client_secret"]
+    again = await manage(flow, "PUT", answer.json(), changed)
+    assert "client_secret" not in again.json()
