@@ -11,12 +11,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import orjson
 from argon2 import PasswordHasher
@@ -29,10 +28,21 @@ from bench.store import big_store
 from kronborg.core.migrate import migrate
 from kronborg.signin.model import PasswordSettings
 
-if TYPE_CHECKING:
-    from bench.tokens import Case
-
 HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing measured on one server. `steps` requests make one; `scripts` are made anew for so many requests."""
+
+    name: str
+    port: int
+    pids: tuple[int, ...]
+    scripts: Callable[[int], tuple[Script, ...]]
+    steps: int = 1
+    expected: int = 4000
+    """Requests per second that there must be enough for."""
+    paced: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,8 +103,6 @@ class _Maker:
         paced: bool = False,
     ) -> Case:
         """One script for each connection."""
-        from bench.tokens import Case
-
         return Case(name, port, pids, lambda _count: scripts, steps=steps, paced=paced)
 
 
@@ -117,8 +125,6 @@ def _kronborg(stack: ExitStack, folder: Path, connections: int, *, big: bool, wo
 
 
 def _cases(made: _Maker, here: Kronborg) -> list[Case]:
-    from bench.tokens import Case
-
     port, pids, prepared = here.port, here.pids, here.prepared
     secret = prepared.secret
     reference = credentials(secret, "bench:count", REFERENCE_API)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,25 +18,12 @@ from statistics import median
 import uvloop
 
 from bench import servers
-from bench.load import Latency, Round, Script, load, pace
+from bench.load import Latency, Round, load, pace
+from bench.servers import Case
 
 CONNECTIONS, WORKERS = 32, 2
 LATE = 50.0
 """Milliseconds: the 99th percentile at half of each rate must stay below."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing measured on one server. `steps` requests make one; `scripts` are made anew for so many requests."""
-
-    name: str
-    port: int
-    pids: tuple[int, ...]
-    scripts: Callable[[int], tuple[Script, ...]]
-    steps: int = 1
-    expected: int = 4000
-    """Requests per second that there must be enough for."""
-    paced: bool = False
 
 
 @dataclass(frozen=True)

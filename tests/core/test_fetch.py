@@ -11,7 +11,8 @@ import pytest
 
 from certificates import certificate
 from kronborg.core.addresses import is_host, may_call
-from kronborg.core.fetch import MAX_BODY, Fetched, Fetcher, Unreachable
+from kronborg.core.fetch import MAX_BODY, Fetcher, Unreachable
+from kronborg.core.fetched import Fetched
 from names import known_names
 from outside import LOOPBACK, Answer, outside
 

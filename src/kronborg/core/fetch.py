@@ -16,7 +16,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from kronborg.core.addresses import Address, is_host, literal, may_call, networks
 from kronborg.core.errors import Refusal
+from kronborg.core.fetched import Fetched
 from kronborg.core.json import JsonObject
 from kronborg.core.kept import Kept
 from kronborg.core.log import get_logger
@@ -56,18 +56,6 @@ class Unreachable(Refusal):
     def __init__(self, reason: str) -> None:
         super().__init__("what the URL names could not be fetched")
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """An answer. `media_type` is in lower case and without parameters; `body` is empty when nothing changed (304)."""
-
-    status: int
-    media_type: str
-    body: bytes
-    etag: str | None = None
-    max_age: timedelta | None = None
-    """How long it may be kept, if the answer says so; zero when it says that it may not."""
 
 
 class Fetcher:

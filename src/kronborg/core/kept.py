@@ -11,14 +11,11 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from kronborg.core.errors import Refusal
+from kronborg.core.fetched import Fetched
 from kronborg.core.json import JsonObject, read_object
-
-if TYPE_CHECKING:
-    from kronborg.core.fetch import Fetched
 
 MOST = 512
 SHORTEST = timedelta(minutes=1)
@@ -28,7 +25,7 @@ LONGEST = timedelta(days=1)
 FAILED = timedelta(seconds=30)
 """How long a failure is remembered; as often may a document be renewed before its time."""
 
-Fetch = Callable[[str, str | None], Awaitable["Fetched"]]
+Fetch = Callable[[str, str | None], Awaitable[Fetched]]
 """Fetches a URL, unless it still has this ETag. Raises a `Refusal`."""
 
 
