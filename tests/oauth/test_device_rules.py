@@ -124,6 +124,17 @@ async def test_one_address_cannot_fill_the_table(flow: Flow, monkeypatch: pytest
     assert answer.status_code == 429
 
 
+async def test_a_household_with_many_addresses_is_one_caller(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kronborg.oauth.device.MOST", 3)
+    answers = []
+    for number in range(5):
+        await flow.client(TV)
+        flow.http._transport.client = (f"2001:db8::{number}", 1234)  # type: ignore[attr-defined]  # ASGI transport
+        answers.append((await flow.call("/oauth/device_authorization", TV, scope="openid")).status_code)
+
+    assert answers == [200] * 3 + [429] * 2
+
+
 async def test_requests_are_forgotten_when_their_time_is_long_over(flow: Flow) -> None:
     await begin(flow)
 

@@ -25,6 +25,7 @@ from kronborg.oauth.hints import read_hint
 from kronborg.oauth.model import Particulars, Waiting
 from kronborg.oauth.waiting import digest_of
 from kronborg.oauth.waiting_store import add_waiting, count_like
+from kronborg.signin.throttle import network_of
 from kronborg.tokens.audience import Grantable, check_named, choose, grantable, split_scope
 from kronborg.tokens.engine import Engine
 
@@ -108,7 +109,7 @@ def _waiting(
         client_id=client.id,
         user_id=user_id,
         user_code=None,
-        address=call.address[:64],
+        address=network_of(call.address),
         scopes=wanted.scopes,
         audiences=wanted.audiences,
         state="pending",

@@ -20,6 +20,7 @@ from kronborg.oauth.model import Particulars, Waiting
 from kronborg.oauth.requests import header
 from kronborg.oauth.waiting import digest_of
 from kronborg.oauth.waiting_store import add_waiting, count_like, find_by_user_code
+from kronborg.signin.throttle import network_of
 from kronborg.tokens.audience import Grantable, check_named, grantable, split_scope
 from kronborg.tokens.engine import Engine
 
@@ -45,7 +46,7 @@ async def authorize_device(engine: Engine, gate: Gate, call: Call) -> JsonObject
         client_id=client.id,
         user_id=None,
         user_code=None,
-        address=call.address[:64],
+        address=network_of(call.address),
         scopes=wanted.scopes,
         audiences=wanted.audiences,
         state="pending",
@@ -53,7 +54,7 @@ async def authorize_device(engine: Engine, gate: Gate, call: Call) -> JsonObject
         created_at=call.now,
         expires_at=call.now + LIFETIME,
         grant_id=None,
-        particulars=Particulars(user_agent=_agent(call)),
+        particulars=Particulars(user_agent=_agent(call), address=call.address[:64]),
     )
 
     def unit(execute: Execute) -> str:

@@ -37,12 +37,13 @@ class Consent:
 class Particulars:
     """What only some waiting requests have; none of it is looked for in the database.
 
-    `user_agent` is that of the device that asked. `message` and `acr_values` are those of CIBA §7.1.
+    `user_agent` and `address` are those of the device that asked. `message` and `acr_values` are those of CIBA §7.1.
     `sealed_id` and `sealed_token` are the `auth_req_id` and the client's notification token in the vault, for clients
     that are told (`ping`, `push`).
     """
 
     user_agent: str = ""
+    address: str = ""
     message: str | None = None
     acr_values: tuple[str, ...] = ()
     delivery: Delivery = "poll"
@@ -55,8 +56,8 @@ class Waiting:
     """A request that waits for its person on another device (RFC 8628, CIBA); the client asks now and then.
 
     `digest` is that of the credential the client asks with. `user_id` is who has to answer (CIBA), or who did
-    (RFC 8628). `user_code` is the digest of what that person types. `address` is that of the device, or of the client.
-    `pause` counts seconds between two questions.
+    (RFC 8628). `user_code` is the digest of what that person types. `address` is where the device, or the client,
+    called from: one value for a whole household (`network_of`). `pause` counts seconds between two questions.
     """
 
     digest: bytes
