@@ -29,7 +29,9 @@ def test_what_is_signed_here_verifies_with_another_library(line: Line) -> None:
     jwk = public_jwk(private, line)
     key = SigningKey(jwk["kid"], line, LocalSigner(line, restore(export(private))))
 
-    token = jwt.decode(key.compact({"sub": "somebody"}, typ="JWT"), import_key({**jwk, "key_ops": ["verify"]}), algorithms=[line])
+    token = jwt.decode(
+        key.compact({"sub": "somebody"}, typ="JWT"), import_key({**jwk, "key_ops": ["verify"]}), algorithms=[line]
+    )
 
     assert token.header == {"alg": line, "typ": "JWT", "kid": jwk["kid"]}
     assert token.claims == {"sub": "somebody"}
