@@ -12,6 +12,7 @@ import pytest
 from joserfc import jwt as jose_jwt
 from joserfc.jwk import ECKey
 
+from forms import forms_of
 from kronborg.accounts.users import disable_user
 from kronborg.clients.model import ClientDraft
 from kronborg.clients.register import set_disabled
@@ -76,6 +77,20 @@ async def test_an_assertion_of_a_trusted_issuer_gives_a_token_for_its_person(flo
 
 
 @pytest.mark.spec("RFC 7521 §5.2")
+async def test_what_an_assertion_gave_our_own_client_is_shown_and_can_be_withdrawn(flow: Flow) -> None:
+    await trust(flow)
+    await flow.client(BRIDGE, first_party=True)
+    token = (await bring(flow, vouch(flow))).json()["access_token"]
+    browser = flow.browser()
+    await browser.sign_in(await browser.get("/signin"))
+
+    page = await browser.get("/account/apps")
+    [form] = [form for form in forms_of(page) if form.fields.get("client_id") == "bridge"]
+    await browser.submit(page, form, {})
+
+    assert (await flow.introspect(token))["active"] is False
+
+
 async def test_an_assertion_counts_once_also_in_a_race(flow: Flow) -> None:
     await trust(flow)
     text = vouch(flow)

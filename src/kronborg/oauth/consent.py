@@ -21,7 +21,7 @@ from kronborg.tokens.store import grants_of_user
 class Access:
     """What one client may do for a person: what was consented to, and what its grants hold.
 
-    `types` are those of the authorization details of its grants (RFC 9396).
+    `types` are those of the authorization details of its grants (RFC 9396). `lasting`: it goes on after sign-out.
     """
 
     client_id: str
@@ -29,6 +29,7 @@ class Access:
     since: datetime
     last_used_at: datetime | None
     types: tuple[str, ...] = ()
+    lasting: bool = False
 
 
 class ConsentGone(Refusal):
@@ -102,4 +103,5 @@ def _access(client_id: str, consent: Consent | None, grants: Sequence[Grant]) ->
     begun = [grant.created_at for grant in grants]
     since = min([*begun, consent.since] if consent else begun)
     types = {str(one["type"]) for grant in grants for one in grant.details.authorization_details}
-    return Access(client_id, scopes, since, max(begun, default=None), tuple(sorted(types)))
+    lasting = "offline_access" in scopes or any(grant.session_id is None for grant in grants)
+    return Access(client_id, scopes, since, max(begun, default=None), tuple(sorted(types)), lasting)

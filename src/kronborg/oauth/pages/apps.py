@@ -57,7 +57,7 @@ async def submit_withdrawal(engine: Engine, request: Request) -> Response:
 async def _shown(engine: Engine, access: Access, *, now: datetime) -> ShownApp | None:
     """How an app is shown; None for one that was removed, and for our own unless they stay connected after sign-out."""
     client = await engine.directory.stored(access.client_id, now=now)
-    if client is None or (client.first_party and "offline_access" not in access.scopes):
+    if client is None or (client.first_party and not access.lasting):
         return None
     apis = await engine.directory.apis(now=now)
     host = run_by(client, client.redirect_uris[0]) if client.redirect_uris else ""
