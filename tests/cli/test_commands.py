@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -20,6 +21,7 @@ from kronborg.core import clock
 from kronborg.core.db import Database
 from kronborg.gateway.model import Delivery
 from kronborg.gateway.store import record_delivery
+from ports import free_ports
 
 PROGRAM = "from kronborg.cli import main; main()"
 
@@ -38,6 +40,23 @@ def test_a_command_works_in_a_process_of_its_own(shell: Shell) -> None:
     assert (applied.returncode, applied.stderr) == (0, "")
     assert json.loads(applied.stdout)["snapshot"] == 1
     assert (clean.returncode, json.loads(clean.stdout)["changes"]) == (0, [])
+
+
+def test_run_becomes_the_process_and_ends_when_it_is_told_to(shell: Shell) -> None:
+    ports = dict(zip(("gateway", "identity", "control", "worker"), free_ports(4), strict=True))
+    listening = "".join(f"  {name}: {{port: {port}}}\n" for name, port in ports.items())
+    issuer = f"http://localhost:{ports['identity']}"
+    (shell.folder / "own.yaml").write_text(f"version: 1\nserver:\n  issuer: {issuer}\n{listening}")
+    argv = [sys.executable, "-c", PROGRAM, "run", "worker", "--file", "own.yaml"]
+
+    with subprocess.Popen(argv, cwd=shell.folder, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        started = next(line for line in process.stderr if "Uvicorn running" in line)
+        ready = httpx.get(f"http://127.0.0.1:{ports['worker']}/readyz", trust_env=False)
+        process.terminate()
+
+    assert json.loads(started)["process"] == "worker"
+    assert (ready.status_code, process.returncode) == (200, 0)
 
 
 def test_from_init_to_an_empty_plan(shell: Shell) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -15,7 +16,7 @@ from kronborg.cli import app
 from kronborg.cli.options import DataOption, FileOption
 from kronborg.cli.plan import apply_file
 from kronborg.cli.store_access import prepare
-from kronborg.config import Address, Settings, load_settings, resolved
+from kronborg.config import Address, Settings, child_environment, load_settings, resolved
 from kronborg.supervise import Child, Report, Supervisor, check_ports
 
 
@@ -45,13 +46,13 @@ def run(
 ) -> None:
     """Run one process of the product in the foreground, for fleets and service managers."""
     from kronborg.run import PROCESSES
-    from kronborg.run import run as run_process
 
     if process not in PROCESSES:
         raise typer.BadParameter(f"use one of {', '.join(PROCESSES)}")
     settings = load_settings(file, data)
     prepare(settings)
-    run_process(process, settings)
+    # In place of this process, not in it: the commands take 40 MB that no server needs.
+    os.execve(sys.executable, _argv(process, settings), child_environment(resolved(settings)))  # noqa: S606  # our own
 
 
 def prepare_gateway(settings: Settings) -> None:
@@ -61,6 +62,11 @@ def prepare_gateway(settings: Settings) -> None:
     asyncio.run(prepare_files(settings))
 
 
+def _argv(process: str, settings: Settings) -> tuple[str, ...]:
+    """How one process is started that finds its settings in its environment (`config.resolved`)."""
+    return (sys.executable, "-m", "kronborg.run", process, "--data", str(settings.data))
+
+
 def product_children(settings: Settings) -> list[Child]:
     """The processes of the product: identity as often as the settings say, control, worker and gateway."""
     from kronborg.gateway.envoy.process import envoy_argv
@@ -68,9 +74,8 @@ def product_children(settings: Settings) -> list[Child]:
     environ = resolved(settings)
 
     def own(process: str, address: Address, number: int = 0) -> Child:
-        argv = (sys.executable, "-m", "kronborg.run", process, "--data", str(settings.data))
         name, setting = f"{process}-{number}" if number else process, f"server.{process}.port"
-        return Child(name, argv, address, setting=setting, environ=environ, shared=number > 0)
+        return Child(name, _argv(process, settings), address, setting=setting, environ=environ, shared=number > 0)
 
     many = range(1, settings.identity_workers + 1) if settings.identity_workers > 1 else (0,)
     return [
