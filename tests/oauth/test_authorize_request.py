@@ -51,6 +51,19 @@ def test_what_is_not_sane_text_is_noted_and_not_used(value: str) -> None:
     assert (request.client_id, request.state) == (None, "s")
 
 
+@pytest.mark.spec("RFC 9396 §2")
+@pytest.mark.parametrize("name", ["authorization_details", "claims"])
+def test_json_may_be_written_on_several_lines_and_nothing_else_may(name: str) -> None:
+    indented = '[\r\n\t{"type": "payment"}\n]'
+
+    sent = parse(urlencode({name: indented, "state": "a\nb"}))
+    pushed = collect([(name, indented), ("state", "a\nb")])
+
+    assert getattr(sent, name) == getattr(pushed, name) == indented
+    assert sent.malformed == pushed.malformed == {"state"}
+    assert getattr(kept(pushed.query()), name) == indented
+
+
 @pytest.mark.parametrize(
     "query",
     [

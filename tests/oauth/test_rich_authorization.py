@@ -308,21 +308,6 @@ async def test_large_details_are_pushed(flow: Flow) -> None:
     assert tokens["authorization_details"] == [large]
 
 
-async def test_details_may_be_written_on_several_lines(flow: Flow) -> None:
-    await prepare(flow)
-    indented = orjson.dumps([PAYMENT], option=orjson.OPT_INDENT_2).decode()
-    browser = flow.browser()
-    uri = SHOP.redirect_uris[0]
-
-    page = await browser.sign_in(await flow.authorize(browser, SHOP, authorization_details=indented, scope=None))
-    pushed = await flow.call("/oauth/par", SHOP, response_type="code", redirect_uri=uri, authorization_details=indented)
-    answer = await browser.press(page, "allow")
-    tokens = (await flow.exchange(answer_of(answer)["code"], SHOP)).json()
-
-    assert pushed.status_code == 201
-    assert tokens["authorization_details"] == [PAYMENT]
-
-
 async def test_the_metadata_lists_the_types(flow: Flow) -> None:
     await prepare(flow)
 
