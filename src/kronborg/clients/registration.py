@@ -95,9 +95,8 @@ async def register(
     when there are as many clients as the policy allows.
     """
     policy, token_id = await _admitted(session, vault, bearer, admission, now=now)
-    known = BUILT_IN_NAMES.union(*(api.scope_names for api in await list_apis(session)))
     client_id = f"dyn-{random_token(16)}"
-    draft = draft_of(client_id, metadata, policy=policy, known=known)
+    draft = draft_of(client_id, metadata, policy=policy, known=await _every_scope(session))
     if await dynamic_store.count_clients(session, "registration", token_id) >= policy.max_clients:
         raise Conflict("there are as many registered clients as the policy allows")
     if token_id is not None and not await dynamic_store.spend_token(session, token_id, now=now):
@@ -167,8 +166,7 @@ async def change_registration(
     The policy it came by still holds. Raises `NotRegistered`, `Invalid`.
     """
     client, known = await managed(session, vault, client_id, bearer)
-    scopes = BUILT_IN_NAMES.union(*(api.scope_names for api in await list_apis(session)))
-    draft = draft_of(client_id, metadata, policy=known.policy, known=scopes)
+    draft = draft_of(client_id, metadata, policy=known.policy, known=await _every_scope(session))
     # What an administrator decided stays: only what the client says of itself is its own.
     ours = {name: getattr(client.settings, name) for name in OWN if name != "unverified"}
     settings = replace(draft.settings, **ours)
@@ -210,6 +208,10 @@ async def remove_unused(database: Database, *, now: datetime) -> int:
             if known.settings.unverified:
                 await remove_client(session, client_id, actor="system", now=now)
     return len(expired)
+
+
+async def _every_scope(session: ReadSession) -> frozenset[str]:
+    return BUILT_IN_NAMES.union(*(api.scope_names for api in await list_apis(session)))
 
 
 async def _secret_if_wanted(session: Session, vault: Vault, client: Client, *, actor: str, now: datetime) -> str | None:
