@@ -10,6 +10,7 @@ import pytest
 from kronborg.clients.model import ClientDraft
 from kronborg.clients.settings import ClientSettings
 from kronborg.oauth import kept_requests
+from kronborg.oauth.pushed import PUSHES
 from oauth.flow import (
     CATALOGUE,
     CHALLENGE,
@@ -312,3 +313,14 @@ async def test_the_metadata_names_the_endpoint(flow: Flow) -> None:
     metadata = (await flow.http.get("/.well-known/oauth-authorization-server")).json()
 
     assert metadata["pushed_authorization_request_endpoint"] == f"{ISSUER}/oauth/par"
+
+
+async def test_what_clients_without_proof_push_from_one_address_is_bounded(flow: Flow) -> None:
+    parameters = {"client_id": WEB.id, "request_uri": "urn:ietf:params:oauth:request_uri:other"}
+    answers = [await flow.call("/oauth/par", WEB, **parameters) for _ in range(PUSHES)]
+
+    one_more = await flow.call("/oauth/par", WEB, **parameters)
+
+    assert {answer.status_code for answer in answers} == {400}
+    assert one_more.status_code == 429
+    assert int(one_more.headers["retry-after"]) > 0

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from kronborg.core import clock
 from kronborg.core.json import JsonObject
+from kronborg.core.pace import Pace
 from kronborg.oauth.back_off import Gate
 from kronborg.oauth.call import Call
 from kronborg.oauth.ciba import authenticate_backchannel
@@ -18,7 +19,7 @@ from kronborg.oauth.device import authorize_device
 from kronborg.oauth.documents import DocumentEndpoint, jwks_document, metadata_document
 from kronborg.oauth.endpoint import Clock, FormEndpoint
 from kronborg.oauth.introspection import introspect
-from kronborg.oauth.pushed import push
+from kronborg.oauth.pushed import PUSHES, push
 from kronborg.oauth.revocation import revoke
 from kronborg.oauth.revocation_feed import FeedEndpoint, by_token
 from kronborg.oauth.status_lists import PATH, StatusListEndpoint
@@ -36,7 +37,7 @@ def engine_of(request: Request) -> Engine:
 
 def protocol_endpoints(engine: Engine, *, time: Clock = clock.now) -> dict[str, ASGIApp]:
     """Token, introspection, revocation, JWKS and metadata, by path. One set for each process."""
-    gate = Gate()
+    gate, pushes = Gate(), Pace(most=PUSHES)
 
     async def take_back(call: Call) -> JsonObject | None:
         await revoke(engine, gate, call)
@@ -45,7 +46,7 @@ def protocol_endpoints(engine: Engine, *, time: Clock = clock.now) -> dict[str, 
     described = DocumentEndpoint(engine, metadata_document(engine), clock=time)
     return {
         "/oauth/token": FormEndpoint(engine, partial(token, engine, gate), clock=time, browsers=True),
-        "/oauth/par": FormEndpoint(engine, partial(push, engine, gate), clock=time, browsers=True, status=201),
+        "/oauth/par": FormEndpoint(engine, partial(push, engine, gate, pushes), clock=time, browsers=True, status=201),
         "/oauth/introspect": FormEndpoint(engine, partial(introspect, engine, gate), clock=time, browsers=False),
         "/oauth/revoke": FormEndpoint(engine, take_back, clock=time, browsers=True),
         "/oauth/device_authorization": FormEndpoint(

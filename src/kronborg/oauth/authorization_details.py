@@ -7,8 +7,7 @@ from typing import Final
 
 from kronborg.clients.directory import Apis
 from kronborg.clients.model import Client
-from kronborg.core.json import JsonObject, JsonValue
-from kronborg.core.strict_json import NotJson, read_json
+from kronborg.core.json import JsonObject, JsonValue, NotJson, read_json
 from kronborg.oauth.authorize_errors import InvalidAuthorizationDetails
 from kronborg.tokens.rich import LISTS, within
 

@@ -27,7 +27,7 @@ from kronborg.oauth.model import Waiting
 from kronborg.oauth.requests import Form
 from kronborg.oauth.waiting import granted, order_for
 from kronborg.oauth.waiting_errors import Denied, ExpiredToken
-from kronborg.oauth.waiting_store import claim_untold, redeem_waiting, tell_again
+from kronborg.oauth.waiting_store import anybody_untold, claim_untold, redeem_waiting, tell_again
 from kronborg.tokens import refresh
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import OAuthError
@@ -55,6 +55,8 @@ class _Failed(Exception):
 
 async def deliver(engine: Engine, *, now: datetime) -> int:
     """Tell clients what is due, a bounded batch; how many were tried."""
+    if not await anybody_untold(engine.database.lookup, now=now):
+        return 0
     due = await engine.database.writer.run(
         lambda execute: claim_untold(execute, until=now + LEASE, limit=BATCH, now=now)
     )

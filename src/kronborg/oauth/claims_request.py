@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from kronborg.core.json import JsonObject, JsonValue
-from kronborg.core.strict_json import NotJson, read_json
+from kronborg.core.json import JsonObject, JsonValue, NotJson, read_json
 from kronborg.oauth.errors import InvalidRequest
 
 MAX_CLAIMS = 50

@@ -52,7 +52,7 @@ _LATER = "UPDATE oauth_logouts SET result = ?, next_at = ? WHERE id = ? AND stat
 _PURGE = """
 DELETE FROM oauth_logouts WHERE id IN (SELECT id FROM oauth_logouts WHERE settled_at < ? LIMIT ?) RETURNING id
 """
-_LATEST = f"SELECT {_COLUMNS} FROM oauth_logouts ORDER BY created_at DESC, id LIMIT ?"  # noqa: S608  # our own columns
+_LATEST = f"SELECT {_COLUMNS} FROM oauth_logouts ORDER BY id DESC LIMIT ?"  # noqa: S608  # our own columns
 
 
 @dataclass(frozen=True, slots=True)

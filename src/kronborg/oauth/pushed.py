@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from kronborg.clients.model import Client
 from kronborg.core.json import JsonObject
+from kronborg.core.pace import Pace
 from kronborg.oauth import kept_requests
 from kronborg.oauth.asking import understand
 from kronborg.oauth.authorize_errors import NoRedirect
@@ -19,12 +20,21 @@ from kronborg.oauth.confirmation import request_key
 from kronborg.oauth.errors import InvalidRequest
 from kronborg.oauth.opening import Came, open_request
 from kronborg.oauth.requests import Form
+from kronborg.signin.throttle import network_of
 from kronborg.tokens.engine import Engine
 
+PUSHES = 600
+"""What clients that prove nothing may push from one address in ten minutes."""
 
-async def push(engine: Engine, gate: Gate, call: Call) -> JsonObject:
-    """The answer of the endpoint. Raises `OAuthError`, `TooMany`, `Overloaded`."""
+
+async def push(engine: Engine, gate: Gate, pace: Pace, call: Call) -> JsonObject:
+    """The answer of the endpoint. Raises `OAuthError`, `TooMany`, `Overloaded`.
+
+    `pace` bounds what an address may have kept in the name of clients that prove nothing.
+    """
     client = await authenticate(engine, gate, call)
+    if client.auth_method == "none":
+        pace.check(network_of(call.address), now=call.now)
     # RFC 9126 §2.1: a reference inside could lead anywhere, also back here.
     if call.form.get("request_uri") is not None:
         raise InvalidRequest("request_uri does not belong into a pushed request")

@@ -80,6 +80,7 @@ UPDATE oauth_waiting SET tell_at = ?, tries = tries + 1
 WHERE digest IN (SELECT digest FROM oauth_waiting WHERE tell_at <= ? ORDER BY tell_at LIMIT ?) AND tell_at <= ?
 RETURNING {_COLUMNS}, tries
 """  # noqa: S608  # our own columns
+_DUE = "SELECT 1 FROM oauth_waiting WHERE tell_at <= ? LIMIT 1"
 _TELL_AGAIN = "UPDATE oauth_waiting SET tell_at = ? WHERE digest = ?"
 _CLEAN = """
 DELETE FROM oauth_waiting WHERE digest IN (SELECT digest FROM oauth_waiting WHERE expires_at < ? LIMIT ?) RETURNING 1
@@ -157,6 +158,11 @@ def answer_waiting(
 def redeem_waiting(execute: Execute, digest: bytes) -> bool:
     """Mark an allowed request used; True only for the one who did so first."""
     return bool(execute(_REDEEM, (digest,)))
+
+
+async def anybody_untold(lookup: Lookup, *, now: datetime) -> bool:
+    """Whether a client has to be told now: so that an idle installation writes nothing."""
+    return await lookup.first(_DUE, (to_micros(now),)) is not None
 
 
 def claim_untold(execute: Execute, *, until: datetime, limit: int, now: datetime) -> tuple[tuple[Waiting, int], ...]:
