@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +18,7 @@ from kronborg.core.migrate import migrate
 if TYPE_CHECKING:
     from xdist.remote import Producer
 
+    from postgres_server import PostgresDatabase
     from scheduling import ByFolder
 
 MASTER_KEY = bytes(range(32))
@@ -61,32 +60,28 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: str) -> str:
-    """The name of a migrated, empty PostgreSQL database to copy from."""
-    name = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{uuid.uuid4().hex[:8]}"
+def postgres_database(postgres_server: str) -> PostgresDatabase:
+    """This worker's migrated database; the tests use it one after another, each swept clean."""
+    from postgres_server import PostgresDatabase
+
     with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    migrate(postgres_server.format(database=name))
-    return name
+        connection.execute("CREATE DATABASE kronborg")
+    url = postgres_server.format(database="kronborg")
+    migrate(url)
+    return PostgresDatabase.of(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A migrated, empty database of each kind."""
     if request.param == "sqlite":
-        template = request.getfixturevalue("sqlite_template")
+        template: Path = request.getfixturevalue("sqlite_template")
         path = tmp_path / "kronborg.db"
         path.write_bytes(template.read_bytes())
-        yield f"sqlite:///{path}"
-        return
-    server = request.getfixturevalue("postgres_server")
-    template = request.getfixturevalue("postgres_template")
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(server.format(database="postgres"), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    yield server.format(database=name)
-    with psycopg.connect(server.format(database="postgres"), autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        return f"sqlite:///{path}"
+    postgres: PostgresDatabase = request.getfixturevalue("postgres_database")
+    postgres.sweep()
+    return postgres.url
 
 
 @pytest.fixture

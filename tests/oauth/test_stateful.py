@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from oauth.history import History
+from postgres_server import PostgresDatabase
 
 HURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
@@ -32,19 +32,10 @@ def test_no_history_of_requests_gives_more_than_was_given(sqlite_template: Path,
 
 
 @pytest.mark.timeout(400)
-def test_nor_on_postgresql(postgres_server: str, postgres_template: str) -> None:
-    made: list[str] = []
-
+def test_nor_on_postgresql(postgres_database: PostgresDatabase) -> None:
     def history() -> History:
-        name = f"test_{uuid.uuid4().hex}"
-        with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"')
-        made.append(name)
-        return History(postgres_server.format(database=name))
+        postgres_database.sweep()
+        return History(postgres_database.url)
 
     limits = settings(max_examples=4, stateful_step_count=25, deadline=None, suppress_health_check=HURRIED)
     run_state_machine_as_test(history, settings=limits, _min_steps=limits.stateful_step_count)  # type: ignore[arg-type]  # a factory will do
-
-    with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as connection:
-        for name in made:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
