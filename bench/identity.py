@@ -26,9 +26,9 @@ from kronborg.core.db import Database, Session
 from kronborg.core.group_writer import Execute
 from kronborg.core.ids import new_id
 from kronborg.server import run_until_signalled, serve
-from kronborg.signin.model import Origin
+from kronborg.sessions.life import begin_session
+from kronborg.sessions.model import Origin
 from kronborg.signin.passwords import set_password
-from kronborg.signin.sessions import begin_session
 from kronborg.tokens import refresh, store
 from kronborg.tokens.engine import Engine, open_engine
 from kronborg.tokens.model import REFRESH_ABSOLUTE, Grant

@@ -17,7 +17,20 @@ ROOT = Path(__file__).parent.parent
 SERVER = ROOT / "src" / "kronborg"
 SDK = ROOT / "sdk" / "src"
 SHOP = ROOT / "demo" / "shop" / "src"
-SLICES = ("core", "accounts", "signin", "clients", "tokens", "oauth", "gateway")
+SLICES = (
+    "core",
+    "sessions",
+    "audit",
+    "accounts",
+    "factors",
+    "federation",
+    "signin",
+    "provisioning",
+    "clients",
+    "tokens",
+    "oauth",
+    "gateway",
+)
 
 # How a file's name says which storey of its slice it belongs to; what is not named here is a verb.
 NOUNS = {"model", "errors", "snapshot", "settings", "grant_details", "admission", "dynamic_model"}

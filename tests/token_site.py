@@ -24,8 +24,8 @@ from kronborg.core.fetch import Fetcher
 from kronborg.core.http import Edge, LimitBody
 from kronborg.core.jose import parse
 from kronborg.oauth.api import protocol_routes
-from kronborg.signin.model import Origin
-from kronborg.signin.sessions import begin_session
+from kronborg.sessions.life import begin_session
+from kronborg.sessions.model import Origin
 from kronborg.tokens.codes import create_code
 from kronborg.tokens.engine import Engine, open_engine
 from kronborg.tokens.model import Authorization

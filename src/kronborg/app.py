@@ -11,14 +11,17 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kronborg.accounts.principals import principal_of
 from kronborg.config import Settings
 from kronborg.core import clock, error_pages
+from kronborg.core.brand import Brand
 from kronborg.core.db import Database
 from kronborg.core.fetch import Fetcher
 from kronborg.core.health import health_routes
 from kronborg.core.html import Pages
 from kronborg.core.http import Edge, LimitBody, Shortcut
 from kronborg.core.parts import Parts
+from kronborg.core.policy import Policies
 from kronborg.listeners import mutual_tls_of, serve_all
 from kronborg.oauth.api import protocol_endpoints, status_list_routes
 from kronborg.oauth.authorize_api import browser_routes
@@ -89,16 +92,16 @@ async def _opened(settings: Settings, database: Database) -> tuple[ASGIApp, Engi
     )
     engine = replace(
         engine,
-        signin=SignInParts.make(),
+        signin=SignInParts.make(settings.sign_in),
         session_absolute=parts.session_absolute,
         require_dpop_nonce=settings.require_dpop_nonce,
     )
-    return compose(parts, engine), engine
+    return compose(parts, engine, settings.brand), engine
 
 
-def compose(parts: Parts, engine: Engine) -> ASGIApp:
+def compose(parts: Parts, engine: Engine, brand: Brand | None = None) -> ASGIApp:
     """Routes, state and the outer layers."""
-    html = Pages()
+    html = Pages(brand)
     app = Starlette(
         routes=[
             *browser_routes(engine),
@@ -117,5 +120,7 @@ def compose(parts: Parts, engine: Engine) -> ASGIApp:
     app.state.pages = html
     app.state.signin = engine.signin or SignInParts.make()
     app.state.announcers = (requests.announcer(engine),)
+    app.state.policies = Policies()
+    app.state.principal_of = lambda visit: principal_of(parts.database, visit.user_id)
     app.state.after_sign_out = partial(signed_out, engine)
     return Edge(Shortcut(LimitBody(app), protocol_endpoints(engine)), secure=parts.secure)

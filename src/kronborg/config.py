@@ -9,19 +9,23 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import orjson
 
-from kronborg.clients.admission import NOBODY, Admission, admission_json, admission_of, policy_problems
+from kronborg.clients.admission import NOBODY, Admission, policy_problems
 from kronborg.clients.settings import Profile
+from kronborg.core.brand import Brand
 from kronborg.core.crypto import Vault
 from kronborg.core.errors import Invalid, Problem
+from kronborg.core.mail import MailSettings
 from kronborg.core.tls import MutualTlsSettings, TlsListener, tls_problems
 from kronborg.core.token_address import HeldKeysSettings, TokenAddress
+from kronborg.core.values import freeze, thaw
+from kronborg.signin.model import SignInSettings
 
 RESOLVED = "KRONBORG_RESOLVED_SETTINGS"
 """Set by the supervisor for its children, so that each of them need not read and check the file again."""
@@ -81,6 +85,9 @@ class Settings:
     fetch_ca_file: Path | None = None
     admission: Admission = NOBODY
     held_keys: HeldKeysSettings | None = None
+    brand: Brand = field(default_factory=Brand)
+    mail: MailSettings = field(default_factory=MailSettings)
+    sign_in: SignInSettings = field(default_factory=SignInSettings)
 
     @property
     def database_url(self) -> str:
@@ -108,7 +115,7 @@ def load_settings(
     """
     env = os.environ if environ is None else environ
     if env.get(RESOLVED):
-        return replace(_thaw(env[RESOLVED]), master_key=_master_key(env))
+        return replace(thaw(Settings, orjson.loads(env[RESOLVED])), master_key=_master_key(env))
     path = file or (Path(env["KRONBORG_FILE"]) if env.get("KRONBORG_FILE") else None)
     settings = _from_file(path) if path else Settings()
     folder = data or (Path(env["KRONBORG_DATA"]) if env.get("KRONBORG_DATA") else settings.data)
@@ -136,44 +143,7 @@ def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 def resolved(settings: Settings) -> dict[str, str]:
     """The environment that gives a child process these settings as they are; the master key is not in it."""
-    plain = {name: _freeze(value) for name, value in asdict(replace(settings, master_key=None)).items()}
-    plain["admission"] = admission_json(settings.admission)
-    return {RESOLVED: orjson.dumps(plain).decode()}
-
-
-def _freeze(value: object) -> object:
-    match value:
-        case Path():
-            return str(value)
-        case timedelta():
-            return value.total_seconds()
-        case _:
-            return value
-
-
-def _thaw(text: str) -> Settings:
-    plain = orjson.loads(text)
-    for field in fields(Settings):
-        value = plain[field.name]
-        default = field.default
-        if isinstance(default, Address):
-            plain[field.name] = Address(**value)
-        elif isinstance(default, Admission):
-            plain[field.name] = admission_of(value)
-        elif isinstance(default, timedelta):
-            plain[field.name] = timedelta(seconds=value)
-        elif isinstance(default, tuple):
-            plain[field.name] = tuple(value)
-        elif field.name in ("data", "file", "fetch_ca_file") and value is not None:
-            plain[field.name] = Path(value)
-        elif field.name == "tls" and value is not None:
-            plain[field.name] = TlsListener(**value)
-        elif field.name == "mtls" and value is not None:
-            own = value.pop("listener")
-            plain[field.name] = MutualTlsSettings(**value, listener=None if own is None else TlsListener(**own))
-        elif field.name == "held_keys" and value is not None:
-            plain[field.name] = HeldKeysSettings(**{**value, "algorithms": tuple(value["algorithms"])})
-    return Settings(**plain)
+    return {RESOLVED: orjson.dumps(freeze(replace(settings, master_key=None))).decode()}
 
 
 def environment() -> dict[str, str]:
@@ -270,6 +240,7 @@ def _token_address(held: HeldKeysSettings) -> TokenAddress:
 
 def _from_file(path: Path) -> Settings:
     from kronborg.gateway.declare.document import load
+    from kronborg.gateway.declare.people_section import brand_in, mail_in, sign_in_in
     from kronborg.gateway.declare.server_section import admission_in, held_keys_in, listeners_in
 
     server = load(path).server
@@ -299,4 +270,7 @@ def _from_file(path: Path) -> Settings:
         fetch_ca_file=None if server.fetch.ca_file is None else path.absolute().parent / server.fetch.ca_file,
         admission=admission_in(server),
         held_keys=held_keys_in(server, path.absolute().parent),
+        brand=brand_in(server.brand, path.absolute().parent),
+        mail=mail_in(server.mail, path.absolute().parent),
+        sign_in=sign_in_in(server.sign_in),
     )

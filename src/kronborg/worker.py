@@ -25,7 +25,7 @@ from kronborg.core.health import health_routes
 from kronborg.core.log import get_logger
 from kronborg.oauth import backchannel, ciba_notify, kept_requests, waiting
 from kronborg.server import serve
-from kronborg.signin.sessions import end_all_sessions, purge_sessions
+from kronborg.sessions.life import end_all_sessions, purge_sessions
 from kronborg.signin.throttle import purge_counters
 from kronborg.tokens import revoke
 from kronborg.tokens.engine import Engine, open_engine

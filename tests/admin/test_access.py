@@ -13,8 +13,8 @@ from kronborg.clients.model import ClientDraft
 from kronborg.clients.register import add_secret, save_client
 from kronborg.core import clock
 from kronborg.core.crypto import Vault
-from kronborg.signin.model import Origin
-from kronborg.signin.sessions import begin_session
+from kronborg.sessions.life import begin_session
+from kronborg.sessions.model import Origin
 from kronborg.tokens.codes import create_code
 from kronborg.tokens.engine import open_engine
 from kronborg.tokens.model import Authorization

@@ -10,8 +10,8 @@ from admin.conftest import Admin
 from kronborg.accounts.users import NewUser, create_user
 from kronborg.core import clock
 from kronborg.core.crypto import Vault
-from kronborg.signin.model import Origin
-from kronborg.signin.sessions import begin_session
+from kronborg.sessions.life import begin_session
+from kronborg.sessions.model import Origin
 from kronborg.tokens import store
 from kronborg.tokens.model import Grant
 

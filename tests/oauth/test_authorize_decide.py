@@ -10,7 +10,7 @@ from kronborg.clients.model import Client
 from kronborg.oauth.authorize import PATIENCE, AskConsent, Asking, Decision, Issue, Refuse, SignIn, StepUp, decide
 from kronborg.oauth.authorize_errors import ConsentRequired, LoginRequired
 from kronborg.oauth.model import Consent
-from kronborg.signin.model import Visit
+from kronborg.sessions.model import Visit
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SHOP = "https://shop.example/catalogue"

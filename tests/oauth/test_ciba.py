@@ -15,7 +15,7 @@ from kronborg.clients.settings import ClientSettings
 from kronborg.core import events
 from kronborg.core.errors import Invalid
 from kronborg.oauth.consent import withdraw
-from kronborg.signin.sessions import end_all_sessions
+from kronborg.sessions.life import end_all_sessions
 from oauth.ciba_flow import BANK, GRANT, SCOPES, TILL, answered, ask, at_home, begin, error_of, poll
 from oauth.flow import CART, CATALOGUE, ISSUER, WEB, Flow
 from token_site import claims_of

@@ -9,7 +9,7 @@ from kronborg.clients.register import set_disabled
 from kronborg.oauth.consent import withdraw
 from kronborg.oauth.waiting import clean
 from kronborg.oauth.waiting_store import find_waiting
-from kronborg.signin.sessions import end_all_sessions
+from kronborg.sessions.life import end_all_sessions
 from kronborg.tokens.revoke import revoke_client
 from oauth.device_flow import GRANT, RADIO, TV, answered, begin, error_of, poll, type_in
 from oauth.flow import CART, ISSUER, Flow

@@ -18,7 +18,7 @@ from kronborg.clients.model import ClientDraft
 from kronborg.clients.register import remove_client, set_disabled
 from kronborg.core.group_writer import Execute
 from kronborg.oauth.token import GRANTS
-from kronborg.signin.sessions import end_all_sessions
+from kronborg.sessions.life import end_all_sessions
 from kronborg.tokens import store
 from oauth import ciba_flow, device_flow, test_jwt_bearer
 from oauth.flow import CATALOGUE, WEB, WISH_LIST, Flow

@@ -11,7 +11,7 @@ import pytest
 from kronborg.clients.model import ClientDraft
 from kronborg.clients.settings import ClientSettings
 from kronborg.core.errors import Invalid
-from kronborg.signin.sessions import end_all_sessions
+from kronborg.sessions.life import end_all_sessions
 from oauth.flow import WEB, Flow
 from people_site import PASSWORD
 from token_site import claims_of

@@ -16,7 +16,7 @@ from kronborg.clients.settings import ClientSettings
 from kronborg.core.jose import parse
 from kronborg.oauth import acr
 from kronborg.oauth.authorize import Asking, Issue, Refuse, StepUp, decide
-from kronborg.signin.model import Visit
+from kronborg.sessions.model import Visit
 from oauth.flow import CATALOGUE, ISSUER, WEB, Flow, Value, answer_of, is_sign_in
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from kronborg.clients.register import set_disabled
 from kronborg.core import events
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
-from kronborg.signin.sessions import end_session
+from kronborg.sessions.life import end_session
 from kronborg.tokens.revoke import revoke_client, revoke_grants
 from oauth.exchange_flow import PRICING, exchange_site, own, subject, trade
 from token_site import CART, Person, Site

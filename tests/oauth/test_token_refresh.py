@@ -12,7 +12,7 @@ from kronborg.clients.register import remove_client, set_disabled
 from kronborg.core import events
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
-from kronborg.signin.sessions import end_session
+from kronborg.sessions.life import end_session
 from kronborg.tokens.exchange import exchange
 from kronborg.tokens.revoke import revoke_client, revoke_grants
 from token_site import CART, CATALOGUE, USERINFO, Person, Site, claims_of, token_site

@@ -23,8 +23,8 @@ from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.html import redirect_source
 from kronborg.core.http import Edge
-from kronborg.signin.pages import sign_in_url, visit
-from kronborg.signin.tickets import Ticket
+from kronborg.sessions.tickets import Ticket
+from kronborg.sessions.visits import sign_in_url, visit
 from people_site import PASSWORD, QUICK, PeopleSite, people_site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)]

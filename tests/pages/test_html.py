@@ -29,7 +29,7 @@ from kronborg.oauth.consent_page import (
     ScopeGroup,
     ShownApp,
 )
-from kronborg.signin.model import Visit
+from kronborg.sessions.model import Visit
 from people_site import PeopleSite, people_site
 
 pytestmark = pytest.mark.anyio

@@ -14,9 +14,9 @@ from kronborg.core import clock
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.events import latest
-from kronborg.signin.pages import sign_in_url, visit
-from kronborg.signin.sessions import end_all_sessions, purge_sessions
-from kronborg.signin.tickets import Ticket, local_path
+from kronborg.sessions.life import end_all_sessions, purge_sessions
+from kronborg.sessions.tickets import Ticket, local_path
+from kronborg.sessions.visits import sign_in_url, visit
 from people_site import PASSWORD, PeopleSite, hidden, people_site
 
 pytestmark = pytest.mark.anyio

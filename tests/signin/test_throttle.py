@@ -10,8 +10,10 @@ import pytest
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.errors import TooMany
-from kronborg.signin.model import Origin, ThrottleSettings
-from kronborg.signin.sign_in import Attempt, Outcome, SignedIn, Throttled, WrongCredentials, sign_in
+from kronborg.sessions.model import Origin
+from kronborg.signin.finish import SignedIn
+from kronborg.signin.model import ThrottleSettings
+from kronborg.signin.sign_in import Attempt, Outcome, Throttled, WrongCredentials, sign_in
 from kronborg.signin.throttle import counters_for, give_back, purge_counters, reserve
 from people_site import PASSWORD, PeopleSite
 

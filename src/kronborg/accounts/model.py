@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from kronborg.core.errors import Problem
+from kronborg.core.json import JsonObject
 
 MAX_USERNAME = 64
 MAX_EMAIL = 254
@@ -33,6 +35,20 @@ class User:
     groups: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
+    email_verified_at: datetime | None = None
+    """When this very address was proved to be theirs; an address that changes is unproved again."""
+    locale: str = ""
+    """The language they chose (BCP 47); empty for that of the browser."""
+    attributes: JsonObject = field(default_factory=dict)
+    """What else is known, by names of the installation's schema."""
+    kind: Literal["person", "service"] = "person"
+    managed_by: str = ""
+    """Who keeps this account up to date: empty for Kronborg itself, else `ldap:corp`, `scim:hr`, `provider:okta`."""
+
+    @property
+    def email_verified(self) -> bool:
+        """Whether the address was proved to be theirs."""
+        return self.email is not None and self.email_verified_at is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,11 @@ users_table = Table(
     Column("roles", Json, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("email_verified_at", UtcDateTime),
+    Column("locale", Text, nullable=False, server_default=""),
+    Column("attributes", Json, nullable=False, server_default="{}"),
+    Column("kind", Text, nullable=False, server_default="person"),
+    Column("managed_by", Text, nullable=False, server_default=""),
 )
 
 groups_table = Table(
@@ -217,6 +222,11 @@ def _user(row: Row[tuple[object, ...]], groups: tuple[str, ...]) -> User:
         groups,
         row.created_at,
         row.updated_at,
+        row.email_verified_at,
+        row.locale,
+        row.attributes,
+        row.kind,
+        row.managed_by,
     )
 
 
@@ -234,6 +244,11 @@ def _user_values(user: User) -> dict[str, object]:
         "disabled": user.disabled,
         "roles": list(user.roles),
         "updated_at": user.updated_at,
+        "email_verified_at": user.email_verified_at,
+        "locale": user.locale,
+        "attributes": dict(user.attributes),
+        "kind": user.kind,
+        "managed_by": user.managed_by,
     }
 
 

@@ -78,6 +78,8 @@ async def update_user(session: Session, user_id: str, change: UserChange, *, act
         roles=before.roles if change.roles is None else tuple(sorted(set(change.roles))),
         disabled=before.disabled if change.disabled is None else change.disabled,
     )
+    if folded(after.email or "") != folded(before.email or ""):
+        after = replace(after, email_verified_at=None)
     groups = await _checked(session, after, before.groups if change.groups is None else change.groups)
     after = replace(after, groups=tuple(name for _, name in groups))
     changed = [field.name for field in fields(User) if getattr(before, field.name) != getattr(after, field.name)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from kronborg.clients.model import AUTH_METHODS, GRANTS, AuthMethod, GrantName
 from kronborg.core.errors import Problem
-from kronborg.core.json import JsonObject, JsonValue
+from kronborg.core.json import JsonObject
 
 USUAL_GRANTS: tuple[GrantName, ...] = ("authorization_code", "refresh_token")
 USUAL_METHODS: tuple[AuthMethod, ...] = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
@@ -99,29 +99,6 @@ def policy_json(policy: RegistrationPolicy) -> JsonObject:
     }
 
 
-def admission_json(admission: Admission) -> JsonObject:
-    """An admission as one process hands it to another."""
-    return {
-        "open_policy": None if admission.open_policy is None else policy_json(admission.open_policy),
-        "documents": admission.documents,
-        "document_hosts": list(admission.document_hosts),
-        "document_denied": list(admission.document_denied),
-        "document_policy": policy_json(admission.document_policy),
-    }
-
-
-def admission_of(stored: JsonObject) -> Admission:
-    """The admission that `admission_json` wrote."""
-    policy, documents = stored["open_policy"], stored["document_policy"]
-    return Admission(
-        open_policy=policy_of(policy) if isinstance(policy, Mapping) else None,
-        documents=stored["documents"] is True,
-        document_hosts=_texts(stored["document_hosts"]),
-        document_denied=_texts(stored["document_denied"]),
-        document_policy=policy_of(documents) if isinstance(documents, Mapping) else ANYTHING_USUAL,
-    )
-
-
 def policy_problems(policy: RegistrationPolicy, where: str = "policy") -> tuple[Problem, ...]:
     """Everything that makes a policy impossible."""
     problems = []
@@ -136,10 +113,6 @@ def policy_problems(policy: RegistrationPolicy, where: str = "policy") -> tuple[
     if not policy.redirect_schemes:
         problems.append(Problem(f"{where}.redirect_schemes", "must name at least one scheme", "write [https]"))
     return tuple(problems)
-
-
-def _texts(value: JsonValue) -> tuple[str, ...]:
-    return tuple(str(one) for one in value) if isinstance(value, (list, tuple)) else ()
 
 
 def policy_of(stored: JsonObject) -> RegistrationPolicy:

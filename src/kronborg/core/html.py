@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from kronborg.core import csrf
+from kronborg.core import csrf, languages
 from kronborg.core.assets import Assets
 from kronborg.core.brand import Brand
 from kronborg.core.cookies import BROWSER, set_cookie
@@ -43,6 +43,10 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            extensions=["jinja2.ext.i18n"],
+        )
+        self.environment.install_gettext_callables(  # type: ignore[attr-defined]  # by the extension
+            languages.translate, languages.translate_many, newstyle=True
         )
         self.environment.filters["ago"] = ago
         self.environment.filters["day"] = day
@@ -62,7 +66,7 @@ class Site:
         self._issued: csrf.Issued | None = None
         self.name = pages.brand.name
         self.logo = None if pages.assets.logo is None else pages.assets.url(pages.assets.logo)
-        self.language = "en"
+        self.language = languages.current_language()
         self.request_id = current_request_id()
 
     def static(self, name: str) -> str:
@@ -108,6 +112,7 @@ def render(
     `frame_src` lists those that it may show in frames.
     """
     pages = pages_of(request)
+    languages.use_language(language_of(request))
     site = Site(request, pages)
     found = pages.environment.get_template(template)
     values = {"page": page, "site": site}
@@ -125,6 +130,13 @@ def render(
     if site.new_browser is not None:
         set_cookie(response, BROWSER, site.new_browser, secure=parts_of(request).secure)
     return response
+
+
+def language_of(request: Request) -> str:
+    """The language to show a page in: the request's own (`ui_locales`), the person's, the browser's."""
+    asked = request.query_params.get("ui_locales", "")
+    person = getattr(request.state, "locale", "")
+    return languages.best_language(asked, person, languages.accepted(request.headers.get("accept-language", "")))
 
 
 def redirect(request: Request, url: str) -> Response:

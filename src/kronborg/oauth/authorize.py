@@ -13,7 +13,7 @@ from kronborg.core.json import JsonObject
 from kronborg.oauth.acr import ANYTHING, OFFERED, Wanted, reachable, satisfied
 from kronborg.oauth.authorize_errors import ConsentRequired, LoginRequired, UnmetAuthenticationRequirements
 from kronborg.oauth.model import Consent
-from kronborg.signin.model import Visit
+from kronborg.sessions.model import Visit
 from kronborg.tokens.errors import OAuthError
 
 PATIENCE = timedelta(minutes=5)

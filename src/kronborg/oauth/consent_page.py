@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from kronborg.signin.account_pages import AccountPage
-from kronborg.signin.model import Visit
+from kronborg.sessions.model import AccountPage, Visit
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kronborg.oauth.consent_page import ScopeGroup
-from kronborg.signin.model import Visit
+from kronborg.sessions.model import Visit
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from kronborg.oauth.authorize_errors import NoRedirect
 from kronborg.oauth.hints import Hint
 from kronborg.oauth.parameters import MAX_QUERY, Unreadable
 from kronborg.oauth.redirects import with_answer
-from kronborg.signin.model import Visit
-from kronborg.signin.sessions import end_session
+from kronborg.sessions.life import end_session
+from kronborg.sessions.model import Visit
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.revoke import revoke_grants
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kronborg.oauth.consent_page import ScopeGroup
-from kronborg.signin.account_pages import AccountPage
-from kronborg.signin.model import Visit
+from kronborg.sessions.model import AccountPage, Visit
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from kronborg.oauth.waiting_store import (
     find_waiting,
     redeem_waiting,
 )
-from kronborg.signin.model import Visit
+from kronborg.sessions.model import Visit
 from kronborg.tokens import refresh, store
 from kronborg.tokens.audience import Grantable, choose, still_grantable
 from kronborg.tokens.codes import add_granted

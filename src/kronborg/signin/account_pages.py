@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,19 +21,13 @@ from kronborg.core.csrf import checked_form
 from kronborg.core.errors import Conflict, Invalid, NotFound, TooMany
 from kronborg.core.html import is_fragment, redirect, render
 from kronborg.core.parts import parts_of
-from kronborg.signin.model import BrowserSession, Visit, device_of
-from kronborg.signin.pages import (
-    origin_of_request,
-    put_session,
-    retry_header,
-    sign_in_url,
-    signin_parts_of,
-    visit,
-    wait_text,
-)
+from kronborg.sessions.life import begin_session, end_all_sessions, end_session
+from kronborg.sessions.model import AccountPage, Announcement, Announcer, BrowserSession, Visit, device_of
+from kronborg.sessions.store import list_sessions
+from kronborg.sessions.visits import origin_of_request, put_session, sign_in_url, visit
+from kronborg.signin.pages import retry_header, signin_parts_of, wait_text
 from kronborg.signin.passwords import store_password, verify_password
-from kronborg.signin.sessions import begin_session, end_all_sessions, end_session
-from kronborg.signin.store import list_sessions
+from kronborg.signin.store import password_changed_at
 from kronborg.signin.throttle import counters_for, give_back, reserve
 
 _ID = re.compile(r"[0-9a-f-]{36}")
@@ -43,27 +37,6 @@ DONE = {
     "session": "That browser is signed out.",
     "others": "Every other browser is signed out.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """Something that waits for this person elsewhere: a sentence, and where to go."""
-
-    text: str
-    href: str
-    link: str
-
-
-Announcer = Callable[[Visit, datetime], Awaitable[Announcement | None]]
-"""Slices above this one announce themselves: `app.state.announcers` lists them, made by the composition root."""
-
-
-@dataclass(frozen=True, slots=True)
-class AccountPage:
-    """What the layout `layouts/account.html` needs: who is signed in, and which entry of the navigation is current."""
-
-    person: Visit
-    section: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +69,7 @@ class SecurityPage(AccountPage):
 
     sessions: tuple[ShownSession, ...]
     shortest: int
+    password_changed_at: datetime | None
     errors: dict[str, str]
     done: str | None
     now: datetime
@@ -291,9 +265,10 @@ async def _security(
     parts, now = parts_of(request), clock.now()
     async with parts.database.read() as reading:
         rows = await list_sessions(reading, here.user_id, now=now, idle=parts.session_idle)
+        changed = await password_changed_at(reading, here.user_id)
     shown = tuple(_shown(row, here) for row in sorted(rows, key=lambda row: row.id != here.session_id))
     shortest = signin_parts_of(request).settings.passwords.shortest
-    page = SecurityPage(here, "security", shown, shortest, errors or {}, _done(request), now)
+    page = SecurityPage(here, "security", shown, shortest, changed, errors or {}, _done(request), now)
     return render(request, "signin/security.html", page, status=status, block=block, headers=headers)
 
 

@@ -9,24 +9,26 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from kronborg.core import clock
-from kronborg.core.cookies import DEVICE, SESSION, drop_cookie, read_cookie, set_cookie
+from kronborg.core.cookies import BROWSER, DEVICE, SESSION, drop_cookie, read_cookie, set_cookie
 from kronborg.core.csrf import CsrfRefused, checked_form
 from kronborg.core.error_pages import TEXTS
 from kronborg.core.errors import NotFound, Overloaded
 from kronborg.core.html import is_fragment, redirect, render
 from kronborg.core.parts import parts_of
-from kronborg.signin.model import Origin, Visit
+from kronborg.sessions.life import end_session
+from kronborg.sessions.model import Visit
+from kronborg.sessions.proof import open_proof
+from kronborg.sessions.tickets import Ticket, local_path, read_ticket
+from kronborg.sessions.visits import origin_of_request, put_session, visit
+from kronborg.signin.finish import SignedIn, finish
 from kronborg.signin.parts import SignInParts
-from kronborg.signin.sessions import Begun, end_session, recognise
-from kronborg.signin.sign_in import Attempt, SignedIn, Throttled, WrongCredentials, sign_in
-from kronborg.signin.tickets import Ticket, local_path, read_ticket, sign_in_path
+from kronborg.signin.sign_in import Attempt, Throttled, WrongCredentials, sign_in
 
 WRONG = "That username and password do not match. Check both and try again."
 STALE = "This page was open for too long, or was opened in two windows. Please sign in once more."
@@ -60,11 +62,12 @@ AfterSignOut = Callable[[Request, Visit], Awaitable[Response | None]]
 
 
 def routes() -> list[Route]:
-    """`/`, `/signin`, `/signout`."""
+    """`/`, `/signin`, `/signin/continue`, `/signout`."""
     return [
         Route("/", home, methods=["GET"]),
         Route("/signin", show_sign_in, methods=["GET"]),
         Route("/signin", submit_sign_in, methods=["POST"]),
+        Route("/signin/continue", go_on, methods=["GET"]),
         Route("/signout", show_sign_out, methods=["GET"]),
         Route("/signout", submit_sign_out, methods=["POST"]),
     ]
@@ -76,35 +79,6 @@ def signin_parts_of(request: Request) -> SignInParts:
     if not isinstance(parts, SignInParts):
         raise TypeError("app.state.signin is not set by the composition root")
     return parts
-
-
-async def visit(request: Request) -> Visit | None:
-    """Who is signed in in this browser, if anybody; looked up once for each request."""
-    if not hasattr(request.state, "visit"):
-        parts = parts_of(request)
-        secret = read_cookie(request, SESSION, secure=parts.secure)
-        request.state.visit = None
-        if secret is not None:
-            request.state.visit = await recognise(
-                parts.database, parts.vault, secret, idle=parts.session_idle, now=clock.now()
-            )
-    found: Visit | None = request.state.visit
-    return found
-
-
-def origin_of_request(request: Request) -> Origin:
-    """Where a request comes from; the server has already dealt with proxies."""
-    address = "" if request.client is None else request.client.host
-    return Origin(address, request.headers.get("user-agent", ""))
-
-
-def sign_in_url(request: Request, *, next_path: str | None = None, ticket: Ticket | None = None) -> str:
-    """The address that asks for sign-in and comes back to `next_path` (default: the address of this request)."""
-    if next_path is None:
-        # Not `request.url`: it cannot be made of a query that is not ASCII.
-        query = request.scope["query_string"].decode("ascii", errors="ignore")
-        next_path = quote(request.scope["path"]) + (f"?{query}" if query else "")
-    return sign_in_path(parts_of(request).vault, next_path, ticket)
 
 
 async def home(request: Request) -> Response:
@@ -158,11 +132,7 @@ async def submit_sign_in(request: Request) -> Response:
         return _render(request, page, ticket, status=503, headers={"retry-after": "2"})
     match outcome:
         case SignedIn(begun=begun, device_cookie=device_cookie):
-            response = redirect(request, page.next)
-            put_session(request, response, begun)
-            lifetime = signin.settings.device_lifetime
-            set_cookie(response, DEVICE, device_cookie, secure=parts.secure, lifetime=lifetime)
-            return response
+            return _enter(request, SignedIn(begun, device_cookie), page.next)
         case WrongCredentials():
             page, ticket = _page(request, form, login=login, error=WRONG)
             return _render(request, page, ticket, status=422)
@@ -171,6 +141,39 @@ async def submit_sign_in(request: Request) -> Response:
             return _render(request, page, ticket, status=429, headers=retry_header(wait))
         case _:
             assert_never(outcome)
+
+
+async def go_on(request: Request) -> Response:
+    """Go on with what somebody proved elsewhere: a session, and back to where the visitor came from."""
+    parts = parts_of(request)
+    page, ticket = _page(request, request.query_params)
+    browser = read_cookie(request, BROWSER, secure=parts.secure) or ""
+    proof = open_proof(parts.vault, request.query_params.get("proof", ""), browser=browser, now=clock.now())
+    here = await visit(request)
+    signed_in = None
+    if proof is not None:
+        signed_in = await finish(
+            parts.database,
+            parts.vault,
+            proof,
+            origin=origin_of_request(request),
+            device_cookie=read_cookie(request, DEVICE, secure=parts.secure),
+            replaces=None if here is None else (here.session_id, here.user_id),
+            session_lifetime=parts.session_absolute,
+            now=clock.now(),
+        )
+    if signed_in is None:
+        page, ticket = _page(request, request.query_params, error=STALE)
+        return _render(request, page, ticket, status=403)
+    return _enter(request, signed_in, page.next)
+
+
+def _enter(request: Request, signed_in: SignedIn, next_path: str) -> Response:
+    response = redirect(request, next_path)
+    put_session(request, response, signed_in.begun)
+    lifetime = signin_parts_of(request).settings.device_lifetime
+    set_cookie(response, DEVICE, signed_in.device_cookie, secure=parts_of(request).secure, lifetime=lifetime)
+    return response
 
 
 async def show_sign_out(request: Request) -> Response:
@@ -193,12 +196,6 @@ async def submit_sign_out(request: Request) -> Response:
     response = told or redirect(request, "/signout")
     drop_cookie(response, SESSION, secure=parts_of(request).secure)
     return response
-
-
-def put_session(request: Request, response: Response, begun: Begun) -> None:
-    """Put a session's secret into the browser."""
-    parts = parts_of(request)
-    set_cookie(response, SESSION, begun.secret, secure=parts.secure, lifetime=parts.session_absolute)
 
 
 def wait_text(wait: timedelta) -> str:

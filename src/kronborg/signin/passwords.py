@@ -18,8 +18,8 @@ from kronborg.accounts.store import find_user
 from kronborg.core.db import Database, Session
 from kronborg.core.errors import Invalid, NotFound, Overloaded, Problem
 from kronborg.core.events import record
+from kronborg.sessions.life import end_all_sessions
 from kronborg.signin.model import PasswordSettings
-from kronborg.signin.sessions import end_all_sessions
 from kronborg.signin.store import read_password, swap_hash, write_password
 
 T = TypeVar("T")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kronborg.accounts.model import MAX_EMAIL
 from kronborg.accounts.store import find_by_login, find_user
 from kronborg.core.crypto import Vault
-from kronborg.core.db import Database, Session
-from kronborg.core.errors import NotFound, TooMany
+from kronborg.core.db import Database
+from kronborg.core.errors import TooMany
 from kronborg.core.events import record
 from kronborg.core.json import JsonObject
+from kronborg.sessions.life import begin_session
+from kronborg.sessions.model import Origin
 from kronborg.signin.devices import known_device, remember_device
-from kronborg.signin.model import Origin, ThrottleSettings
+from kronborg.signin.finish import SignedIn, leave
+from kronborg.signin.model import ThrottleSettings
 from kronborg.signin.passwords import Passwords, verify_password
-from kronborg.signin.sessions import Begun, begin_session, end_session
 from kronborg.signin.throttle import counters_for, give_back, reserve
 
 
@@ -30,14 +31,6 @@ class Attempt:
     device_cookie: str | None = None
     replaces: tuple[str, str] | None = None
     """Session and user id that the browser holds now: renewed when it is the same user's, ended when not."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """The session to put into the browser, and its new device cookie."""
-
-    begun: Begun
-    device_cookie: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +80,7 @@ async def sign_in(
             await record(session, "signin.refused", actor="anonymous", subject=who, now=now, detail=detail)
             return WrongCredentials()
         await give_back(session, counters, now=now)
-        continues = await _leave(session, attempt, current.id, now=now)
+        continues = await leave(session, attempt.replaces, current.id, now=now)
         begun = await begin_session(
             session,
             vault,
@@ -99,15 +92,3 @@ async def sign_in(
             continues=continues,
         )
     return SignedIn(begun, remember_device(vault, attempt.device_cookie, current.id))
-
-
-async def _leave(session: Session, attempt: Attempt, user_id: str, *, now: datetime) -> str | None:
-    """The id of the session to go on with; a session of somebody else in this browser ends."""
-    if attempt.replaces is None:
-        return None
-    session_id, owner = attempt.replaces
-    if owner == user_id:
-        return session_id
-    with suppress(NotFound):  # it ended meanwhile
-        await end_session(session, session_id, user_id=owner, actor=user_id, now=now)
-    return None

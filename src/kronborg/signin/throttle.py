@@ -19,13 +19,7 @@ from kronborg.core.crypto import Vault
 from kronborg.core.db import Database, Session
 from kronborg.core.errors import TooMany
 from kronborg.signin.model import Allowance, ThrottleSettings
-from kronborg.signin.store import (
-    delete_counter,
-    delete_old_counters,
-    lock_counter,
-    read_wait,
-    write_counter,
-)
+from kronborg.signin.store import delete_counter, delete_old_counters, lock_counter, read_wait, write_counter
 
 MAX_COUNTERS = 200_000
 FORGET_AFTER = timedelta(days=1)

@@ -62,8 +62,9 @@ def claims_of(user: User, scopes: Collection[str], names: Collection[str] = ()) 
         "updated_at": int(user.updated_at.timestamp()),
         "name": user.name or None,
         "email": user.email,
-        # Nobody has proved yet that the address is theirs, so no client may link accounts by it.
-        "email_verified": None if user.email is None else False,
+        # Clients link accounts by an address only when it was proved to be theirs.
+        "email_verified": None if user.email is None else user.email_verified,
+        "locale": user.locale or None,
     }
     profile, email = "profile" in scopes, "email" in scopes
     return {

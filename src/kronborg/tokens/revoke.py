@@ -9,8 +9,8 @@ from typing import Literal, assert_never
 from kronborg.accounts.store import find_user
 from kronborg.core import opaque
 from kronborg.core.group_writer import Execute
-from kronborg.signin.sessions import end_session
-from kronborg.signin.store import find_session
+from kronborg.sessions.life import end_session
+from kronborg.sessions.store import find_session
 from kronborg.tokens import ending, store
 from kronborg.tokens.ending import NO_MARGIN
 from kronborg.tokens.engine import Engine

@@ -17,6 +17,7 @@ from kronborg.core.quantities import Duration, parse_duration
 from kronborg.core.tls import MutualTlsSettings, TlsListener
 from kronborg.core.token_address import HELD_ALGORITHMS, HeldAlgorithm, HeldKeysSettings
 from kronborg.gateway.declare.parts import Host, Key, Port, SecretReference, Section, Uri, Words
+from kronborg.gateway.declare.people_section import BrandSection, MailSection, SignInSection
 
 
 def _without_password(url: str) -> str:
@@ -239,6 +240,12 @@ class ServerSection(Section):
     """Clients that describe themselves at a URL of theirs."""
     keys: KeysSection = KeysSection()
     """Where the keys that sign tokens are kept."""
+    brand: BrandSection = BrandSection()
+    """How the pages look."""
+    mail: MailSection = MailSection()
+    """How letters leave."""
+    sign_in: SignInSection = SignInSection()
+    """How people sign in."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """How much is logged."""
 

@@ -19,8 +19,9 @@ from kronborg.oauth.confirmation import bound
 from kronborg.oauth.errors import InvalidGrant, UnsupportedGrantType
 from kronborg.oauth.legacy_use import note
 from kronborg.oauth.requests import header
-from kronborg.signin.model import BrowserSession, Origin
-from kronborg.signin.sign_in import Attempt, SignedIn, Throttled, WrongCredentials, sign_in
+from kronborg.sessions.model import BrowserSession, Origin
+from kronborg.signin.finish import SignedIn
+from kronborg.signin.sign_in import Attempt, Throttled, WrongCredentials, sign_in
 from kronborg.tokens import refresh
 from kronborg.tokens.audience import check_named, choose, grantable, split_scope
 from kronborg.tokens.codes import add_granted

@@ -16,7 +16,7 @@ from kronborg.oauth.consent import Access, access_of, withdraw
 from kronborg.oauth.consent_page import AppsPage, ScopeGroup, ShownApp
 from kronborg.oauth.pages.answers import scope_groups, shown_name
 from kronborg.oauth.pages.shown import run_by
-from kronborg.signin.pages import sign_in_url, visit
+from kronborg.sessions.visits import sign_in_url, visit
 from kronborg.tokens.engine import Engine
 
 APPS = "/account/apps"

@@ -42,9 +42,9 @@ from kronborg.oauth.pages.opened import (
 from kronborg.oauth.pages.shown import is_local, links_of, run_by, shown_details
 from kronborg.oauth.parameters import Unreadable
 from kronborg.oauth.store import find_consent
-from kronborg.signin.model import Visit
-from kronborg.signin.pages import sign_in_url, visit
-from kronborg.signin.tickets import Ticket
+from kronborg.sessions.model import Visit
+from kronborg.sessions.tickets import Ticket
+from kronborg.sessions.visits import sign_in_url, visit
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import OAuthError
 from kronborg.tokens.front import NobodyThere

@@ -16,7 +16,7 @@ from kronborg.oauth.kept_requests import spend
 from kronborg.oauth.model import Consent
 from kronborg.oauth.pages.answers import AUTHORIZE, no_redirect, refusal_to_client, see_other
 from kronborg.oauth.pages.opened import OnAPage, open_here, understand_here
-from kronborg.signin.pages import visit
+from kronborg.sessions.visits import visit
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import OAuthError
 

@@ -31,10 +31,12 @@ from kronborg.oauth.device_page import DeviceConfirmPage, DeviceDonePage, Device
 from kronborg.oauth.model import Waiting
 from kronborg.oauth.pages.answers import scope_groups
 from kronborg.oauth.waiting import Answered, allow, deny
-from kronborg.signin.model import Allowance, Visit, device_of
-from kronborg.signin.pages import origin_of_request, retry_header, sign_in_url, visit, wait_text
+from kronborg.sessions.model import Visit, device_of
+from kronborg.sessions.tickets import Ticket
+from kronborg.sessions.visits import origin_of_request, sign_in_url, visit
+from kronborg.signin.model import Allowance
+from kronborg.signin.pages import retry_header, wait_text
 from kronborg.signin.throttle import Counter, give_back, network_of, reserve
-from kronborg.signin.tickets import Ticket
 from kronborg.tokens.engine import Engine
 
 TRIES = Allowance(4, timedelta(seconds=5), timedelta(minutes=15), timedelta(minutes=1))

@@ -33,8 +33,8 @@ from kronborg.oauth.logout import (
 )
 from kronborg.oauth.pages.answers import no_redirect, query_of, see_other
 from kronborg.oauth.parameters import Unreadable
-from kronborg.signin.model import Visit
-from kronborg.signin.pages import visit
+from kronborg.sessions.model import Visit
+from kronborg.sessions.visits import visit
 from kronborg.tokens.engine import Engine
 
 LOGOUT = "/oauth/logout"

@@ -23,7 +23,7 @@ from kronborg.oauth.checks import KnownCase, after_redirect, before_redirect
 from kronborg.oauth.opening import Came, open_request
 from kronborg.oauth.pages.answers import AUTHORIZE
 from kronborg.oauth.parameters import Unreadable
-from kronborg.signin.model import Visit
+from kronborg.sessions.model import Visit
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import OAuthError
 

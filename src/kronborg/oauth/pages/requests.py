@@ -19,9 +19,8 @@ from kronborg.oauth.pages.answers import scope_groups
 from kronborg.oauth.requests_page import RequestPage, RequestsPage, ShownRequest
 from kronborg.oauth.waiting import Answered, allow, deny
 from kronborg.oauth.waiting_store import waiting_of_user
-from kronborg.signin.account_pages import Announcement, Announcer
-from kronborg.signin.model import Visit
-from kronborg.signin.pages import sign_in_url, visit
+from kronborg.sessions.model import Announcement, Announcer, Visit
+from kronborg.sessions.visits import sign_in_url, visit
 from kronborg.tokens.engine import Engine
 
 REQUESTS = "/account/requests"

@@ -11,8 +11,8 @@ from kronborg.core.db import Database, Session
 from kronborg.core.errors import NotFound
 from kronborg.core.events import record
 from kronborg.core.ids import new_id, random_token
-from kronborg.signin.model import BrowserSession, Origin, Visit
-from kronborg.signin.store import (
+from kronborg.sessions.model import BrowserSession, Origin, Visit
+from kronborg.sessions.store import (
     delete_expired_sessions,
     delete_session,
     delete_sessions_of,

@@ -1,0 +1,93 @@
+"""Languages: which one a page is in, and its words.
+
+English is what the code says. Every other language has a catalogue, `locale/<language>.po`, that is read at its first
+use. In a template a visible text stands in `{% trans %}` or `_()`; in Python a text that a page will show is marked by
+`N_()` where it is written, and translated by the template that shows it. Console, commands and APIs speak English.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from functools import cache
+from gettext import NullTranslations
+from io import BytesIO
+from pathlib import Path
+
+FOLDER = Path(__file__).parent.parent / "locale"
+LANGUAGES = ("en", "da", "de")
+"""The first is that of the code."""
+NAMES = {"en": "English", "da": "Dansk", "de": "Deutsch"}
+
+_current: ContextVar[str] = ContextVar("kronborg_language", default=LANGUAGES[0])
+
+
+def N_(text: str) -> str:
+    """Mark a text for translation; it is translated where it is shown."""
+    return text
+
+
+def current_language() -> str:
+    """The language of the page that is being rendered."""
+    return _current.get()
+
+
+def use_language(language: str) -> None:
+    """Speak this language from here on in this task."""
+    _current.set(language if language in LANGUAGES else LANGUAGES[0])
+
+
+def best_language(*wishes: str) -> str:
+    """The first language there is among wishes, each like `da-DK de en` (OIDC Core §3.1.2.1 `ui_locales`)."""
+    for wish in wishes:
+        for tag in wish[:200].replace("_", "-").split()[:10]:
+            primary = tag.lower().partition("-")[0]
+            if primary in LANGUAGES:
+                return primary
+    return LANGUAGES[0]
+
+
+def accepted(header: str) -> str:
+    """The languages of an Accept-Language header (RFC 9110 §12.5.4), the preferred first, as a wish."""
+    weighted = []
+    for place, part in enumerate(header[:500].split(",")[:20]):
+        tag, _, weight = part.partition(";")
+        try:
+            quality = float(weight.strip().removeprefix("q=")) if weight.strip() else 1.0
+        except ValueError:
+            continue
+        if quality > 0:
+            weighted.append((-quality, place, tag.strip()))
+    return " ".join(tag for _, _, tag in sorted(weighted))
+
+
+def translate(text: str) -> str:
+    """A text in the current language."""
+    return words_of(_current.get()).gettext(text)
+
+
+def translate_many(one: str, many: str, number: int) -> str:
+    """A text that depends on a number, in the current language."""
+    return words_of(_current.get()).ngettext(one, many, number)
+
+
+@cache
+def words_of(language: str) -> NullTranslations:
+    """The catalogue of a language; the words of the code for English."""
+    path = FOLDER / f"{language}.po"
+    if language == LANGUAGES[0] or not path.exists():
+        return NullTranslations()
+    from babel.messages.mofile import write_mo  # only installations that speak it pay for the reader
+    from babel.messages.pofile import read_po
+    from babel.support import Translations
+
+    compiled = BytesIO()
+    with path.open("rb") as source:
+        write_mo(compiled, read_po(source))
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def known(languages: Sequence[str]) -> tuple[str, ...]:
+    """Those of `languages` that there are."""
+    return tuple(one for one in languages if one in LANGUAGES)

@@ -1,0 +1,8 @@
+"""federation: LDAP directories."""
+
+revision = "0023"
+down_revision = "0022"
+
+
+def upgrade() -> None:
+    """Nothing yet."""

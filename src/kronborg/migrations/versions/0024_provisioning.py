@@ -1,0 +1,8 @@
+"""provisioning: SCIM."""
+
+revision = "0024"
+down_revision = "0023"
+
+
+def upgrade() -> None:
+    """Nothing yet."""
