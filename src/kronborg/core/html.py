@@ -1,8 +1,9 @@
 """HTML: every page is one template filled with one typed value, under a strict content security policy.
 
 Templates live in the slice that renders them (`signin/templates/signin/sign_in.html`) and extend a layout of
-`core/templates/layouts/`. A template sees four names: `page` (the typed value), `site` (brand, static addresses, the
-CSRF token, the request id), `ui` (the macros of `ui.html`) and Jinja's own. There is no inline script or style.
+`core/templates/layouts/`. A template sees five names: `page` (the typed value), `site` (brand, static addresses, the
+CSRF token, the request id), `ui` and `console` (the macros of `ui.html` and `console.html`) and Jinja's own. There is
+no inline script or style.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from kronborg.core.assets import Assets
 from kronborg.core.brand import Brand
 from kronborg.core.cookies import BROWSER, set_cookie
 from kronborg.core.log import current_request_id
-from kronborg.core.moments import ago, day
+from kronborg.core.moments import ago, day, moment
 from kronborg.core.parts import parts_of
 
 _SLICES = Path(__file__).parent.parent
@@ -50,8 +51,10 @@ class Pages:
         )
         self.environment.filters["ago"] = ago
         self.environment.filters["day"] = day
+        self.environment.filters["moment"] = moment
         self.environment.filters["initials"] = initials
         self.environment.globals["ui"] = self.environment.get_template("ui.html").module
+        self.environment.globals["console"] = self.environment.get_template("console.html").module
 
     def routes(self) -> list[Route]:
         """The static files."""

@@ -22,3 +22,8 @@ def ago(moment: datetime, now: datetime) -> str:
 def day(moment: datetime) -> str:
     """`23 November 2026`."""
     return f"{moment.day} {moment:%B %Y}"
+
+
+def moment(at: datetime) -> str:
+    """`2026-11-23 14:05 UTC`."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -75,16 +76,28 @@ PrincipalOf = Callable[[Visit], Awaitable[Principal]]
 """What the composition root keeps at `app.state.principal_of`: roles are known to a slice above this one."""
 
 
-async def admitted(request: Request, action: str, resource: Resource) -> Admitted | Response:
-    """Who is there, if they may do this; else the way to sign-in. Raises `Forbidden` for somebody who may not."""
+FRESH = timedelta(minutes=15)
+"""How long after a sign-in the console lets somebody do what cannot be undone, or changes who may do what."""
+
+
+async def admitted(
+    request: Request, action: str, resource: Resource, *, fresh: bool = False, back: str | None = None
+) -> Admitted | Response:
+    """Who is there, if they may do this; else the way to sign-in. Raises `Forbidden` for somebody who may not.
+
+    `fresh` asks for a sign-in of the last minutes; who has none signs in again and comes back to `back` (default: the
+    address of this request; a handler of a POST names the page its form stood on).
+    """
     here = await visit(request)
     if here is None:
-        return redirect(request, sign_in_url(request))
+        return redirect(request, sign_in_url(request, next_path=back))
     principal_of: PrincipalOf = request.app.state.principal_of
     policies: Policies = request.app.state.policies
     principal = await principal_of(here)
     if not policies.allows(principal, action, resource):
         raise Forbidden("you may not see or do this: ask an administrator for the role that it needs")
+    if fresh and clock.now() - here.auth_time > FRESH:
+        return redirect(request, sign_in_url(request, next_path=back, ticket=Ticket(again=True)))
     sections = tuple(
         name for name, read in SECTIONS.items() if policies.allows(principal, read, Resource(name.removesuffix("s")))
     )

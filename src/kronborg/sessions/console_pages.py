@@ -1,0 +1,75 @@
+"""What the console's pages share in Python: the page that asks before something is done, and what a list page reads.
+
+Their look is in `core/templates/console.html`, which also says how to make a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kronborg.core.html import render
+from kronborg.sessions.model import ConsolePage
+
+MAX_PICKED = 100
+MAX_QUERY = 200
+_PICK = "pick:"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmPage(ConsolePage):
+    """A question before something that cannot be undone. Its form posts `fields` to `action`.
+
+    `text` says what is about to happen, `effects` what follows from it, `names` to whom or what. `verb` is what the
+    button says. With `typed`, that text must be typed first: `agreed(form, page)` checks it.
+    """
+
+    title: str
+    text: str
+    verb: str
+    action: str
+    back: str
+    effects: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()
+    crumbs: tuple[tuple[str, str], ...] = ()
+    danger: bool = True
+    typed: str = ""
+    error: str = ""
+
+
+def confirm(request: Request, page: ConfirmPage) -> Response:
+    """The question as a page; 422 when it was answered wrongly (`page.error`)."""
+    return render(request, "pages/confirm.html", page, status=422 if page.error else 200)
+
+
+def agreed(form: Mapping[str, str], typed: str) -> bool:
+    """Whether the text was typed that the question asked for."""
+    return form.get("typed", "").strip() == typed
+
+
+def picked(form: Mapping[str, str]) -> tuple[str, ...]:
+    """The ids that were ticked in a list, at most a hundred."""
+    found = [name.removeprefix(_PICK) for name in form if name.startswith(_PICK)]
+    return tuple(found[:MAX_PICKED])
+
+
+def picks(ids: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Hidden fields for `ConfirmPage.fields` that carry what was ticked on to the POST."""
+    return tuple((f"{_PICK}{one}", "1") for one in ids)
+
+
+def asked(request: Request, name: str = "q") -> str:
+    """What a list is filtered by, bounded, without NUL, which no database takes in a text."""
+    return request.query_params.get(name, "").replace("\0", "").strip()[:MAX_QUERY]
+
+
+def page_link(request: Request, **changes: str | None) -> str:
+    """The address of this list with other parameters: `page_link(request, after=last)`; None takes one away."""
+    values = dict(request.query_params) | changes
+    query = urlencode({name: value for name, value in values.items() if value})
+    return request.url.path + (f"?{query}" if query else "")
