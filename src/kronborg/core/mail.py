@@ -35,6 +35,7 @@ class MailSettings:
     password_env: str | None = None
     password_file: Path | None = None
     folder: Path | None = None
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
