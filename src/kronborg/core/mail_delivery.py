@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from kronborg.core.crypto import KeyProblem, Vault
 from kronborg.core.db import Database
 from kronborg.core.events import record
+from kronborg.core.json import JsonObject
 from kronborg.core.mail import Letter, MailSettings, open_letter
 from kronborg.core.mail_store import (
     Waiting,
@@ -145,7 +146,7 @@ async def _failed(database: Database, waiting: Waiting, failure: NotSent, *, now
             await put_off_letter(session, waiting.id, until=now + wait)
             return
         await delete_letter(session, waiting.id)
-        detail = {"attempts": attempts, "reason": failure.reason}
+        detail: JsonObject = {"attempts": attempts, "reason": failure.reason}
         await record(session, "letter.given_up", actor="system", subject=waiting.id, now=now, detail=detail)
 
 
