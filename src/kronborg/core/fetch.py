@@ -78,12 +78,19 @@ class Fetcher:
         """One with the same bounds that shares nothing: what it calls and keeps takes no room from this one's."""
         return Fetcher(map(str, self._allow), ca_file=self._ca_file, total=self._total)
 
-    async def get(self, url: str, *, accept: tuple[str, ...], etag: str | None = None) -> Fetched:
+    async def get(
+        self,
+        url: str,
+        *,
+        accept: tuple[str, ...],
+        etag: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Fetched:
         """The document at `url`, of one of the media types `accept`; `status` is 200, or 304 when `etag` still holds.
 
         Raises `Unreachable` for everything else.
         """
-        headers = {"accept": ", ".join(accept)}
+        headers = {**(headers or {}), "accept": ", ".join(dict.fromkeys(accept))}
         if etag is not None:
             headers["if-none-match"] = etag
         fetched = await self._call("GET", url, headers, None)
