@@ -42,7 +42,7 @@ class Pending:
     value: object = None
     error: BaseException | None = field(default=None)
     alone: bool = False
-    """Whether it gets a transaction of its own: its batch held a bug."""
+    """Whether it gets a transaction of its own: it asked for it, or its batch held a bug."""
     context: Context = field(default_factory=copy_context)
     """That of its own request: what a unit records carries the request id of its caller, not of its batch."""
 
@@ -70,12 +70,19 @@ class Pending:
 class GroupWriter(ABC):
     """What both databases share: gather, run as a batch, fall back to one by one after a bug."""
 
+    locks_rows = False
+    """Whether transactions run side by side and lock rows, not the database."""
+
     def __init__(self) -> None:
         self._pending: list[Pending] = []
         self._closed = False
 
-    async def run(self, unit: Unit[T]) -> T:
+    async def run(self, unit: Unit[T], *, alone: bool = False) -> T:
         """The unit's value, once its writes are committed.
+
+        `alone` is for a unit that locks rows which others lock too: among other units in one transaction they would be
+        locked in any order, and two transactions could wait for each other. Where a writer has the whole database to
+        itself (SQLite) there is nothing to wait for, and it changes nothing.
 
         Raises the unit's own `Refusal` (its writes are kept), any other exception it raised (its writes
         are undone, the other units of the batch are not touched), or `Overloaded` before anything ran.
@@ -83,7 +90,7 @@ class GroupWriter(ABC):
         if self._closed or len(self._pending) >= MAX_PENDING:
             raise Overloaded("too many writes are waiting")
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._pending.append(Pending(unit, future))
+        self._pending.append(Pending(unit, future, alone=alone and self.locks_rows))
         self._schedule()
         return await future  # type: ignore[return-value]  # the future carries what `unit` returned
 
@@ -95,7 +102,7 @@ class GroupWriter(ABC):
         """Finish what is waiting, then close."""
 
     def _take(self) -> list[Pending]:
-        size = 1 if self._pending and self._pending[0].alone else MAX_BATCH
+        size = next((at for at, waiting in enumerate(self._pending[:MAX_BATCH]) if waiting.alone), MAX_BATCH) or 1
         batch, self._pending = self._pending[:size], self._pending[size:]
         return batch
 

@@ -43,6 +43,8 @@ def open_postgres(url: str) -> tuple[AsyncEngine, AsyncEngine, GroupWriter, Post
 class PostgresWriter(GroupWriter):
     """Batches run on a few threads, each with its own connection; a batch gathers while others are in flight."""
 
+    locks_rows = True
+
     def __init__(self, url: str, *, connections: int = 4) -> None:
         super().__init__()
         self._url = url

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from kronborg.core.policy import Principal
+
+
+PASSWORD, MULTI_FACTOR, PHISHING_RESISTANT = range(3)
+"""How strong a sign-in is."""
+
+
+def strength(amr: Collection[str]) -> int:
+    """How strong a sign-in with these methods (RFC 8176) is."""
+    # RFC 8176 §2: `mfa` says several factors, `hwk` and `swk` a key that signs for this very site (WebAuthn).
+    if "mfa" in amr:
+        return PHISHING_RESISTANT if "hwk" in amr or "swk" in amr else MULTI_FACTOR
+    return PASSWORD
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +41,10 @@ class BrowserSession:
     expires_at: datetime
     user_agent: str
     address: str
+    vouched_by: str = ""
+    """Who else says that this is them: empty for Kronborg alone, else `ldap:corp`, `provider:okta`."""
+    told: str = ""
+    """What that provider calls the session, so that it can end it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import cast
 
 import orjson
-from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, Text, delete, insert, select, update
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, Text, delete, insert, select, text, update
 from sqlalchemy.engine import Row
 
-from kronborg.core.db import Database, Json, ReadSession, Session, UtcDateTime, from_micros, metadata
+from kronborg.core.db import Database, Json, ReadSession, Session, UtcDateTime, from_micros, metadata, to_micros
+from kronborg.core.group_writer import Execute, Value
 from kronborg.sessions.model import BrowserSession, Visit
 
 sessions_table = Table(
@@ -28,6 +29,15 @@ sessions_table = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("user_agent", Text, nullable=False),
     Column("address", Text, nullable=False),
+    Column("vouched_by", Text, nullable=False, server_default=""),
+    Column("told", Text, nullable=False, server_default=""),
+    Index(
+        "ix_signin_sessions_told",
+        "vouched_by",
+        "told",
+        sqlite_where=text("vouched_by <> ''"),
+        postgresql_where=text("vouched_by <> ''"),
+    ),
     Index("ix_signin_sessions_user_id", "user_id"),
     Index("ix_signin_sessions_expires_at", "expires_at"),
     Index("ix_signin_sessions_last_seen_at", "last_seen_at"),
@@ -42,6 +52,43 @@ SELECT s.user_id, s.id, s.auth_time, s.amr, u.username, u.name, u.email, u.local
 FROM signin_sessions s JOIN accounts_users u ON u.id = s.user_id
 WHERE s.digest = ?
 """
+_ADD = """
+INSERT INTO signin_sessions
+(id, digest, user_id, amr, auth_time, last_seen_at, expires_at, user_agent, address, vouched_by, told)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_RENEW = """
+UPDATE signin_sessions SET digest = ?, amr = ?, auth_time = ?, last_seen_at = ?, expires_at = ?, user_agent = ?,
+       address = ?, vouched_by = ?, told = ?
+WHERE id = ? AND user_id = ? RETURNING id
+"""
+_TOUCH = "UPDATE signin_sessions SET last_seen_at = ? WHERE id = ? AND last_seen_at < ?"
+_DROP = "DELETE FROM signin_sessions WHERE id = ? AND user_id = ? RETURNING id"
+
+
+def add_session(execute: Execute, row: BrowserSession, digest: bytes) -> None:
+    """One new session, in a unit."""
+    execute(_ADD, (row.id, digest, row.user_id, *_values(row)))
+
+
+def renew_session(execute: Execute, row: BrowserSession, digest: bytes) -> bool:
+    """New secret, times and proofs for the session with this id and user, in a unit; False when it is gone."""
+    return bool(execute(_RENEW, (digest, *_values(row), row.id, row.user_id)))
+
+
+def touch_session(execute: Execute, session_id: str, *, now: datetime, unless_since: datetime) -> None:
+    """Note that a session is in use, unless that was noted since `unless_since`; in a unit."""
+    execute(_TOUCH, (to_micros(now), session_id, to_micros(unless_since)))
+
+
+def drop_session(execute: Execute, session_id: str, *, user_id: str) -> bool:
+    """End one session of this user, in a unit; False when there is none."""
+    return bool(execute(_DROP, (session_id, user_id)))
+
+
+def _values(row: BrowserSession) -> tuple[Value, ...]:
+    times = to_micros(row.auth_time), to_micros(row.last_seen_at), to_micros(row.expires_at)
+    return orjson.dumps(row.amr).decode(), *times, row.user_agent, row.address, row.vouched_by, row.told
 
 
 async def insert_session(session: Session, row: BrowserSession, digest: bytes) -> None:
@@ -53,7 +100,7 @@ async def insert_session(session: Session, row: BrowserSession, digest: bytes) -
 async def renew_session_row(session: Session, row: BrowserSession, digest: bytes) -> bool:
     """New secret and times for the session with this id and user; False when it is gone."""
     mine = (_sessions.id == row.id) & (_sessions.user_id == row.user_id)
-    values = {name: getattr(row, name) for name in ("auth_time", "last_seen_at", "expires_at", "user_agent", "address")}
+    values = {name: getattr(row, name) for name in row.__slots__ if name not in ("id", "user_id", "amr")}
     changed = update(sessions_table).where(mine).values(**values, amr=list(row.amr), digest=digest)
     return await session.scalar(changed.returning(_sessions.id)) is not None
 
@@ -73,12 +120,6 @@ async def find_visit(
         return None
     visit = Visit(user_id, sid, from_micros(auth_time), tuple(orjson.loads(amr)), username, name, email, locale)
     return visit, last_seen
-
-
-async def touch_session(session: Session, session_id: str, *, now: datetime, unless_since: datetime) -> None:
-    """Note that a session is in use, unless that was noted since `unless_since`."""
-    due = (_sessions.id == session_id) & (_sessions.last_seen_at < unless_since)
-    await session.execute(update(sessions_table).where(due).values(last_seen_at=now))
 
 
 async def list_sessions(
@@ -115,6 +156,21 @@ async def delete_sessions_of(session: Session, user_id: str, *, but: str | None 
     return [str(row.id) for row in rows]
 
 
+async def delete_sessions_told(
+    session: Session, vouched_by: str, *, told: str | None = None, user_id: str | None = None
+) -> Sequence[tuple[str, str]]:
+    """End the sessions that this provider vouched for: the one it calls `told`, or those of a user; (session, user)."""
+    if told is None and user_id is None:
+        raise ValueError("name a session or a user")
+    theirs = _sessions.vouched_by == vouched_by
+    if told is not None:
+        theirs &= _sessions.told == told
+    if user_id is not None:
+        theirs &= _sessions.user_id == user_id
+    rows = await session.execute(delete(sessions_table).where(theirs).returning(_sessions.id, _sessions.user_id))
+    return [(str(row.id), str(row.user_id)) for row in rows]
+
+
 async def delete_expired_sessions(
     session: Session, *, now: datetime, idle: timedelta, limit: int
 ) -> Sequence[tuple[str, str]]:
@@ -137,4 +193,6 @@ def _session(row: Row[tuple[object, ...]]) -> BrowserSession:
         row.expires_at,
         row.user_agent,
         row.address,
+        row.vouched_by,
+        row.told,
     )

@@ -197,8 +197,7 @@ async def _unproved(request: Request, here: Visit, password: str) -> _Unproved |
         return _Unproved(wait_text(refusal.retry_after), 429, retry_header(refusal.retry_after))
     if not await verify_password(parts.database, signin.passwords, here.user_id, password):
         return _Unproved("This is not your present password.", 422)
-    async with parts.database.write() as session:
-        await give_back(session, counters, now=now)
+    await give_back(parts.database, counters, now=now)
     return None
 
 

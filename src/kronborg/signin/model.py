@@ -34,13 +34,38 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """What one statement tells of somebody who signs in."""
+
+    id: str
+    username: str
+    disabled: bool
+    kind: str
+    managed_by: str
+    encoded: str | None
+    """The hash of the password, if there is one here."""
+
+    @property
+    def may_sign_in(self) -> bool:
+        """Whether this is a person whose account is open."""
+        return not self.disabled and self.kind == "person"
+
+
+@dataclass(frozen=True, slots=True)
 class ThrottleSettings:
-    """Four counters. A known device is judged by `device` alone, so nobody elsewhere can lock its owner out."""
+    """The counters. A known device is judged by `device` alone, so nobody elsewhere can lock its owner out.
+
+    `spray` counts the accounts that one address tries, `spread` the addresses from which one account is tried: slow to
+    forget, since those who guess so are patient.
+    """
 
     device: Allowance = Allowance(10, timedelta(seconds=2), timedelta(minutes=5), timedelta(minutes=5))
     pair: Allowance = Allowance(5, timedelta(seconds=2), timedelta(minutes=15), timedelta(minutes=10))
     address: Allowance = Allowance(50, timedelta(seconds=2), timedelta(minutes=15), timedelta(minutes=1))
+    subnet: Allowance = Allowance(250, timedelta(seconds=2), timedelta(minutes=15), timedelta(seconds=15))
     account: Allowance = Allowance(100, timedelta(seconds=2), timedelta(minutes=5), timedelta(minutes=1))
+    spray: Allowance = Allowance(60, timedelta(seconds=5), timedelta(hours=1), timedelta(minutes=5))
+    spread: Allowance = Allowance(60, timedelta(seconds=2), timedelta(minutes=5), timedelta(minutes=5))
 
 
 @dataclass(frozen=True, slots=True)

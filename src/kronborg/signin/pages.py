@@ -23,12 +23,12 @@ from kronborg.core.html import is_fragment, redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.sessions.life import end_session
 from kronborg.sessions.model import Visit
-from kronborg.sessions.proof import open_proof
+from kronborg.sessions.proof import continue_path, open_proof, seal_proof
 from kronborg.sessions.tickets import Ticket, local_path, read_ticket
 from kronborg.sessions.visits import origin_of_request, put_session, visit
 from kronborg.signin.finish import SignedIn, finish
 from kronborg.signin.parts import SignInParts
-from kronborg.signin.sign_in import Attempt, Throttled, WrongCredentials, sign_in
+from kronborg.signin.sign_in import Attempt, Proved, Throttled, WrongCredentials, sign_in
 
 WRONG = "That username and password do not match. Check both and try again."
 STALE = "This page was open for too long, or was opened in two windows. Please sign in once more."
@@ -133,6 +133,10 @@ async def submit_sign_in(request: Request) -> Response:
     match outcome:
         case SignedIn(begun=begun, device_cookie=device_cookie):
             return _enter(request, SignedIn(begun, device_cookie), page.next)
+        case Proved(proof=proof):
+            browser = read_cookie(request, BROWSER, secure=parts.secure) or ""
+            sealed = seal_proof(parts.vault, proof, browser=browser)
+            return redirect(request, continue_path(sealed, next_path=page.next, ticket=page.ticket))
         case WrongCredentials():
             page, ticket = _page(request, form, login=login, error=WRONG)
             return _render(request, page, ticket, status=422)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import unicodedata
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TypeVar
 
-import anyio
-import anyio.to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -33,7 +33,8 @@ class Passwords:
         self._hasher = PasswordHasher(
             time_cost=self.settings.passes, memory_cost=self.settings.memory_kib, parallelism=self.settings.lanes
         )
-        self._limiter = anyio.CapacityLimiter(self.settings.at_once)
+        # Threads of its own that take the next work themselves: none idles while the event loop does something else.
+        self._threads = ThreadPoolExecutor(self.settings.at_once, thread_name_prefix="passwords")
         self._waiting = 0
         self._nobody = self._hasher.hash(secrets.token_urlsafe(32))
 
@@ -43,16 +44,22 @@ class Passwords:
         if problem is not None:
             raise Invalid(Problem(where, *problem))
 
+    def admit(self, *, preferred: bool = False) -> None:
+        """Raises `Overloaded` when so many wait that one more would be turned away; before anything is written."""
+        # Strangers who fill the queue must not keep out those who have signed in here before.
+        if self._waiting >= self.settings.waiting * (2 if preferred else 1):
+            raise Overloaded("too many sign-ins at this moment")
+
     async def hash(self, password: str) -> str:
         """The encoded hash of a password that `check` has accepted. Raises `Overloaded`."""
-        return await self._run(lambda: self._hasher.hash(_normal(password)))
+        return await self._run(lambda: self._hasher.hash(_normal(password)), preferred=True)
 
-    async def matches(self, password: str, encoded: str | None) -> bool:
+    async def matches(self, password: str, encoded: str | None, *, preferred: bool = False) -> bool:
         """Compare with a hash; with None the work is done all the same and the answer is no. Raises `Overloaded`."""
         # A password that could never have been set is answered no after the same work.
         possible = len(password) <= self.settings.longest and "\0" not in password
         candidate = _normal(password) if possible else ""
-        same = await self._run(lambda: self._same(encoded or self._nobody, candidate))
+        same = await self._run(lambda: self._same(encoded or self._nobody, candidate), preferred=preferred)
         return same and possible and encoded is not None
 
     def is_outdated(self, encoded: str) -> bool:
@@ -80,13 +87,12 @@ class Passwords:
             return "this password is too easy to guess", "do not use your own name or address"
         return None
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[[], T], *, preferred: bool) -> T:
         """Do `work` in a thread, at most `at_once` together; more than `waiting` behind them are turned away."""
-        if self._waiting >= self.settings.waiting:
-            raise Overloaded("too many sign-ins at this moment")
+        self.admit(preferred=preferred)
         self._waiting += 1
         try:
-            return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._waiting -= 1
 
@@ -127,9 +133,8 @@ async def verify_password(database: Database, passwords: Passwords, user_id: str
     if not await passwords.matches(password, encoded) or user_id is None or encoded is None:
         return False
     if passwords.is_outdated(encoded):
-        renewed = await passwords.hash(password)
-        async with database.write() as session:
-            await swap_hash(session, user_id, old=encoded, new=renewed)
+        old, renewed = encoded, await passwords.hash(password)
+        await database.writer.run(lambda execute: swap_hash(execute, user_id, old=old, new=renewed))
     return True
 
 

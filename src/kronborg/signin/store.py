@@ -1,15 +1,21 @@
-"""The tables of sign-in (passwords, throttle counters) and the SQL that touches them."""
+"""The tables of sign-in (passwords, throttle counters) and the SQL that touches them.
+
+What every sign-in does is plain SQL: one lookup of who it is, and parts of units of the group writer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, delete, func, select, update
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
-from kronborg.core.db import ReadSession, Session, UtcDateTime, metadata
+from kronborg.core.db import ReadSession, Session, UtcDateTime, from_micros, metadata, to_micros
+from kronborg.core.group_writer import Execute, Lookup
+from kronborg.signin.model import Account
 
 passwords_table = Table(
     "signin_passwords",
@@ -17,6 +23,14 @@ passwords_table = Table(
     Column("user_id", Text, ForeignKey("accounts_users.id", ondelete="CASCADE"), primary_key=True),
     Column("hash", Text, nullable=False),
     Column("changed_at", UtcDateTime, nullable=False),
+)
+
+former_table = Table(
+    "signin_former_passwords",
+    metadata,
+    Column("user_id", Text, ForeignKey("accounts_users.id", ondelete="CASCADE"), primary_key=True),
+    Column("changed_at", UtcDateTime, primary_key=True),
+    Column("hash", Text, nullable=False),
 )
 
 attempts_table = Table(
@@ -30,6 +44,39 @@ attempts_table = Table(
 )
 
 _passwords, _attempts = passwords_table.c, attempts_table.c
+
+# --- who signs in --------------------------------------------------------------------------------------------------
+
+_ACCOUNT = """
+SELECT u.id, u.username, u.disabled, u.kind, u.managed_by, p.hash
+FROM accounts_users u LEFT JOIN signin_passwords p ON p.user_id = u.id
+WHERE """
+_BY_USERNAME, _BY_EMAIL = _ACCOUNT + "u.username_key = ?", _ACCOUNT + "u.email_key = ?"
+_STANDING = """
+SELECT (u.disabled OR u.kind <> 'person'), p.hash
+FROM accounts_users u LEFT JOIN signin_passwords p ON p.user_id = u.id WHERE u.id = ?
+"""
+_SWAP = "UPDATE signin_passwords SET hash = ? WHERE user_id = ? AND hash = ?"
+
+
+async def find_account(lookup: Lookup, key: str) -> Account | None:
+    """Who has this folded username, or this folded e-mail address if there is an `@` in it (usernames have none)."""
+    row = await lookup.first(_BY_EMAIL if "@" in key else _BY_USERNAME, (key,))
+    return None if row is None else Account(row[0], row[1], bool(row[2]), row[3], row[4], row[5])
+
+
+def standing_of(execute: Execute, user_id: str) -> tuple[bool, str | None] | None:
+    """Whether somebody may not sign in by now, and the hash of now; None when the account is gone."""
+    rows = execute(_STANDING, (user_id,))
+    return (bool(rows[0][0]), rows[0][1]) if rows else None
+
+
+def swap_hash(execute: Execute, user_id: str, *, old: str, new: str) -> None:
+    """The same password under newer parameters; loses to a password changed meanwhile."""
+    execute(_SWAP, (new, user_id, old))
+
+
+# --- passwords -----------------------------------------------------------------------------------------------------
 
 
 async def read_password(session: ReadSession, user_id: str) -> str | None:
@@ -52,45 +99,52 @@ async def write_password(session: Session, user_id: str, encoded: str, *, now: d
     )
 
 
-async def swap_hash(session: Session, user_id: str, *, old: str, new: str) -> None:
-    """The same password under newer parameters; loses to a password changed meanwhile."""
-    mine = (_passwords.user_id == user_id) & (_passwords.hash == old)
-    await session.execute(update(passwords_table).where(mine).values(hash=new))
+# --- counters ------------------------------------------------------------------------------------------------------
 
 
-async def lock_counter(session: Session, key: bytes, *, now: datetime) -> tuple[int, datetime, datetime]:
-    """The failures, last time and end of the wait of one counter, made if absent and held until the commit."""
-    fresh = insert(attempts_table).values(key=key, failures=0, last_at=now, blocked_until=now)
-    await session.execute(fresh.on_conflict_do_nothing())
-    row = await session.first(select(attempts_table).where(_attempts.key == key).with_for_update())
-    if row is None:
-        raise LookupError("a counter vanished inside a transaction")
-    return cast("int", row.failures), cast("datetime", row.last_at), cast("datetime", row.blocked_until)
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The failures, last time and end of the wait of one counter."""
+
+    failures: int
+    last_at: datetime
+    blocked_until: datetime
 
 
-async def write_counter(
-    session: Session, key: bytes, *, failures: int, last_at: datetime, blocked_until: datetime
-) -> None:
-    """The new state of one counter."""
-    await session.execute(
-        update(attempts_table)
-        .where(_attempts.key == key)
-        .values(failures=failures, last_at=last_at, blocked_until=blocked_until)
-    )
+_INSERT_COUNTERS = "INSERT INTO signin_attempts (key, failures, last_at, blocked_until) VALUES "
+# Rows that are there already are written as they were: that locks them where a reader would not (PostgreSQL).
+_LOCK = """ ON CONFLICT (key) DO UPDATE SET failures = signin_attempts.failures
+RETURNING key, failures, last_at, blocked_until"""
+_SET = """ ON CONFLICT (key) DO UPDATE
+SET failures = excluded.failures, last_at = excluded.last_at, blocked_until = excluded.blocked_until"""
 
 
-async def read_wait(session: ReadSession, keys: Sequence[bytes], *, now: datetime) -> datetime | None:
-    """The latest end of a wait among these counters, if it is still to come."""
-    latest = await session.scalar(
-        select(func.max(_attempts.blocked_until, type_=UtcDateTime)).where(_attempts.key.in_(keys))
-    )
-    until = cast("datetime | None", latest)
-    return until if until is not None and until > now else None
+async def longest_wait(lookup: Lookup, keys: Sequence[bytes]) -> datetime | None:
+    """The latest end of a wait among these counters; it may be over."""
+    sql = f"SELECT MAX(blocked_until) FROM signin_attempts WHERE key IN ({_marks(len(keys))})"  # noqa: S608  # marks only
+    row = await lookup.first(sql, keys)
+    return None if row is None or row[0] is None else from_micros(row[0])
 
 
-async def delete_counter(session: Session, key: bytes) -> None:
-    """Forget one counter."""
-    await session.execute(delete(attempts_table).where(_attempts.key == key))
+def lock_counters(execute: Execute, keys: Sequence[bytes], *, now: datetime) -> Mapping[bytes, Counted]:
+    """The state of these counters, made if absent and held until the commit, taken in the order of keys."""
+    at = to_micros(now)
+    values = [value for key in sorted(keys) for value in (key, 0, at, 0)]
+    rows = execute(_INSERT_COUNTERS + ", ".join(["(?, ?, ?, ?)"] * len(keys)) + _LOCK, values)
+    return {bytes(key): Counted(failures, from_micros(last), from_micros(until)) for key, failures, last, until in rows}
+
+
+def write_counters(execute: Execute, states: Mapping[bytes, Counted]) -> None:
+    """The new states of counters that are held."""
+    values: list[bytes | int] = []
+    for key, state in sorted(states.items()):
+        values += (key, state.failures, to_micros(state.last_at), to_micros(state.blocked_until))
+    execute(_INSERT_COUNTERS + ", ".join(["(?, ?, ?, ?)"] * len(states)) + _SET, values)
+
+
+def drop_counters(execute: Execute, keys: Sequence[bytes]) -> None:
+    """Forget counters that are held."""
+    execute(f"DELETE FROM signin_attempts WHERE key IN ({_marks(len(keys))})", keys)  # noqa: S608  # marks only
 
 
 async def delete_old_counters(session: Session, *, before: datetime, keep: int) -> int:
@@ -100,3 +154,7 @@ async def delete_old_counters(session: Session, *, before: datetime, keep: int) 
     if edge is not None:
         over |= _attempts.last_at <= cast("datetime", edge)
     return len(await session.execute(delete(attempts_table).where(over).returning(_attempts.last_at)))
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)

@@ -21,7 +21,7 @@ from kronborg.oauth.legacy_use import note
 from kronborg.oauth.requests import header
 from kronborg.sessions.model import BrowserSession, Origin
 from kronborg.signin.finish import SignedIn
-from kronborg.signin.sign_in import Attempt, Throttled, WrongCredentials, sign_in
+from kronborg.signin.sign_in import Attempt, Proved, Throttled, WrongCredentials, sign_in
 from kronborg.tokens import refresh
 from kronborg.tokens.audience import check_named, choose, grantable, split_scope
 from kronborg.tokens.codes import add_granted
@@ -99,6 +99,8 @@ async def _session(engine: Engine, call: Call, login: str, password: str) -> Bro
             raise InvalidGrant("the username or the password is wrong")
         case Throttled(retry_after=wait):
             raise TooMany("too many attempts to sign in", retry_after=wait)
+        case Proved():
+            # RFC 9700 §2.4: nobody can be asked for a second factor here.
+            raise InvalidGrant("the username or the password is wrong")
         case _:
-            # A second factor will be another outcome of `sign_in`, and has to be refused here: RFC 9700 §2.4.
             assert_never(outcome)

@@ -158,8 +158,7 @@ async def _looked_up(engine: Engine, request: Request, here: Visit, code: str) -
     client = None if waiting is None else await engine.directory.client(waiting.client_id, now=now)
     if waiting is None or client is None or client.disabled or GRANT not in client.grants:
         return _ask(request, here, shown(code), error=UNKNOWN, status=422)
-    async with engine.database.write() as session:
-        await give_back(session, counters, now=now)
+    await give_back(engine.database, counters, now=now)
     return waiting, client
 
 
