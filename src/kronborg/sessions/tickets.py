@@ -26,6 +26,10 @@ class Ticket:
     form_action: tuple[str, ...] = ()
     again: bool = False
     login_hint: str = ""
+    strength: int = 0
+    """How strong the sign-in has to be (`sessions.model.strength`)."""
+    explicit: bool = False
+    """Whether that, or how fresh it is, was asked for: a browser that is remembered does not do then."""
 
 
 def sign_in_path(vault: Vault, next_path: str, ticket: Ticket | None = None) -> str:
@@ -41,8 +45,8 @@ def read_ticket(vault: Vault, text: str, next_path: str) -> Ticket:
     body, _, mac = text.partition(".")
     if not body or not hmac.compare_digest(mac.encode(), _mac(vault, body, next_path).encode()):
         return Ticket()
-    client_name, form_action, again, login_hint = orjson.loads(base64.urlsafe_b64decode(body))
-    return Ticket(client_name, tuple(form_action), again, login_hint)
+    client_name, form_action, again, login_hint, strong, explicit = orjson.loads(base64.urlsafe_b64decode(body))
+    return Ticket(client_name, tuple(form_action), again, login_hint, strong, explicit)
 
 
 def local_path(text: str | None, *, default: str = "/account") -> str:
@@ -61,6 +65,7 @@ def local_path(text: str | None, *, default: str = "/account") -> str:
 
 def _sign(vault: Vault, ticket: Ticket, next_path: str) -> str:
     values = [ticket.client_name, ticket.form_action, ticket.again, ticket.login_hint]
+    values += [ticket.strength, ticket.explicit]
     body = base64.urlsafe_b64encode(orjson.dumps(values)).decode()
     return f"{body}.{_mac(vault, body, next_path)}"
 
