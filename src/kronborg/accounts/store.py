@@ -9,24 +9,41 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Table, Text, delete, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Table,
+    Text,
+    and_,
+    delete,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 
-from kronborg.accounts.model import Group, User, folded
+from kronborg.accounts.model import MAX_NAME, Group, User, folded
 from kronborg.core.db import Json, ReadSession, Session, UtcDateTime, metadata
 from kronborg.core.errors import Conflict
 
 MAX_PAGE = 200
+
+# Beginnings are searched for as ranges of code points; PostgreSQL otherwise sorts as a language does.
+Key = Text().with_variant(Text(collation="C"), "postgresql")
 
 users_table = Table(
     "accounts_users",
     metadata,
     Column("id", Text, primary_key=True),
     Column("username", Text, nullable=False),
-    Column("username_key", Text, nullable=False, unique=True),
+    Column("username_key", Key, nullable=False, unique=True),
     Column("email", Text),
-    Column("email_key", Text, unique=True),
+    Column("email_key", Key, unique=True),
     Column("name", Text, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("roles", Json, nullable=False),
@@ -37,6 +54,8 @@ users_table = Table(
     Column("attributes", Json, nullable=False, server_default="{}"),
     Column("kind", Text, nullable=False, server_default="person"),
     Column("managed_by", Text, nullable=False, server_default=""),
+    Column("name_key", Key, nullable=False, server_default=""),
+    Index("ix_accounts_users_name_key_id", "name_key", "id"),
 )
 
 groups_table = Table(
@@ -44,10 +63,14 @@ groups_table = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("name_key", Text, nullable=False, unique=True),
+    Column("name_key", Key, nullable=False, unique=True),
     Column("roles", Json, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("parent_id", Text),
+    Column("effective_roles", Json, nullable=False, server_default="[]"),
+    Column("lineage", Json, nullable=False, server_default="[]"),
+    Index("ix_accounts_groups_parent_id", "parent_id"),
 )
 
 memberships_table = Table(
@@ -55,7 +78,7 @@ memberships_table = Table(
     metadata,
     Column("user_id", Text, ForeignKey("accounts_users.id", ondelete="CASCADE"), primary_key=True),
     Column("group_id", Text, ForeignKey("accounts_groups.id", ondelete="CASCADE"), primary_key=True),
-    Index("ix_accounts_memberships_group_id", "group_id"),
+    Index("ix_accounts_memberships_group_id_user_id", "group_id", "user_id"),
 )
 
 _users, _groups, _members = users_table.c, groups_table.c, memberships_table.c
@@ -81,30 +104,72 @@ async def delete_user_row(session: Session, user_id: str) -> bool:
 
 async def find_user(session: ReadSession, user_id: str) -> User | None:
     """The user with this id."""
-    return await _one_user(session, await session.first(select(users_table).where(_users.id == _sought(user_id))))
+    return await _one_user(session, await session.first(select(users_table).where(_users.id == sought(user_id))))
 
 
 async def find_by_login(session: ReadSession, login: str) -> User | None:
     """The user with this username, or with this e-mail address if there is an `@` in it (usernames have none)."""
     column = _users.email_key if "@" in login else _users.username_key
-    return await _one_user(session, await session.first(select(users_table).where(column == _sought(login))))
+    return await _one_user(session, await session.first(select(users_table).where(column == sought(login))))
 
 
 async def list_users(
     session: ReadSession, *, search: str = "", after: str | None = None, limit: int = 50
 ) -> Sequence[User]:
-    """Users by username, after the user with id `after`; `search` is a prefix of username or e-mail address."""
-    query = select(users_table).order_by(_users.username_key).limit(max(1, min(limit, MAX_PAGE)))
-    if search:
-        prefix = _sought(search)[:254]
-        query = query.where(
-            _users.username_key.startswith(prefix, autoescape=True)
-            | _users.email_key.startswith(prefix, autoescape=True)
-        )
-    if after is not None:
-        last = select(_users.username_key).where(_users.id == after).scalar_subquery()
-        query = query.where(_users.username_key > last)
-    rows = await session.execute(query)
+    """Users by username, after the user with id `after`.
+
+    `search` is the beginning of a username, an e-mail address or a name: first come those found by username, then those
+    by address, then those by name, each in that order. Each is a range of one index, however many people there are.
+    """
+    limit = max(1, min(limit, MAX_PAGE))
+    last = None if after is None else await session.first(select(users_table).where(_users.id == after))
+    if after is not None and last is None:
+        return []
+    prefix = sought(search)[:254]
+    if not prefix:
+        query = select(users_table).order_by(_users.username_key).limit(limit)
+        rows = await session.execute(query if last is None else query.where(_users.username_key > last.username_key))
+    else:
+        rows = await _found(session, prefix, last, limit)
+    return await users_of_rows(session, rows)
+
+
+async def _found(
+    session: ReadSession, prefix: str, last: Row[tuple[object, ...]] | None, limit: int
+) -> Sequence[Row[tuple[object, ...]]]:
+    """One page of a search: what is left of the part that `last` was found in, and of the parts behind it."""
+    by_username, by_email, by_name = (
+        begins(column, prefix) for column in (_users.username_key, _users.email_key, _users.name_key)
+    )
+    not_yet = by_email.is_not(True)
+    parts = (
+        (by_username, (_users.username_key,), ()),
+        (by_email, (_users.email_key,), (~by_username,)),
+        (by_name, (_users.name_key, _users.id), (~by_username, not_yet)),
+    )
+    at = -1 if last is None else _part_of(last, prefix)
+    rows: list[Row[tuple[object, ...]]] = []
+    for number, (within, order, without) in enumerate(parts):
+        if number < at or len(rows) >= limit:
+            continue
+        query = select(users_table).where(within, *without).order_by(*order).limit(limit - len(rows))
+        if number == at and last is not None:
+            query = query.where(tuple_(*order) > tuple_(*(getattr(last, column.name) for column in order)))
+        rows += await session.execute(query)
+    return rows
+
+
+def _part_of(row: Row[tuple[object, ...]], prefix: str) -> int:
+    return 0 if row.username_key.startswith(prefix) else 1 if (row.email_key or "").startswith(prefix) else 2
+
+
+def begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Whether a folded name begins so, as a range that an index serves."""
+    return and_(column >= prefix, column < prefix + "\U0010ffff")
+
+
+async def users_of_rows(session: ReadSession, rows: Sequence[Row[tuple[object, ...]]]) -> list[User]:
+    """Rows of the table of users as users, with the names of their groups."""
     names = await _group_names(session, [str(row.id) for row in rows])
     return [_user(row, names.get(str(row.id), ())) for row in rows]
 
@@ -113,14 +178,28 @@ async def roles_of(session: ReadSession, user_id: str) -> tuple[str, ...]:
     """Every role of a user, direct or by a group, sorted."""
     direct = cast("Sequence[str] | None", await session.scalar(select(_users.roles).where(_users.id == user_id)))
     by_group = await session.execute(
-        select(_groups.roles)
+        select(_groups.effective_roles)
         .join(memberships_table, _members.group_id == _groups.id)
         .where(_members.user_id == user_id)
     )
     roles = set(direct or ())
     for row in by_group:
-        roles.update(cast("Sequence[str]", row.roles))
+        roles.update(cast("Sequence[str]", row.effective_roles))
     return tuple(sorted(roles))
+
+
+async def list_group_members(
+    session: ReadSession, group_id: str, *, after: str = "", limit: int = 50
+) -> Sequence[User]:
+    """The users directly in a group, by id, after the id `after`."""
+    rows = await session.execute(
+        select(users_table)
+        .join(memberships_table, _members.user_id == _users.id)
+        .where(_members.group_id == group_id, _members.user_id > after)
+        .order_by(_members.user_id)
+        .limit(max(1, min(limit, MAX_PAGE)))
+    )
+    return await users_of_rows(session, rows)
 
 
 async def set_memberships(session: Session, user_id: str, group_ids: Sequence[str]) -> None:
@@ -158,20 +237,29 @@ async def find_group(session: ReadSession, group_id: str) -> Group | None:
 
 async def find_group_by_name(session: ReadSession, name: str) -> Group | None:
     """The group with this name, in any case."""
-    row = await session.first(select(groups_table).where(_groups.name_key == _sought(name)))
+    row = await session.first(select(groups_table).where(_groups.name_key == sought(name)))
     return None if row is None else _group(row)
 
 
 async def find_groups_by_names(session: ReadSession, names: Sequence[str]) -> Mapping[str, Group]:
     """The groups with these names, by folded name; unknown names are missing."""
-    keys = sorted({_sought(name) for name in names})
+    keys = sorted({sought(name) for name in names})
     rows = await session.execute(select(groups_table).where(_groups.name_key.in_(keys)))
     return {folded(group.name): group for group in map(_group, rows)}
 
 
-async def list_groups(session: ReadSession, *, after: str | None = None, limit: int = 50) -> Sequence[Group]:
-    """Groups in the order of their names, after the group with id `after`."""
+async def child_groups(session: ReadSession, group_ids: Sequence[str]) -> Sequence[Group]:
+    """The groups that stand directly in these."""
+    return [_group(row) for row in await session.execute(select(groups_table).where(_groups.parent_id.in_(group_ids)))]
+
+
+async def list_groups(
+    session: ReadSession, *, search: str = "", after: str | None = None, limit: int = 50
+) -> Sequence[Group]:
+    """Groups in the order of their names, after the group with id `after`; `search` is the beginning of a name."""
     query = select(groups_table).order_by(_groups.name_key).limit(max(1, min(limit, MAX_PAGE)))
+    if search:
+        query = query.where(begins(_groups.name_key, sought(search)[:MAX_NAME]))
     if after is not None:
         query = query.where(_groups.name_key > select(_groups.name_key).where(_groups.id == after).scalar_subquery())
     return [_group(row) for row in await session.execute(query)]
@@ -186,7 +274,7 @@ async def _unique(detail: str) -> AsyncIterator[None]:
         raise Conflict(detail) from None
 
 
-def _sought(text: str) -> str:
+def sought(text: str) -> str:
     """What somebody looks for, folded; PostgreSQL has no text with NUL in it, so that can never be found."""
     return folded(text).replace("\0", "\ufffd")
 
@@ -231,7 +319,16 @@ def _user(row: Row[tuple[object, ...]], groups: tuple[str, ...]) -> User:
 
 
 def _group(row: Row[tuple[object, ...]]) -> Group:
-    return Group(row.id, row.name, tuple(row.roles), row.created_at, row.updated_at)
+    return Group(
+        row.id,
+        row.name,
+        tuple(row.roles),
+        row.created_at,
+        row.updated_at,
+        row.parent_id,
+        tuple(row.effective_roles),
+        tuple(row.lineage),
+    )
 
 
 def _user_values(user: User) -> dict[str, object]:
@@ -241,6 +338,7 @@ def _user_values(user: User) -> dict[str, object]:
         "email": user.email,
         "email_key": None if user.email is None else folded(user.email),
         "name": user.name,
+        "name_key": folded(user.name),
         "disabled": user.disabled,
         "roles": list(user.roles),
         "updated_at": user.updated_at,
@@ -258,4 +356,7 @@ def _group_values(group: Group) -> dict[str, object]:
         "name_key": folded(group.name),
         "roles": list(group.roles),
         "updated_at": group.updated_at,
+        "parent_id": group.parent_id,
+        "effective_roles": list(group.effective_roles),
+        "lineage": list(group.lineage),
     }

@@ -1,4 +1,7 @@
-"""The person behind a grant as of now, in one statement over the tables of accounts and signin."""
+"""The person behind a grant as of now, in one statement over the tables of accounts and sessions.
+
+A group's row says what it gives, with all that it stands in (`accounts/groups.py`): no recursion is needed here.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from kronborg.core.group_writer import Lookup, Row, Value
 from kronborg.tokens.model import Subject
 
 _PERSON = """
-SELECT u.id, u.username, u.roles, g.roles, u.name, u.email, g.name FROM accounts_users u
+SELECT u.id, u.username, u.roles, g.effective_roles, u.name, u.email, g.lineage FROM accounts_users u
 LEFT JOIN accounts_memberships m ON m.user_id = u.id
 LEFT JOIN accounts_groups g ON g.id = m.group_id
 WHERE u.id = ? AND u.disabled = ?
 """
 _SIGNED_IN = """
-SELECT u.id, u.username, u.roles, g.roles, u.name, u.email, g.name FROM accounts_users u
+SELECT u.id, u.username, u.roles, g.effective_roles, u.name, u.email, g.lineage FROM accounts_users u
 JOIN signin_sessions s ON s.user_id = u.id
 LEFT JOIN accounts_memberships m ON m.user_id = u.id
 LEFT JOIN accounts_groups g ON g.id = m.group_id
@@ -36,9 +39,14 @@ async def find_subject(
     rows: list[Row] = await lookup.all(sql, parameters)
     if not rows:
         return None
+    return _subject(rows)
+
+
+def _subject(rows: list[Row]) -> Subject:
     roles: set[str] = set(orjson.loads(rows[0][2]))
+    groups: set[str] = set()
     for row in rows:
         if row[3] is not None:
             roles.update(orjson.loads(row[3]))
-    groups = tuple(sorted(row[6] for row in rows if row[6] is not None))
-    return Subject(rows[0][0], rows[0][1], tuple(sorted(roles)), rows[0][4], rows[0][5], groups)
+            groups.update(orjson.loads(row[6]))
+    return Subject(rows[0][0], rows[0][1], tuple(sorted(roles)), rows[0][4], rows[0][5], tuple(sorted(groups)))
