@@ -16,47 +16,12 @@ MAX_ATTRIBUTES = 50
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _CLAIM = re.compile(r"[A-Za-z][A-Za-z0-9_:./-]{0,99}")
 # Names that a token or an answer uses for something else (OIDC Core §2, §5.1; RFC 7519 §4.1; RFC 9068 §2.2).
-_TAKEN = frozenset(
-    [
-        "iss",
-        "sub",
-        "aud",
-        "exp",
-        "nbf",
-        "iat",
-        "jti",
-        "azp",
-        "nonce",
-        "auth_time",
-        "acr",
-        "amr",
-        "sid",
-        "at_hash",
-        "c_hash",
-        "s_hash",
-        "client_id",
-        "scope",
-        "cnf",
-        "act",
-        "events",
-        "name",
-        "preferred_username",
-        "updated_at",
-        "email",
-        "email_verified",
-        "locale",
-        "roles",
-        "groups",
-        "entitlements",
-        "authorization_details",
-        "status",
-        "may_act",
-        "active",
-        "token_type",
-        "organisation",
-        "organisations",
-    ]
+_TAKEN_NAMES = (
+    "iss sub aud exp nbf iat jti azp nonce auth_time acr amr sid at_hash c_hash s_hash client_id scope cnf act events "
+    "name preferred_username updated_at email email_verified locale roles groups entitlements authorization_details "
+    "status may_act active token_type organisation organisations"
 )
+_TAKEN = frozenset(_TAKEN_NAMES.split())
 
 
 @dataclass(frozen=True, slots=True)
