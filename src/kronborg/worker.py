@@ -14,11 +14,14 @@ from datetime import datetime, timedelta
 from prometheus_client import Counter
 from starlette.applications import Starlette
 
+from kronborg.audit import tasks_store as tasks
+from kronborg.audit.chain import detail_of, seal_waiting
+from kronborg.audit.tasks_store import Task
 from kronborg.clients.directory import FRESH
 from kronborg.clients.registration import remove_unused
 from kronborg.config import Settings
-from kronborg.core import clock, events
-from kronborg.core.db import Database
+from kronborg.core import clock
+from kronborg.core.db import Database, from_micros
 from kronborg.core.events import Event
 from kronborg.core.fetch import Fetcher
 from kronborg.core.health import health_routes
@@ -38,6 +41,9 @@ POLL = 0.2
 """Seconds between looks at the outbox when it was empty."""
 ATTEMPTS = 20
 """Times an event is handed to a handler that fails, over about ten minutes, before it is given up."""
+AT_ONCE = 100
+LEASE = timedelta(minutes=1)
+"""How long a worker has for what it took; then another one takes it."""
 LONGEST_WAIT = timedelta(minutes=1)
 SESSIONS_AT_ONCE = 500
 BREATH = 0.05
@@ -172,45 +178,63 @@ JOBS = (
 
 
 class Outbox:
-    """Takes events from the table and hands them on, oldest first."""
+    """Seals events into the chain of the audit log, and hands them on, oldest first.
+
+    What a handler has to do is a row of its own: one that fails is tried again later and holds up nothing else.
+    """
 
     def __init__(self, engine: Engine, handlers: Mapping[str, tuple[Handler, ...]] = HANDLERS) -> None:
-        self._engine, self._handlers = engine, handlers
-        self._failures: dict[str, tuple[int, datetime]] = {}
+        self._engine = engine
+        self._handlers = {_name(handler): handler for each in handlers.values() for handler in each}
+        self._wanted = {name: tuple(map(_name, each)) for name, each in handlers.items()}
 
     async def turn(self, *, now: datetime) -> int:
-        """Handle what is waiting, at most a hundred events; how many were settled."""
-        async with self._engine.database.read() as session:
-            waiting = await events.waiting(session)
-        settled = []
-        for event in waiting:
-            if self._failures.get(event.id, (0, now))[1] > now:
-                continue
-            if await self._hand_on(event, now):
-                settled.append(event.id)
-        if settled:
-            async with self._engine.database.write() as session:
-                for event_id in settled:
-                    await events.handled(session, event_id, now=now)
-        return len(settled)
+        """Seal what happened and do what is due, both in bounded batches; how much was settled."""
+        database = self._engine.database
+        sealed = await seal_waiting(database, self._wanted, now=now)
+        settled = sealed.events - sealed.wanted
+        if not await tasks.is_due(database.lookup, now=now):
+            return settled
+        due = await database.writer.run(
+            lambda execute: tasks.claim_tasks(execute, until=now + LEASE, limit=AT_ONCE, now=now), alone=True
+        )
+        done = [task for task in due if await self._hand_on(task, now)]
+        if done:
+            await database.writer.run(lambda execute: tasks.finish_tasks(execute, done))
+        return settled + len(done)
 
-    async def _hand_on(self, event: Event, now: datetime) -> bool:
-        """Whether the event is settled: every handler ran, or failed too often."""
+    async def _hand_on(self, task: Task, now: datetime) -> bool:
+        """Whether the task is settled: the handler ran, failed too often, or is known no more."""
+        handler, failures = self._handlers.get(task.handler), task.attempts
         try:
-            for handler in self._handlers.get(event.name, ()):
-                await handler(self._engine, event, now)
+            if handler is not None:
+                await handler(self._engine, _event(task), now)
         except Exception:  # the edge of a process: a failing handler must not stop the others
-            failures = self._failures.get(event.id, (0, now))[0] + 1
-            wait = min(LONGEST_WAIT, timedelta(seconds=0.1 * 2.0**failures))
-            self._failures[event.id] = (failures, now + wait)
-            log.exception("handler_failed", name=event.name, event_id=event.id, attempt=failures)
+            log.exception(
+                "handler_failed", name=task.event.name, event_id=task.event.id, handler=task.handler, attempt=failures
+            )
             if failures < ATTEMPTS:
+                wait = min(LONGEST_WAIT, timedelta(seconds=0.1 * 2.0**failures))
+                await self._engine.database.writer.run(
+                    lambda execute: tasks.postpone_task(execute, task, until=now + wait)
+                )
                 return False
             events_handled.labels("given_up").inc()
         else:
             events_handled.labels("done").inc()
-        self._failures.pop(event.id, None)
         return True
+
+
+def _name(handler: Handler) -> str:
+    """What a handler is called in the table of tasks."""
+    return str(getattr(handler, "__name__", ""))
+
+
+def _event(task: Task) -> Event:
+    one = task.event
+    return Event(
+        one.seq, one.id, one.name, one.actor, one.subject, from_micros(one.at), detail_of(one.detail), one.request_id
+    )
 
 
 async def worker(settings: Settings, stop: asyncio.Event) -> None:

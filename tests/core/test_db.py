@@ -30,11 +30,11 @@ async def count(database: Database) -> object:
 
 async def test_a_write_stands_after_the_block(database: Database, now: datetime) -> None:
     async with database.write() as session:
-        await events.record(session, "user.created", actor="cli", subject="u1", now=now, detail={"name": "Ada"})
+        await events.record(session, "user.created", actor="cli", subject="u1", now=now, detail={"title": "Ada"})
 
     async with database.read() as session:
-        [event] = await events.waiting(session)
-    assert (event.name, event.subject, event.at, event.detail) == ("user.created", "u1", now, {"name": "Ada"})
+        [event] = await events.latest(session)
+    assert (event.name, event.subject, event.at, event.detail) == ("user.created", "u1", now, {"title": "Ada"})
 
 
 async def test_a_refusal_commits_and_a_bug_rolls_back(database: Database, now: datetime) -> None:
@@ -45,20 +45,6 @@ async def test_a_refusal_commits_and_a_bug_rolls_back(database: Database, now: d
                 raise error
 
     assert await count(database) == 1
-
-
-async def test_handled_events_are_not_waiting(database: Database, now: datetime) -> None:
-    async with database.write() as session:
-        await events.record(session, "tried", actor="a", subject="s", now=now)
-    async with database.read() as session:
-        [event] = await events.waiting(session)
-
-    async with database.write() as session:
-        await events.handled(session, event.id, now=now)
-
-    async with database.read() as session:
-        assert await events.waiting(session) == []
-        assert [e.id for e in await events.latest(session)] == [event.id]
 
 
 async def test_one_bad_unit_does_not_touch_the_others_of_its_batch(database: Database, now: datetime) -> None:
@@ -86,13 +72,11 @@ async def test_one_bad_unit_does_not_touch_the_others_of_its_batch(database: Dat
 
 
 async def test_of_racing_units_one_wins(database: Database, now: datetime) -> None:
-    async with database.write() as session:
-        await events.record(session, "code", actor="a", subject="s", now=now)
+    await database.writer.run(lambda execute: execute("INSERT INTO core_person_keys VALUES ('p', '', 0)"))
 
     def redeem(execute: Execute) -> bool:
-        return bool(
-            execute("UPDATE core_events SET handled_at = ? WHERE handled_at IS NULL RETURNING seq", (to_micros(now),))
-        )
+        taken = "UPDATE core_person_keys SET sealed = 'taken' WHERE sealed = '' RETURNING person"
+        return bool(execute(taken))
 
     won = await asyncio.gather(*(database.writer.run(redeem) for _ in range(300)))
 

@@ -29,6 +29,8 @@ from kronborg.core.sqlite import SqliteLookup, SqliteWriter, shrink_sqlite, sqli
 if TYPE_CHECKING:
     from sqlalchemy import Executable
 
+    from kronborg.core.crypto import Vault
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -107,9 +109,11 @@ class ReadSession:
 class Session(ReadSession):
     """A write transaction; use from one task only."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, vault: Vault | None = None) -> None:
         super().__init__(connection)
         self._after: list[Callable[[], None]] = []
+        self.vault = vault
+        """What seals personal values in what is recorded; without it they are left out."""
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Call `action` when this transaction has been committed: caches are emptied this way."""
@@ -137,6 +141,8 @@ class Database:
     def __init__(self, reader: AsyncEngine, engine: AsyncEngine, writer: GroupWriter, lookup: Lookup) -> None:
         self._reader, self._engine = reader, engine
         self.writer, self.lookup = writer, lookup
+        self.vault: Vault | None = None
+        """Set by the composition root: see `Session.vault`."""
         self.alone = asyncio.Lock()
         """Held by the one task of this process that waits to be alone, so that the others hold no connection."""
 
@@ -173,7 +179,7 @@ class Database:
                 await connection.begin()
             except OperationalError as locked:
                 raise Overloaded("the database is busy") from locked
-            session = Session(connection)
+            session = Session(connection, self.vault)
             try:
                 yield session
             except Refusal:

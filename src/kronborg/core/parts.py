@@ -23,6 +23,9 @@ class Parts:
     session_absolute: timedelta = timedelta(days=14)
     profile: str = "none"
 
+    def __post_init__(self) -> None:
+        self.database.vault = self.vault
+
     @property
     def secure(self) -> bool:
         """Whether cookies are `Secure` and carry the `__Host-` prefix."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, insert, select, text, update
+from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, delete, insert, select, text
 from sqlalchemy.engine import Row
 
-from kronborg.core.db import Json, ReadSession, Session, UtcDateTime, metadata
+from kronborg.core.db import Json, ReadSession, Session, UtcDateTime, metadata, to_micros
 from kronborg.core.group_writer import Execute, Value
 
 events_table = Table(
@@ -23,17 +23,40 @@ events_table = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("detail", Json, nullable=False),
     Column("request_id", Text, nullable=False),
-    Column("handled_at", UtcDateTime),
-    Index(
-        "ix_core_events_waiting",
-        "seq",
-        sqlite_where=text("handled_at IS NULL"),
-        postgresql_where=text("handled_at IS NULL"),
-    ),
     Index("ix_core_events_subject", "subject", "seq"),
+    Index("ix_core_events_name", "name", "seq"),
+    Index("ix_core_events_actor", "actor", "seq"),
+    Index("ix_core_events_at", "at"),
+    Index(
+        "ix_core_events_request_id",
+        "request_id",
+        sqlite_where=text("request_id <> ''"),
+        postgresql_where=text("request_id <> ''"),
+    ),
 )
+"""What happened. Triggers of the database refuse to change a row, or to delete one above the floor of the chain."""
+
+unsealed_table = Table(
+    "core_unsealed",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("news", Integer, nullable=False),
+)
+"""Events without a place in the chain: a trigger adds them. `news` is 0 for those handed on before there was one."""
+
+person_keys_table = Table(
+    "core_person_keys",
+    metadata,
+    Column("person", Text, primary_key=True),
+    Column("sealed", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+"""The key that personal values about somebody are sealed with; without its row they are erased."""
 
 _INSERT = "INSERT INTO core_events (id, name, actor, subject, at, detail, request_id) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_KEEP_KEY = text(
+    "INSERT INTO core_person_keys (person, sealed, created_at) VALUES (:person, :sealed, :at) ON CONFLICT DO NOTHING"
+)
 
 _columns = (
     events_table.c.seq,
@@ -57,20 +80,32 @@ def insert_event_in(execute: Execute, values: Sequence[Value]) -> None:
     execute(_INSERT, values)
 
 
-async def read_unhandled(session: ReadSession, *, limit: int) -> Sequence[Row[Any]]:
-    """Rows without `handled_at`, oldest first."""
-    query = select(*_columns).where(events_table.c.handled_at.is_(None)).order_by(events_table.c.seq).limit(limit)
-    return await session.execute(query)
-
-
-async def mark_handled(session: Session, event_id: str, *, now: datetime) -> None:
-    """Set `handled_at`."""
-    await session.execute(update(events_table).where(events_table.c.id == event_id).values(handled_at=now))
-
-
 async def read_events(session: ReadSession, *, before: int | None, limit: int) -> Sequence[Row[Any]]:
     """Newest first."""
     query = select(*_columns).order_by(events_table.c.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(events_table.c.seq < before)
     return await session.execute(query)
+
+
+async def read_person_key(session: ReadSession, person: str) -> str | None:
+    """The sealed key of a person, if there is one."""
+    found = await session.scalar(select(person_keys_table.c.sealed).where(person_keys_table.c.person == person))
+    return None if found is None else str(found)
+
+
+async def read_person_keys(session: ReadSession, persons: Collection[str]) -> dict[str, str]:
+    """The sealed keys of those among these people who have one."""
+    columns = person_keys_table.c
+    rows = await session.execute(select(columns.person, columns.sealed).where(columns.person.in_(sorted(persons))))
+    return {str(row[0]): str(row[1]) for row in rows}
+
+
+async def add_person_key(session: Session, person: str, sealed: str, *, now: datetime) -> None:
+    """Keep a key, unless this person has one by now."""
+    await session.execute(_KEEP_KEY.bindparams(person=person, sealed=sealed, at=to_micros(now)))
+
+
+async def delete_person_key(session: Session, person: str) -> None:
+    """Destroy the key of a person."""
+    await session.execute(delete(person_keys_table).where(person_keys_table.c.person == person))

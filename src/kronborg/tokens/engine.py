@@ -72,6 +72,7 @@ async def open_engine(
     admission: Admission = NOBODY,
 ) -> Engine:
     """The engine of this process, with its first keys and the admin API in place."""
+    database.vault = vault
     ring, fetcher = KeyRing(database, vault), fetcher or Fetcher()
     # Anybody can have a document fetched: that must not push the keys of other clients out of what is kept.
     documents = MetadataDocuments(database, fetcher.apart(), admission, profile) if admission.documents else None

@@ -20,3 +20,6 @@ class Installation:
     issuer: str
     gateway_url: str
     profile: Profile = "none"
+
+    def __post_init__(self) -> None:
+        self.database.vault = self.vault
