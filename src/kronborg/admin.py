@@ -1,13 +1,14 @@
 """The admin API, mounted at `/api`: the slices' routers, behind a guard that no route can be added without.
 
 The guard asks for a token of Kronborg itself: audience `<issuer>/api`, `admin:read` to look and `admin:write` to
-change. A person's token needs the role `kronborg:admin` besides: an application that may ask for these scopes must not
-make an administrator of everyone who signs in to it.
+change. With a person's token the policies of the console decide besides: an application that may ask for these scopes
+must not make an administrator of everyone who signs in to it.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kronborg.accounts import api as accounts
+from kronborg.accounts.principals import principal_of
 from kronborg.clients import api as clients
 from kronborg.clients import registration_api
 from kronborg.core import clock, events
@@ -28,6 +30,8 @@ from kronborg.core.client_certificate import certificates_of
 from kronborg.core.errors import Refusal
 from kronborg.core.http import problem, refusal_problem
 from kronborg.core.parts import Parts, parts_of
+from kronborg.core.policy import Policies
+from kronborg.core.rights import wish_of
 from kronborg.gateway import api as gateway
 from kronborg.gateway import config_api
 from kronborg.gateway.config_api import ConfigRequest
@@ -39,10 +43,10 @@ from kronborg.signin.passwords import Passwords
 from kronborg.tokens import api as tokens
 from kronborg.tokens import revocations_api
 from kronborg.tokens.engine import Engine
+from kronborg.tokens.model import Access
 from kronborg.tokens.reference import resolve
 
 READ, WRITE = "admin:read", "admin:write"
-ADMIN_ROLE = "kronborg:admin"
 
 _OPEN = frozenset({"/openapi.json"})
 _READING = frozenset({"/config/plan"})
@@ -52,8 +56,8 @@ _READING = frozenset({"/config/plan"})
 class Guard:
     """Lets through who has a token for this API, and tells the routes who it is."""
 
-    def __init__(self, app: ASGIApp, engine: Engine) -> None:
-        self._app, self._engine = app, engine
+    def __init__(self, app: ASGIApp, engine: Engine, policies: Policies) -> None:
+        self._app, self._engine, self._policies = app, engine, policies
         self._audience = f"{engine.issuer}/api"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,14 +70,14 @@ class Guard:
             return
         if scope["method"] not in ("GET", "HEAD") or path not in _OPEN:
             reading = scope["method"] in ("GET", "HEAD", "OPTIONS") or path in _READING
-            answer = await self._check(scope, READ if reading else WRITE)
+            answer = await self._check(scope, path, READ if reading else WRITE)
             if isinstance(answer, Response):
                 await answer(scope, receive, send)
                 return
             scope["state"] = {**scope.get("state", {}), "caller": answer}
         await self._app(scope, receive, send)
 
-    async def _check(self, scope: Scope, needed: str) -> Caller | Response:
+    async def _check(self, scope: Scope, path: str, needed: str) -> Caller | Response:
         headers, now = scope["headers"], clock.now()
         try:
             shown = presented(headers)
@@ -96,10 +100,17 @@ class Guard:
         if needed not in access.scopes:
             lacking = InsufficientScope("the access token lacks a scope")
             return self._refused(403, "Forbidden", lacking, dpop=shown.dpop, scope=needed)
-        if access.grant_id is not None and ADMIN_ROLE not in access.roles:
-            return problem(403, "Forbidden", f"Only people with the role {ADMIN_ROLE} may do this.")
+        if access.grant_id is not None and not await self._may(access, scope["method"], path):
+            return problem(403, "Forbidden", "No policy permits this person to do that: it needs another role.")
         kind = "client" if access.grant_id is None else "user"
         return Caller(f"{kind}:{access.subject}", access.client_id, access.scopes)
+
+    async def _may(self, access: Access, method: str, path: str) -> bool:
+        """Whether the person behind a token may do this, by the roles of this moment."""
+        found = await principal_of(self._engine.database, access.subject)
+        principal = replace(found, roles=access.roles)
+        wish = wish_of(method, path)
+        return self._policies.allows(principal, wish.action, wish.resource)
 
     def _refused(
         self, status: int, title: str, refusal: OAuthError | None, *, dpop: bool = False, scope: str | None = None
@@ -151,7 +162,7 @@ async def read_events(
     return Page(items=items, next=str(found[-1].seq) if len(found) == limit else None)
 
 
-def admin_app(parts: Parts, engine: Engine) -> ASGIApp:
+def admin_app(parts: Parts, engine: Engine, policies: Policies) -> ASGIApp:
     """The admin API of an installation, to be mounted at `/api`."""
     app = FastAPI(
         title="Kronborg admin API",
@@ -182,7 +193,7 @@ def admin_app(parts: Parts, engine: Engine) -> ASGIApp:
     app.add_exception_handler(Stale, _stale)
     app.add_exception_handler(Refusal, refusal_problem)
     app.openapi = lambda: _openapi(app, parts.issuer)  # type: ignore[method-assign]  # FastAPI's documented way
-    return Guard(app, engine)
+    return Guard(app, engine, policies)
 
 
 def _plain(scope: Scope) -> bool:

@@ -35,8 +35,8 @@ from kronborg.tokens.engine import Engine, open_engine
 class AdminApi:
     """The admin API, built when it is first asked: an installation that never asks saves a third of the memory."""
 
-    def __init__(self, parts: Parts, engine: Engine) -> None:
-        self._parts, self._engine = parts, engine
+    def __init__(self, parts: Parts, engine: Engine, policies: Policies) -> None:
+        self._parts, self._engine, self._policies = parts, engine, policies
         self._app: ASGIApp | None = None
         self._building = asyncio.Lock()
 
@@ -51,7 +51,7 @@ class AdminApi:
     def _build(self) -> ASGIApp:
         from kronborg.admin import admin_app
 
-        return admin_app(self._parts, self._engine)
+        return admin_app(self._parts, self._engine, self._policies)
 
 
 async def identity(settings: Settings, stop: asyncio.Event, own: socket.socket | None = None) -> None:
@@ -96,11 +96,13 @@ async def _opened(settings: Settings, database: Database) -> tuple[ASGIApp, Engi
         session_absolute=parts.session_absolute,
         require_dpop_nonce=settings.require_dpop_nonce,
     )
-    return compose(parts, engine, settings.brand), engine
+    return compose(parts, engine, settings.brand, settings), engine
 
 
-def compose(parts: Parts, engine: Engine, brand: Brand | None = None) -> ASGIApp:
-    """Routes, state and the outer layers."""
+def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: Settings | None = None) -> ASGIApp:
+    """Routes, state and the outer layers. Without `settings` (tests), those of an installation that chose nothing."""
+    settings = settings or Settings()
+    policies = Policies(settings.policies)
     html = Pages(brand)
     app = Starlette(
         routes=[
@@ -110,7 +112,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None) -> ASGIApp
             *pages.routes(),
             *account_pages.routes(),
             *html.routes(),
-            Mount("/api", AdminApi(parts, engine)),
+            Mount("/api", AdminApi(parts, engine, policies)),
         ],
         exception_handlers=error_pages.handlers(),
     )
@@ -120,7 +122,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None) -> ASGIApp
     app.state.pages = html
     app.state.signin = engine.signin or SignInParts.make()
     app.state.announcers = (requests.announcer(engine),)
-    app.state.policies = Policies()
+    app.state.policies = policies
     app.state.principal_of = lambda visit: principal_of(parts.database, visit.user_id)
     app.state.after_sign_out = partial(signed_out, engine)
     return Edge(Shortcut(LimitBody(app), protocol_endpoints(engine)), secure=parts.secure)

@@ -22,6 +22,7 @@ from kronborg.core.brand import Brand
 from kronborg.core.crypto import Vault
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.mail import MailSettings
+from kronborg.core.policy import policy_problems as cedar_problems
 from kronborg.core.tls import MutualTlsSettings, TlsListener, tls_problems
 from kronborg.core.token_address import HeldKeysSettings, TokenAddress
 from kronborg.core.values import freeze, thaw
@@ -88,6 +89,8 @@ class Settings:
     brand: Brand = field(default_factory=Brand)
     mail: MailSettings = field(default_factory=MailSettings)
     sign_in: SignInSettings = field(default_factory=SignInSettings)
+    policies: Path | None = None
+    """A folder of Cedar policies besides ours."""
 
     @property
     def database_url(self) -> str:
@@ -191,6 +194,7 @@ def check(settings: Settings) -> tuple[Problem, ...]:
     if admission.open_policy is not None:
         problems += policy_problems(admission.open_policy, "server.registration")
     problems += policy_problems(admission.document_policy, "server.client_id_metadata_documents")
+    problems += cedar_problems(settings.policies)
     private = (("control", settings.control), ("worker", settings.worker))
     for name, address in private:
         if not address.loopback:
@@ -273,4 +277,5 @@ def _from_file(path: Path) -> Settings:
         brand=brand_in(server.brand, path.absolute().parent),
         mail=mail_in(server.mail, path.absolute().parent),
         sign_in=sign_in_in(server.sign_in),
+        policies=None if server.policies is None else path.absolute().parent / server.policies,
     )

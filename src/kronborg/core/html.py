@@ -71,6 +71,7 @@ class Site:
         self.logo = None if pages.assets.logo is None else pages.assets.url(pages.assets.logo)
         self.language = languages.current_language()
         self.request_id = current_request_id()
+        self.console = bool(getattr(request.state, "console", False))
 
     def static(self, name: str) -> str:
         """The address of a static file, changed whenever its bytes change."""

@@ -14,7 +14,7 @@ from kronborg.core.cookies import SESSION, read_cookie, set_cookie
 from kronborg.core.errors import Forbidden
 from kronborg.core.html import redirect
 from kronborg.core.parts import parts_of
-from kronborg.core.policy import Policies, Principal, Resource
+from kronborg.core.policy import Policies, Principal, Resource, Wish
 from kronborg.sessions.life import Begun, recognise
 from kronborg.sessions.model import Admitted, Origin, Visit
 from kronborg.sessions.tickets import Ticket, sign_in_path
@@ -32,6 +32,8 @@ async def visit(request: Request) -> Visit | None:
             )
     found: Visit | None = request.state.visit
     request.state.locale = "" if found is None else found.locale
+    if found is not None and request.url.path.startswith("/account") and not hasattr(request.state, "console"):
+        request.state.console = await _has_console(request, found)
     return found
 
 
@@ -98,7 +100,27 @@ async def admitted(
         raise Forbidden("you may not see or do this: ask an administrator for the role that it needs")
     if fresh and clock.now() - here.auth_time > FRESH:
         return redirect(request, sign_in_url(request, next_path=back, ticket=Ticket(again=True)))
-    sections = tuple(
-        name for name, read in SECTIONS.items() if policies.allows(principal, read, Resource(name.removesuffix("s")))
-    )
-    return Admitted(here, principal, sections)
+    return Admitted(here, principal, open_sections(policies, principal))
+
+
+async def _has_console(request: Request, here: Visit) -> bool:
+    """Whether the navigation of the account pages leads on to the console."""
+    principal_of: PrincipalOf | None = getattr(request.app.state, "principal_of", None)
+    if principal_of is None:
+        return False
+    return bool(open_sections(request.app.state.policies, await principal_of(here)))
+
+
+def open_sections(policies: Policies, principal: Principal) -> tuple[str, ...]:
+    """The sections of the console that somebody may read; none for most people.
+
+    Who administers an organisation finds theirs under Organisations.
+    """
+    if not principal.roles and not principal.administers:
+        return ()
+    own = principal.administers[0] if principal.administers else ""
+    wishes = [
+        Wish(read, Resource(name, organisation=own if name == "organisations" else ""))
+        for name, read in SECTIONS.items()
+    ]
+    return tuple(name for name, may in zip(SECTIONS, policies.decide(principal, wishes), strict=True) if may)

@@ -246,6 +246,9 @@ class ServerSection(Section):
     """How letters leave."""
     sign_in: SignInSection = SignInSection()
     """How people sign in."""
+    policies: Uri | None = None
+    """A folder of Cedar policies (`*.cedar`) besides those that come with Kronborg: who may do what in the console and,
+    for people, in the admin API; relative to this file."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """How much is logged."""
 
