@@ -7,12 +7,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from kronborg.accounts.users import disable_user
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
-from kronborg.core.errors import TooMany
+from kronborg.core.errors import Overloaded, TooMany
+from kronborg.core.events import latest
 from kronborg.sessions.model import Origin
-from kronborg.signin.finish import SignedIn
-from kronborg.signin.model import ThrottleSettings
+from kronborg.sessions.proof import Proof
+from kronborg.signin.finish import Compared, SignedIn, finish
+from kronborg.signin.model import PasswordSettings, ThrottleSettings
+from kronborg.signin.passwords import Passwords
 from kronborg.signin.sign_in import Attempt, Outcome, Throttled, WrongCredentials, sign_in
 from kronborg.signin.throttle import counters_for, give_back, purge_counters, reserve
 from people_site import PASSWORD, PeopleSite
@@ -210,3 +214,121 @@ async def test_counters_are_forgotten(database: Database, vault: Vault, now: dat
 
     assert soon == 0
     assert later == 15  # address, subnet, spray; of four names not given back: account, pair, spread
+
+
+async def test_one_subnet_is_one_caller_after_more_failures_than_an_address_has(vault: Vault) -> None:
+    def subnet(address: str) -> bytes:
+        counters = counters_for(vault, ThrottleSettings(), login="h", address=address, device=None)
+        return next(counter.key for counter in counters if counter.kind == "subnet")
+
+    assert subnet("192.0.2.1") == subnet("192.0.2.254") == subnet("::ffff:192.0.2.9")
+    assert subnet("192.0.2.1") != subnet("192.0.3.1")
+    assert subnet("2001:db8:1:2::1") == subnet("2001:db8:1:ffff::1")
+    assert subnet("2001:db8:1::1") != subnet("2001:db8:2::1")
+
+
+async def test_a_subnet_that_guesses_is_slowed_though_each_address_tries_once(site: PeopleSite, now: datetime) -> None:
+    outcomes = []
+
+    for n in range(260):
+        address = f"2001:db8:7:{n:x}::1"
+        outcomes.append(await attempt(site, "wrong", login=f"victim{n}", address=address, now=now))
+    neighbour = await attempt(site, "wrong", login="another", address="2001:db8:8::1", now=now)
+
+    assert sum(isinstance(outcome, WrongCredentials) for outcome in outcomes) == 251
+    assert isinstance(outcomes[-1], Throttled)
+    assert isinstance(neighbour, WrongCredentials)
+
+
+async def _bursts(site: PeopleSite) -> list[tuple[object, str]]:
+    async with site.parts.database.read() as session:
+        return [(e.detail["kind"], e.subject) for e in await latest(session, limit=200) if e.name == "signin.burst"]
+
+
+async def test_one_address_that_tries_many_accounts_is_a_burst_and_slowed(site: PeopleSite, now: datetime) -> None:
+    for n in range(120):
+        now += timedelta(seconds=70)  # too slow for the counter of the address
+        last = await attempt(site, "wrong", login=f"victim{n}", now=now)
+        if isinstance(last, Throttled):
+            break
+
+    bursts = await _bursts(site)
+
+    assert ("spray", "unknown") in bursts
+    assert isinstance(last, Throttled)
+
+
+async def test_one_account_tried_from_many_networks_is_a_burst_told_once(site: PeopleSite, now: datetime) -> None:
+    hamlet = await site.person("hamlet")
+    first = await attempt(site, PASSWORD, now=now)
+    assert isinstance(first, SignedIn)
+
+    outcomes = [await attempt(site, "wrong", address=f"198.{n % 200}.7.1", now=now) for n in range(100)]
+    owner = await attempt(site, PASSWORD, device=first.device_cookie, now=now)
+
+    assert await _bursts(site) == [("spread", hamlet.id)]
+    assert sum(isinstance(outcome, WrongCredentials) for outcome in outcomes) == 61
+    assert isinstance(owner, SignedIn)
+
+
+async def test_many_tries_of_one_pair_are_no_burst(site: PeopleSite, now: datetime) -> None:
+    for _ in range(40):
+        now += timedelta(minutes=9)
+        await attempt(site, "wrong", now=now)
+
+    assert await _bursts(site) == []
+
+
+async def test_an_office_that_signs_in_behind_one_address_is_let_in(site: PeopleSite, now: datetime) -> None:
+    outcomes = []
+
+    for n in range(120):
+        await site.person(f"guard{n}")
+        outcomes.append(await attempt(site, PASSWORD, login=f"guard{n}", now=now))
+
+    row = await site.parts.database.lookup.first("SELECT COUNT(*) FROM signin_attempts")
+    assert all(isinstance(outcome, SignedIn) for outcome in outcomes)
+    assert row == (0,)
+
+
+async def test_the_password_of_a_person_disabled_or_changed_meanwhile_lets_nobody_in(
+    site: PeopleSite, now: datetime
+) -> None:
+    hamlet = await site.person("hamlet")
+    proof = Proof(hamlet.id, ("pwd",), now)
+    database, vault = site.parts.database, site.parts.vault
+
+    async def enter(compared: Compared | None) -> object:
+        return await finish(
+            database,
+            vault,
+            proof,
+            origin=Origin(HOME, "test"),
+            device_cookie=None,
+            replaces=None,
+            session_lifetime=timedelta(days=1),
+            now=now,
+            compared=compared,
+        )
+
+    changed = await enter(Compared("the hash that was compared"))
+    as_before = await enter(None)
+    async with database.write() as session:
+        await disable_user(session, hamlet.id, actor="test", now=now)
+    disabled = await enter(None)
+
+    assert changed is None
+    assert isinstance(as_before, SignedIn)
+    assert disabled is None
+
+
+async def test_strangers_who_fill_the_queue_do_not_keep_out_a_known_device() -> None:
+    passwords = Passwords(PasswordSettings(memory_kib=4096, passes=1, at_once=1, waiting=3))
+    strangers = [asyncio.ensure_future(passwords.matches("guess", None)) for _ in range(3)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(Overloaded):
+        passwords.admit()
+    passwords.admit(preferred=True)
+
+    await asyncio.gather(*strangers)
