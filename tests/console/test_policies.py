@@ -73,7 +73,8 @@ def test_an_installation_may_permit_and_forbid_more(tmp_path: Path) -> None:
         ('// a "comment;\n\n@id("a;b")\npermit (principal in Group::"x", action, resource);', 3, "Group"),
         ("permit (principal, action, resource);\nforbid (principal\n", 2, "unexpected"),
         (
-            'permit (principal, action, resource);\npermit (principal, action, resource)\nwhen { resource.colour == "" };',
+            "permit (principal, action, resource);\npermit (principal, action, resource)\n"
+            'when { resource.colour == "" };',
             2,
             "colour",
         ),
