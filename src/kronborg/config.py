@@ -16,12 +16,14 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from kronborg.accounts.settings import PeopleSettings, people_problems
 from kronborg.clients.admission import NOBODY, Admission, policy_problems
 from kronborg.clients.settings import Profile
 from kronborg.core.brand import Brand
 from kronborg.core.crypto import Vault
 from kronborg.core.errors import Invalid, Problem
-from kronborg.core.mail import MailSettings
+from kronborg.core.mail import MailSettings, mail_problems
+from kronborg.core.mail_delivery import PostOffice
 from kronborg.core.policy import policy_problems as cedar_problems
 from kronborg.core.tls import MutualTlsSettings, TlsListener, tls_problems
 from kronborg.core.token_address import HeldKeysSettings, TokenAddress
@@ -89,6 +91,7 @@ class Settings:
     brand: Brand = field(default_factory=Brand)
     mail: MailSettings = field(default_factory=MailSettings)
     sign_in: SignInSettings = field(default_factory=SignInSettings)
+    people: PeopleSettings = field(default_factory=PeopleSettings)
     policies: Path | None = None
     """A folder of Cedar policies besides ours."""
 
@@ -107,6 +110,11 @@ class Settings:
         """The vault of this installation; makes the master key at the first start."""
         held = None if self.held_keys is None else _token_address(self.held_keys)
         return Vault.load(self.data / "master.key", self.master_key, held=held)
+
+    def post_office(self) -> PostOffice:
+        """How letters leave this installation; the password is read now. Raises `Invalid` when it is not there."""
+        folder = self.mail.folder or self.data / "mail"
+        return PostOffice(self.mail, folder, urlsplit(self.issuer).hostname or "localhost", _mail_password(self.mail))
 
 
 def load_settings(
@@ -195,6 +203,8 @@ def check(settings: Settings) -> tuple[Problem, ...]:
         problems += policy_problems(admission.open_policy, "server.registration")
     problems += policy_problems(admission.document_policy, "server.client_id_metadata_documents")
     problems += cedar_problems(settings.policies)
+    problems += people_problems(settings.people)
+    problems += mail_problems(settings.mail)
     private = (("control", settings.control), ("worker", settings.worker))
     for name, address in private:
         if not address.loopback:
@@ -228,6 +238,22 @@ def _master_key(env: Mapping[str, str]) -> str | None:
     return env.get("KRONBORG_MASTER_KEY") or None
 
 
+def _mail_password(mail: MailSettings) -> str | None:
+    if mail.password_env is None and mail.password_file is None:
+        return None
+    found = os.environ.get(mail.password_env, "") if mail.password_env else ""
+    if mail.password_file is not None:
+        try:
+            found = mail.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            raise Invalid(
+                Problem("server.mail.password.file", "cannot be read", "check the path and who may")
+            ) from None
+    if not found:
+        raise Invalid(Problem("server.mail.password", "is empty or not set", "set the variable or fill the file"))
+    return found
+
+
 def _token_address(held: HeldKeysSettings) -> TokenAddress:
     pin = os.environ.get(held.pin_env, "") if held.pin_env else ""
     if held.pin_file is not None:
@@ -244,7 +270,7 @@ def _token_address(held: HeldKeysSettings) -> TokenAddress:
 
 def _from_file(path: Path) -> Settings:
     from kronborg.gateway.declare.document import load
-    from kronborg.gateway.declare.people_section import brand_in, mail_in, sign_in_in
+    from kronborg.gateway.declare.people_section import brand_in, mail_in, people_in, sign_in_in
     from kronborg.gateway.declare.server_section import admission_in, held_keys_in, listeners_in
 
     server = load(path).server
@@ -277,5 +303,6 @@ def _from_file(path: Path) -> Settings:
         brand=brand_in(server.brand, path.absolute().parent),
         mail=mail_in(server.mail, path.absolute().parent),
         sign_in=sign_in_in(server.sign_in),
+        people=people_in(server.people),
         policies=None if server.policies is None else path.absolute().parent / server.policies,
     )

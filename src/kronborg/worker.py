@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from prometheus_client import Counter
 from starlette.applications import Starlette
 
+from kronborg.accounts.links import purge_links
+from kronborg.accounts.people import People
 from kronborg.audit import tasks_store as tasks
 from kronborg.audit.chain import detail_of, seal_waiting
 from kronborg.audit.tasks_store import Task
 from kronborg.clients.directory import FRESH
 from kronborg.clients.registration import remove_unused
 from kronborg.config import Settings
-from kronborg.core import clock
+from kronborg.core import clock, mail_delivery
 from kronborg.core.db import Database, from_micros
 from kronborg.core.events import Event
 from kronborg.core.fetch import Fetcher
@@ -29,6 +31,7 @@ from kronborg.core.log import get_logger
 from kronborg.oauth import backchannel, ciba_notify, kept_requests, waiting
 from kronborg.server import serve
 from kronborg.sessions.life import end_all_sessions, purge_sessions
+from kronborg.signin import asked, notices
 from kronborg.signin.throttle import purge_counters
 from kronborg.tokens import revoke
 from kronborg.tokens.engine import Engine, open_engine
@@ -92,10 +95,20 @@ async def revoke_offline(engine: Engine, event: Event, now: datetime) -> None:
     )
 
 
+async def tell_person(engine: Engine, event: Event, now: datetime) -> None:
+    """What happened to an account is told to its person: was this you?"""
+    if engine.people is not None:
+        await notices.tell(engine.database, engine.people, event, now=now)
+
+
 HANDLERS: Mapping[str, tuple[Handler, ...]] = {
     "user.disabled": (revoke_of_user,),
     "user.deleted": (revoke_of_user, announce_user),
-    "password.set": (revoke_offline,),
+    "user.locked_down": (revoke_of_user,),
+    "password.set": (revoke_offline, tell_person),
+    "session.begun": (tell_person,),
+    "factor.added": (tell_person,),
+    "factor.removed": (tell_person,),
     "session.ended": (revoke_of_session, announce_session),
     "client.disabled": (revoke_of_client,),
     "client.removed": (revoke_of_client,),
@@ -150,6 +163,35 @@ async def clean_waiting(engine: Engine, now: datetime) -> None:
     await _until_none(lambda: waiting.clean(engine, now=now))
 
 
+async def answer_asked(engine: Engine, now: datetime) -> bool:
+    """Answer those who typed an address, a batch."""
+    return (
+        engine.people is not None and await asked.answer_asked(engine.database, engine.people, now=now) == asked.BATCH
+    )
+
+
+async def clean_letters(engine: Engine, now: datetime) -> None:
+    """Forget links whose time is over, and how many letters addresses were sent."""
+
+    async def links() -> int:
+        async with engine.database.write() as session:
+            return await purge_links(session, now=now)
+
+    await _until_none(links)
+    await _until_none(lambda: mail_delivery.forget_counts(engine.database, now=now))
+
+
+def delivery(settings: Settings) -> Job:
+    """Send letters, a batch at a time."""
+    office = settings.post_office()
+
+    async def run(engine: Engine, now: datetime) -> bool:
+        sent = await mail_delivery.deliver(engine.database, engine.vault, office, now=now)
+        return sent == mail_delivery.BATCH
+
+    return Job("deliver_letters", timedelta(seconds=1), run)
+
+
 async def _until_none(batch: Callable[[], Awaitable[int]]) -> None:
     """Run a bounded batch again until it finds nothing, with a breath for other writers in between."""
     while await batch():  # noqa: ASYNC110  # not a wait
@@ -174,6 +216,8 @@ JOBS = (
     Job("clean_waiting", timedelta(minutes=1), clean_waiting),
     Job("deliver_ciba", timedelta(seconds=1), deliver_ciba),
     Job("deliver_logouts", timedelta(seconds=2), deliver_logouts),
+    Job("answer_asked", timedelta(seconds=1), answer_asked),
+    Job("clean_letters", timedelta(minutes=10), clean_letters),
 )
 
 
@@ -251,11 +295,13 @@ async def worker(settings: Settings, stop: asyncio.Event) -> None:
             profile=settings.profile,
             admission=settings.admission,
         )
+        people = People.make(engine.vault, engine.issuer, settings.people, settings.brand)
+        engine = replace(engine, people=people)
         app = Starlette(routes=health_routes(database))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve(app, host=settings.worker.host, port=settings.worker.port, stop=stop))
             tasks.create_task(_handle(Outbox(engine), stop))
-            for job in JOBS:
+            for job in (*JOBS, delivery(settings)):
                 tasks.create_task(repeat(job, engine, stop))
     finally:
         await database.close()

@@ -5,8 +5,10 @@ Letters carry links and codes, so their text is sealed at rest and forgotten onc
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +16,12 @@ import orjson
 
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Session
+from kronborg.core.errors import Problem
 from kronborg.core.ids import new_id
 from kronborg.core.mail_store import insert_letter
 
 CONTEXT = "core.letter"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,27 @@ class MailSettings:
     password_file: Path | None = None
     folder: Path | None = None
     ca_file: Path | None = None
+
+
+def mail_problems(settings: MailSettings) -> list[Problem]:
+    """What would send letters in the clear, or from nobody."""
+    problems = []
+    sender = parseaddr(settings.sender)[1]
+    if not re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+", sender) or not settings.sender.isprintable():
+        problems.append(Problem("server.mail.sender", "is no address", "write Company <no-reply@company.example>"))
+    if settings.host is not None and settings.security == "none" and settings.host not in LOOPBACK:
+        problems.append(
+            Problem(
+                "server.mail.security", "would send letters in the clear", "use starttls or tls beyond this machine"
+            )
+        )
+    if settings.host is not None and (settings.username is None) == bool(
+        settings.password_env or settings.password_file
+    ):
+        problems.append(Problem("server.mail.password", "and username belong together", "give both, or neither"))
+    if settings.ca_file is not None and not settings.ca_file.is_file():
+        problems.append(Problem("server.mail.ca_file", "is no file", "give a file of certificates in PEM"))
+    return problems
 
 
 @dataclass(frozen=True, slots=True)

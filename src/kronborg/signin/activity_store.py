@@ -33,7 +33,9 @@ async def events_about(
     if before is not None:
         query = query.where(_events.seq < before)
     rows = await session.execute(query.order_by(_events.seq.desc()).limit(limit))
-    return [Event(*tuple(row)) for row in rows]
+    return [
+        Event(row.seq, row.id, row.name, row.actor, row.subject, row.at, row.detail, row.request_id) for row in rows
+    ]
 
 
 async def happened_before(session: ReadSession, user_id: str, name: str, seq: int) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from kronborg.accounts.people import People
 from kronborg.clients.admission import NOBODY, Admission
 from kronborg.clients.directory import Directory
 from kronborg.clients.metadata_documents import MetadataDocuments
@@ -48,6 +49,8 @@ class Engine:
     """What compares passwords, for the password grant; only where people sign in."""
     session_absolute: timedelta = timedelta(days=14)
     """How long a session lives that the password grant begins."""
+    people: People | None = None
+    """What an installation says about its people, and its letters to them."""
     mutual_tls: MutualTls = NO_MUTUAL_TLS
     """Where clients with certificates call, and who vouches for them."""
     require_dpop_nonce: bool = False

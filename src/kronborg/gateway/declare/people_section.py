@@ -7,10 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from kronborg.accounts.settings import Attribute, PeopleSettings, RegistrationSettings
 from kronborg.core.brand import Brand
 from kronborg.core.mail import MailSettings
 from kronborg.gateway.declare.parts import Host, Port, SecretReference, Section, Text, Uri
 from kronborg.signin.model import PasswordSettings, SignInSettings
+
+Choice = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
 class BrandSection(Section):
@@ -39,6 +42,8 @@ class MailSection(Section):
     """The account at the server, if it asks for one."""
     password: SecretReference | None = None
     """The password of that account."""
+    ca_file: Uri | None = None
+    """Certificates in PEM that vouch for the server, instead of those of the system; relative to this file."""
 
 
 class PasswordSection(Section):
@@ -61,6 +66,72 @@ class SignInSection(Section):
     """Passwords."""
 
 
+class AttributeSection(Section):
+    """Something that is known of everyone."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    """What machines call it."""
+    label: Annotated[str, StringConstraints(min_length=1, max_length=60)]
+    """What people read."""
+    type: Literal["text", "number", "boolean", "choice"] = "text"
+    """What it is made of."""
+    choices: Annotated[tuple[Choice, ...], Field(max_length=100)] = ()
+    """What there is to choose from, for type `choice`."""
+    read: Literal["person", "admin"] = "person"
+    """Who may see it: the person too, or administrators alone."""
+    write: Literal["person", "admin"] = "person"
+    """Who may change it."""
+    required: bool = False
+    """Asked for at registration, and never empty."""
+    claim: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    """The claim that tells it to clients."""
+    scope: Literal["openid", "profile", "email"] = "profile"
+    """The scope of clients that are told."""
+
+
+class SelfRegistrationSection(Section):
+    """People who make their account themselves."""
+
+    open: bool = False
+    """Let anybody with an address register."""
+    domains: Annotated[tuple[Host, ...], Field(max_length=200)] = ()
+    """The only domains of their addresses, like `company.example`; any when empty."""
+    verify: bool = True
+    """An account begins when its address is proved; else at once, and the address is added once it is proved."""
+    groups: Annotated[tuple[Text, ...], Field(max_length=50)] = ()
+    """The groups they begin in."""
+    terms_url: Uri | None = None
+    """The page of the terms that they agree to."""
+    per_hour: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """So many from one network."""
+
+
+class PeopleSection(Section):
+    """What an installation says about its people."""
+
+    registration: SelfRegistrationSection = SelfRegistrationSection()
+    """People who make their account themselves."""
+    attributes: Annotated[tuple[AttributeSection, ...], Field(max_length=50)] = ()
+    """What is known of everyone besides name and address."""
+    delete_own_account: bool = True
+    """People may delete their own account."""
+    new_device_notice: bool = True
+    """Write to people when they sign in with a browser they have not used before."""
+
+
+def people_in(section: PeopleSection) -> PeopleSettings:
+    """What an installation says about its people."""
+    given = section.registration
+    registration = RegistrationSettings(
+        given.open, given.domains, given.verify, given.groups, given.terms_url, given.per_hour
+    )
+    attributes = tuple(
+        Attribute(one.name, one.label, one.type, one.choices, one.read, one.write, one.required, one.claim, one.scope)
+        for one in section.attributes
+    )
+    return PeopleSettings(registration, attributes, section.delete_own_account, section.new_device_notice)
+
+
 def brand_in(section: BrandSection, folder: Path) -> Brand:
     """The brand, with its logo relative to the folder of the document."""
     return Brand(section.name, section.colour, None if section.logo is None else folder / section.logo)
@@ -78,6 +149,7 @@ def mail_in(section: MailSection, folder: Path) -> MailSettings:
         username=section.username,
         password_env=None if password is None else password.env,
         password_file=file,
+        ca_file=None if section.ca_file is None else folder / section.ca_file,
     )
 
 

@@ -17,7 +17,7 @@ from kronborg.core.quantities import Duration, parse_duration
 from kronborg.core.tls import MutualTlsSettings, TlsListener
 from kronborg.core.token_address import HELD_ALGORITHMS, HeldAlgorithm, HeldKeysSettings
 from kronborg.gateway.declare.parts import Host, Key, Port, SecretReference, Section, Uri, Words
-from kronborg.gateway.declare.people_section import BrandSection, MailSection, SignInSection
+from kronborg.gateway.declare.people_section import BrandSection, MailSection, PeopleSection, SignInSection
 
 
 def _without_password(url: str) -> str:
@@ -246,6 +246,8 @@ class ServerSection(Section):
     """How letters leave."""
     sign_in: SignInSection = SignInSection()
     """How people sign in."""
+    people: PeopleSection = PeopleSection()
+    """Who may register, and what is known of everyone."""
     policies: Uri | None = None
     """A folder of Cedar policies (`*.cedar`) besides those that come with Kronborg: who may do what in the console and,
     for people, in the admin API; relative to this file."""
