@@ -21,6 +21,7 @@ from kronborg.core.db import Database
 from kronborg.core.html import Pages
 from kronborg.core.http import Edge
 from kronborg.core.parts import Parts
+from kronborg.federation.directories import Directories
 from kronborg.signin import account_pages, pages
 from kronborg.signin.model import PasswordSettings, SignInSettings
 from kronborg.signin.parts import SignInParts
@@ -111,6 +112,7 @@ async def people_site(
     app.state.parts = Parts(database, vault, issuer, session_idle=idle, session_absolute=absolute)
     app.state.pages = shown
     app.state.signin = SignInParts.make(settings)
+    app.state.directories = Directories(database, vault)
     site = PeopleSite(app, app.state.parts, app.state.signin)
     yield site
     for client in site.clients:

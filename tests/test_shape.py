@@ -33,7 +33,7 @@ SLICES = (
 )
 
 # How a file's name says which storey of its slice it belongs to; what is not named here is a verb.
-NOUNS = {"model", "errors", "snapshot", "settings", "grant_details", "admission", "dynamic_model"}
+NOUNS = {"model", "errors", "snapshot", "settings", "grant_details", "admission", "dynamic_model", "directory_model"}
 STORE = {"store", "tables", "rows"}  # or <noun>_store.py
 DOORS = {"api", "pages", "visits"}  # or <something>_api.py, <something>_pages.py; visits is a request's session
 DOOR = 3

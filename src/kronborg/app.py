@@ -22,6 +22,7 @@ from kronborg.core.html import Pages
 from kronborg.core.http import Edge, LimitBody, Shortcut
 from kronborg.core.parts import Parts
 from kronborg.core.policy import Policies
+from kronborg.federation.directories import Directories
 from kronborg.listeners import mutual_tls_of, serve_all
 from kronborg.oauth.api import protocol_endpoints, status_list_routes
 from kronborg.oauth.authorize_api import browser_routes
@@ -121,6 +122,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     app.state.engine = engine
     app.state.pages = html
     app.state.signin = engine.signin or SignInParts.make()
+    app.state.directories = Directories(parts.database, parts.vault)
     app.state.announcers = (requests.announcer(engine),)
     app.state.policies = policies
     app.state.principal_of = lambda visit: principal_of(parts.database, visit.user_id)

@@ -20,6 +20,7 @@ from kronborg.core.csrf import CsrfRefused, checked_form
 from kronborg.core.error_pages import TEXTS
 from kronborg.core.errors import NotFound, Overloaded
 from kronborg.core.html import is_fragment, redirect, render
+from kronborg.core.languages import N_
 from kronborg.core.parts import parts_of
 from kronborg.sessions.life import end_session
 from kronborg.sessions.model import Visit
@@ -28,9 +29,13 @@ from kronborg.sessions.tickets import Ticket, local_path, read_ticket
 from kronborg.sessions.visits import origin_of_request, put_session, visit
 from kronborg.signin.finish import SignedIn, finish
 from kronborg.signin.parts import SignInParts
-from kronborg.signin.sign_in import Attempt, Proved, Throttled, WrongCredentials, sign_in
+from kronborg.signin.sign_in import Attempt, DirectoryDown, Proved, Throttled, WrongCredentials, sign_in
 
 WRONG = "That username and password do not match. Check both and try again."
+DIRECTORY_DOWN = N_(
+    "That username and password do not match, or your company's directory does not answer right now. "
+    "If you sign in with your company account, try again in a few minutes."
+)
 STALE = "This page was open for too long, or was opened in two windows. Please sign in once more."
 
 
@@ -90,10 +95,10 @@ async def home(request: Request) -> Response:
 
 async def show_sign_in(request: Request) -> Response:
     """The form; somebody signed in already is sent on, unless the ticket says to ask again."""
-    page, ticket = _page(request, request.query_params)
+    page, ticket = page_of(request, request.query_params)
     if not ticket.again and await visit(request) is not None:
         return redirect(request, page.next)
-    return _render(request, page, ticket)
+    return render_sign_in(request, page, ticket)
 
 
 async def submit_sign_in(request: Request) -> Response:
@@ -101,13 +106,13 @@ async def submit_sign_in(request: Request) -> Response:
     try:
         form = await checked_form(request)
     except CsrfRefused:
-        page, ticket = _page(request, request.query_params, error=STALE)
-        return _render(request, page, ticket, status=403)
+        page, ticket = page_of(request, request.query_params, error=STALE)
+        return render_sign_in(request, page, ticket, status=403)
     login = form.get("username", "")
-    page, ticket = _page(request, form, login=login)
+    page, ticket = page_of(request, form, login=login)
     if not login.strip() or not form.get("password"):
-        page, ticket = _page(request, form, login=login, error="Enter your username and your password.")
-        return _render(request, page, ticket, status=422)
+        page, ticket = page_of(request, form, login=login, error="Enter your username and your password.")
+        return render_sign_in(request, page, ticket, status=422)
     parts, signin = parts_of(request), signin_parts_of(request)
     here = await visit(request)
     attempt = Attempt(
@@ -126,23 +131,27 @@ async def submit_sign_in(request: Request) -> Response:
             attempt,
             session_lifetime=parts.session_absolute,
             now=clock.now(),
+            directories=getattr(request.app.state, "directories", None),
         )
     except Overloaded:
-        page, ticket = _page(request, form, login=login, error=" ".join(TEXTS[503]))
-        return _render(request, page, ticket, status=503, headers={"retry-after": "2"})
+        page, ticket = page_of(request, form, login=login, error=" ".join(TEXTS[503]))
+        return render_sign_in(request, page, ticket, status=503, headers={"retry-after": "2"})
     match outcome:
         case SignedIn(begun=begun, device_cookie=device_cookie):
-            return _enter(request, SignedIn(begun, device_cookie), page.next)
+            return enter(request, SignedIn(begun, device_cookie), page.next)
         case Proved(proof=proof):
             browser = read_cookie(request, BROWSER, secure=parts.secure) or ""
             sealed = seal_proof(parts.vault, proof, browser=browser)
             return redirect(request, continue_path(sealed, next_path=page.next, ticket=page.ticket))
         case WrongCredentials():
-            page, ticket = _page(request, form, login=login, error=WRONG)
-            return _render(request, page, ticket, status=422)
+            page, ticket = page_of(request, form, login=login, error=WRONG)
+            return render_sign_in(request, page, ticket, status=422)
+        case DirectoryDown():
+            page, ticket = page_of(request, form, login=login, error=DIRECTORY_DOWN)
+            return render_sign_in(request, page, ticket, status=503, headers={"retry-after": "10"})
         case Throttled(retry_after=wait):
-            page, ticket = _page(request, form, login=login, error=wait_text(wait))
-            return _render(request, page, ticket, status=429, headers=retry_header(wait))
+            page, ticket = page_of(request, form, login=login, error=wait_text(wait))
+            return render_sign_in(request, page, ticket, status=429, headers=retry_header(wait))
         case _:
             assert_never(outcome)
 
@@ -150,7 +159,7 @@ async def submit_sign_in(request: Request) -> Response:
 async def go_on(request: Request) -> Response:
     """Go on with what somebody proved elsewhere: a session, and back to where the visitor came from."""
     parts = parts_of(request)
-    page, ticket = _page(request, request.query_params)
+    page, ticket = page_of(request, request.query_params)
     browser = read_cookie(request, BROWSER, secure=parts.secure) or ""
     proof = open_proof(parts.vault, request.query_params.get("proof", ""), browser=browser, now=clock.now())
     here = await visit(request)
@@ -167,12 +176,12 @@ async def go_on(request: Request) -> Response:
             now=clock.now(),
         )
     if signed_in is None:
-        page, ticket = _page(request, request.query_params, error=STALE)
-        return _render(request, page, ticket, status=403)
-    return _enter(request, signed_in, page.next)
+        page, ticket = page_of(request, request.query_params, error=STALE)
+        return render_sign_in(request, page, ticket, status=403)
+    return enter(request, signed_in, page.next)
 
 
-def _enter(request: Request, signed_in: SignedIn, next_path: str) -> Response:
+def enter(request: Request, signed_in: SignedIn, next_path: str) -> Response:
     response = redirect(request, next_path)
     put_session(request, response, signed_in.begun)
     lifetime = signin_parts_of(request).settings.device_lifetime
@@ -216,7 +225,7 @@ def retry_header(wait: timedelta) -> Mapping[str, str]:
     return {"retry-after": str(max(1, round(wait.total_seconds() + 0.5)))}
 
 
-def _page(
+def page_of(
     request: Request, fields: Mapping[str, str], *, login: str | None = None, error: str | None = None
 ) -> tuple[SignInPage, Ticket]:
     next_path = local_path(fields.get("next"))
@@ -226,7 +235,7 @@ def _page(
     return SignInPage(next_path, text, ticket.client_name, shown[:254], error), ticket
 
 
-def _render(
+def render_sign_in(
     request: Request,
     page: SignInPage,
     ticket: Ticket,

@@ -6,6 +6,7 @@ session. What fails is one unit as well. Nothing else touches the database here:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ from kronborg.core.errors import TooMany
 from kronborg.core.events import record_in
 from kronborg.core.group_writer import Execute
 from kronborg.core.json import JsonObject
+from kronborg.federation import directories as directory
+from kronborg.federation.directories import Directories
 from kronborg.sessions.model import Origin
 from kronborg.sessions.proof import Proof
 from kronborg.signin.devices import known_device
@@ -58,7 +61,12 @@ class Throttled:
     retry_after: timedelta
 
 
-Outcome = SignedIn | Proved | WrongCredentials | Throttled
+@dataclass(frozen=True, slots=True)
+class DirectoryDown:
+    """Nobody was signed in, and a directory does not answer: told to whoever fails meanwhile, so it tells nothing."""
+
+
+Outcome = SignedIn | Proved | WrongCredentials | Throttled | DirectoryDown
 
 Missing = Callable[[Proof, Account | None], Awaitable[bool]]
 """Whether somebody who proved this much must prove more; asked only when the password was right."""
@@ -74,10 +82,12 @@ async def sign_in(
     session_lifetime: timedelta,
     now: datetime,
     missing: Missing | None = None,
+    directories: Directories | None = None,
 ) -> Outcome:
     """Compare, and begin a session. Raises `Overloaded` when too many passwords wait to be compared.
 
-    `Proved` comes only where `missing` is given and says that the password is not enough.
+    `Proved` comes only where `missing` is given and says that the password is not enough. Without `directories` nobody
+    of a directory gets in: a password of theirs that may be kept here still counts for nothing.
     """
     login = attempt.login.strip()[:MAX_EMAIL]
     # PostgreSQL has no text with NUL in it.
@@ -90,9 +100,15 @@ async def sign_in(
         await reserve(database, counters, now=now, burst=_burst(account, attempt, now))
     except TooMany as refusal:
         return Throttled(refusal.retry_after)
-    found = await _proved(passwords, account, login, attempt.password, preferred=device is not None, now=now)
+    preferred = device is not None
+    if _of_directory(account) and directories is not None and await directories.any(now=now):
+        found = await _by_directory(passwords, directories, account, login, attempt.password, preferred, now)
+    else:
+        found = await _proved(passwords, account, login, attempt.password, preferred=preferred, now=now)
     if found is None:
-        return await _refused(database, account, attempt, known_device=device is not None, now=now)
+        refused = await _refused(database, account, attempt, known_device=preferred, now=now)
+        down = directories is not None and await directories.unreachable(now=now)
+        return DirectoryDown() if down else refused
     proof, compared = found
     if missing is not None and await missing(proof, account):
         await _noted(database, proof, compared, counters, now=now)
@@ -116,12 +132,37 @@ async def _proved(
     passwords: Passwords, account: Account | None, login: str, password: str, *, preferred: bool, now: datetime
 ) -> tuple[Proof, Compared | None] | None:
     """Who this is by the password, and what it was compared with; None for everybody else, after the same work."""
-    encoded = None if account is None else account.encoded
+    encoded = None if account is None or _of_directory(account) else account.encoded
     right = await passwords.matches(password, encoded, preferred=preferred)
     if not right or account is None or encoded is None or not account.may_sign_in:
         return None
     renewed = await passwords.hash(password) if passwords.is_outdated(encoded) else None
     return Proof(account.id, ("pwd",), now, login=login), Compared(encoded, renewed)
+
+
+def _of_directory(account: Account | None) -> bool:
+    """Whether only a directory can tell who this is: its own people, and everybody who is not known here."""
+    return account is None or account.managed_by.startswith("ldap:")
+
+
+async def _by_directory(
+    passwords: Passwords,
+    directories: Directories,
+    account: Account | None,
+    login: str,
+    password: str,
+    preferred: bool,
+    now: datetime,
+) -> tuple[Proof, Compared | None] | None:
+    """Who this is by a directory; the work of a comparison is done beside it, so that the time does not tell either."""
+    managed_by = "" if account is None else account.managed_by
+    proof, _ = await asyncio.gather(
+        directories.prove(login, password, managed_by=managed_by, now=now),
+        passwords.matches(password, None, preferred=preferred),
+    )
+    if not isinstance(proof, directory.Proved):
+        return None
+    return Proof(proof.user_id, ("pwd",), now, by=proof.by, login=login), None
 
 
 async def _noted(

@@ -21,7 +21,7 @@ from kronborg.oauth.legacy_use import note
 from kronborg.oauth.requests import header
 from kronborg.sessions.model import BrowserSession, Origin
 from kronborg.signin.finish import SignedIn
-from kronborg.signin.sign_in import Attempt, Proved, Throttled, WrongCredentials, sign_in
+from kronborg.signin.sign_in import Attempt, DirectoryDown, Proved, Throttled, WrongCredentials, sign_in
 from kronborg.tokens import refresh
 from kronborg.tokens.audience import check_named, choose, grantable, split_scope
 from kronborg.tokens.codes import add_granted
@@ -94,7 +94,7 @@ async def _session(engine: Engine, call: Call, login: str, password: str) -> Bro
     match outcome:
         case SignedIn(begun=begun):
             return begun.session
-        case WrongCredentials():
+        case WrongCredentials() | DirectoryDown():
             # RFC 6749 §5.2; one answer for unknown, wrong and disabled.
             raise InvalidGrant("the username or the password is wrong")
         case Throttled(retry_after=wait):
