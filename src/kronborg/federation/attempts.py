@@ -8,7 +8,7 @@ time, and nothing after ten minutes.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,10 +18,25 @@ from kronborg.core.crypto import KeyProblem, Vault
 from kronborg.core.db import Database, Session, from_micros, to_micros
 from kronborg.core.ids import random_token
 from kronborg.federation.model import Attempt, Told
-from kronborg.federation.providers_store import delete_expired, insert_attempt, take_attempt, use_once
+from kronborg.federation.providers_store import (
+    delete_expired,
+    insert_attempt,
+    read_attempt,
+    take_attempt,
+    use_once,
+)
 
 LIFETIME = timedelta(minutes=10)
 MAX_STATE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Who a provider said somebody is, waiting to be linked, and the sign-in that led to it."""
+
+    told: Told
+    attempt: Attempt
+    at: datetime
 
 
 async def send_away(database: Database, vault: Vault, attempt: Attempt, *, browser: str, now: datetime) -> str:
@@ -47,7 +62,10 @@ async def take_back(
         sealed = await take_attempt(session, digest, now=now)
     if sealed is None:
         return None
-    values: dict[str, Any] = orjson.loads(vault.open(sealed, context=f"federation.attempt:{digest.hex()}"))
+    try:
+        values: dict[str, Any] = orjson.loads(vault.open(sealed, context=f"federation.attempt:{digest.hex()}"))
+    except KeyProblem:  # something else that waits in this table
+        return None
     at = from_micros(values.pop("at"))
     attempt = Attempt(**values)
     # Mix-up (RFC 9700 §4.4): an answer counts only at the address of the provider that was asked.
@@ -66,32 +84,42 @@ async def forget_old(database: Database, *, now: datetime, limit: int = 500) -> 
         return await delete_expired(session, now=now, limit=limit)
 
 
-def seal_pending(vault: Vault, told: Told, attempt: Attempt, *, browser: str, now: datetime) -> str:
-    """Who somebody is at a provider, until it is linked to an account; for this browser alone."""
-    told_values = asdict(told)
-    body = orjson.dumps([told_values, attempt.next, attempt.ticket, attempt.link, to_micros(now)])
-    return vault.seal(body, context=_pending_context(vault, browser))
+async def keep_pending(
+    database: Database, vault: Vault, told: Told, attempt: Attempt, *, browser: str, now: datetime
+) -> str:
+    """Keep who somebody is at a provider until it is linked to an account; the name to ask for it by."""
+    name = random_token()
+    digest = _digest(vault, name, browser)
+    body = orjson.dumps([asdict(told), asdict(attempt), to_micros(now)])
+    sealed = vault.seal(body, context=f"federation.pending:{digest.hex()}")
+    async with database.write() as session:
+        await insert_attempt(session, digest, sealed, expires_at=now + LIFETIME)
+    return name
 
 
-def open_pending(vault: Vault, text: str, *, browser: str, now: datetime) -> tuple[Told, Attempt, datetime] | None:
-    """The same again; None for anything else, and after ten minutes."""
-    if not text or len(text) > 16_384:
+async def pending(
+    database: Database, vault: Vault, name: str, *, browser: str, now: datetime, take: bool = False
+) -> Pending | None:
+    """The same again; None for another browser's or one that is over. With `take` nobody gets it a second time."""
+    if not 0 < len(name) <= MAX_STATE or not name.isascii():
+        return None
+    digest = _digest(vault, name, browser)
+    if take:
+        async with database.write() as session:
+            sealed = await take_attempt(session, digest, now=now)
+    else:
+        async with database.read() as reading:
+            sealed = await read_attempt(reading, digest, now=now)
+    if sealed is None:
         return None
     try:
-        told, next_path, ticket, link, at = orjson.loads(vault.open(text, context=_pending_context(vault, browser)))
-    except KeyProblem:
+        told, attempt, at = orjson.loads(vault.open(sealed, context=f"federation.pending:{digest.hex()}"))
+    except KeyProblem:  # the state of a sign-in on its way
         return None
-    moment = from_micros(at)
-    if not timedelta() <= now - moment <= LIFETIME:
-        return None
-    for name in ("groups", "amr"):
-        told[name] = tuple(told[name])
-    return Told(**told), Attempt(told["provider"], next_path, ticket, link), moment
+    for field in ("groups", "amr"):
+        told[field] = tuple(told[field])
+    return Pending(Told(**told), Attempt(**attempt), from_micros(at))
 
 
 def _digest(vault: Vault, state: str, browser: str) -> bytes:
     return vault.digest(f"{state}\n{browser}", context="federation.state")
-
-
-def _pending_context(vault: Vault, browser: str) -> str:
-    return f"federation.pending:{vault.digest(browser, context='federation.pending').hex()}"

@@ -12,15 +12,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from kronborg.accounts.model import MAX_EMAIL, MAX_NAME, User, clean, folded, name_problems, printable
-from kronborg.accounts.store import find_by_login, find_groups_by_names, find_user, update_user_row
+from kronborg.accounts.store import find_by_login, find_groups_by_names, find_user
 from kronborg.accounts.users import NewUser, UserChange, create_user, update_user
 from kronborg.core.db import Session
-from kronborg.core.errors import Conflict, Refusal
+from kronborg.core.errors import Refusal
 from kronborg.core.events import record
 from kronborg.core.ids import new_id
 from kronborg.federation.model import Identity, ProviderSettings, Told, domain_of
@@ -34,6 +34,10 @@ _NOT_IN_NAMES = re.compile(r"[^\w.+-]+")
 
 class NotAdmitted(Refusal):
     """The provider vouched for somebody who may not come in here."""
+
+
+class AlreadyLinked(Exception):
+    """The identity has an account. No refusal: whatever was written before it in the transaction must not stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +83,16 @@ async def start_anew(session: Session, known: Known, told: Told, *, now: datetim
     if email and await find_by_login(session, email) is not None:
         email = ""
     user = await _made(session, told, email, now=now)
-    kept = replace(user, managed_by=managed_by(known.key), email_verified_at=now if email else None)
-    await update_user_row(session, replace(kept, attributes=dict(told.attributes)))
-    await link(session, user.id, told, actor=managed_by(known.key), now=now)
-    await _take_groups(session, settings, kept, told, now=now)
+    await link(session, user.id, told, actor=user.managed_by, now=now)
+    await _take_groups(session, settings, user, told, now=now)
     return user.id
 
 
 async def link(session: Session, user_id: str, told: Told, *, actor: str, now: datetime) -> None:
-    """Link an identity to an account. Raises `Conflict` when it is linked already."""
+    """Link an identity to an account. Raises `AlreadyLinked`."""
     identity = Identity(told.provider, told.subject, user_id, told.shown, now, now)
     if not await insert_identity(session, identity):
-        raise Conflict("this account of the provider is linked already")
+        raise AlreadyLinked
     detail = {"provider": told.provider}
     await record(session, "identity.linked", actor=actor, subject=user_id, now=now, detail=detail)
 
@@ -150,16 +152,15 @@ async def _known(session: Session, known: Known, identity: Identity, told: Told,
 async def _taken_over(session: Session, settings: ProviderSettings, user: User, told: Told, *, now: datetime) -> User:
     """Name, address and attributes as the provider says today; an address that somebody else has stays theirs."""
     email, name = believed_email(settings, told), _name(told)
-    taken = bool(email) and folded(email) != folded(user.email or "") and await find_by_login(session, email)
-    actor = user.managed_by
-    change = UserChange(name=name or None, email=email if email and not taken else None)
-    user = await update_user(session, user.id, change, actor=actor, now=now)
-    attributes = {**user.attributes, **told.attributes}
-    proved = user.email_verified_at or (now if email and folded(email) == folded(user.email or "") else None)
-    if attributes != dict(user.attributes) or proved != user.email_verified_at:
-        user = replace(user, attributes=attributes, email_verified_at=proved, updated_at=now)
-        await update_user_row(session, user)
-    return user
+    if email and folded(email) != folded(user.email or "") and await find_by_login(session, email) is not None:
+        email = ""
+    change = UserChange(
+        name=name or None,
+        email=email or None,
+        email_verified=True if email else None,
+        attributes={**user.attributes, **told.attributes},
+    )
+    return await update_user(session, user.id, change, actor=user.managed_by, now=now, by_source=True)
 
 
 async def _take_groups(session: Session, settings: ProviderSettings, user: User, told: Told, *, now: datetime) -> None:
@@ -175,7 +176,7 @@ async def _take_groups(session: Session, settings: ProviderSettings, user: User,
     groups = tuple(kept + [group.name for key, group in sorted(ours.items()) if key in wanted])
     if sorted(map(folded, groups)) != sorted(map(folded, user.groups)):
         actor = managed_by(told.provider)
-        await update_user(session, user.id, UserChange(groups=groups), actor=actor, now=now)
+        await update_user(session, user.id, UserChange(groups=groups), actor=actor, now=now, by_source=True)
 
 
 async def _made(session: Session, told: Told, email: str, *, now: datetime) -> User:
@@ -183,7 +184,14 @@ async def _made(session: Session, told: Told, email: str, *, now: datetime) -> U
     actor = managed_by(told.provider)
     for username in _usernames(told):
         if await find_by_login(session, username) is None:
-            new = NewUser(username, email or None, _name(told))
+            new = NewUser(
+                username,
+                email or None,
+                _name(told),
+                managed_by=actor,
+                email_verified=bool(email),
+                attributes=dict(told.attributes),
+            )
             return await create_user(session, new, actor=actor, now=now)
     raise NotAdmitted("no username is free")
 

@@ -51,17 +51,6 @@ attempts_table = Table(
     Index("ix_federation_attempts_expires_at", "expires_at"),
 )
 
-sessions_table = Table(
-    "federation_sessions",
-    metadata,
-    Column("session_id", Text, ForeignKey("signin_sessions.id", ondelete="CASCADE"), primary_key=True),
-    Column("provider", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("sid", Text, nullable=False),
-    Index("ix_federation_sessions_provider_subject", "provider", "subject"),
-    Index("ix_federation_sessions_provider_sid", "provider", "sid"),
-)
-
 used_table = Table(
     "federation_used",
     metadata,
@@ -71,7 +60,7 @@ used_table = Table(
 )
 
 _providers, _identities, _attempts = providers_table.c, identities_table.c, attempts_table.c
-_sessions, _used = sessions_table.c, used_table.c
+_used = used_table.c
 
 
 async def list_providers(session: ReadSession) -> Sequence[Provider]:
@@ -156,33 +145,16 @@ async def take_attempt(session: Session, digest: bytes, *, now: datetime) -> str
     return None if row is None or cast("datetime", row.expires_at) <= now else cast("str", row.sealed)
 
 
+async def read_attempt(session: ReadSession, digest: bytes, *, now: datetime) -> str | None:
+    """Look at it without taking it."""
+    mine = (_attempts.digest == digest) & (_attempts.expires_at > now)
+    return cast("str | None", await session.scalar(select(_attempts.sealed).where(mine)))
+
+
 async def use_once(session: Session, digest: bytes, *, expires_at: datetime) -> bool:
     """Note that something was used; False when it had been."""
     statement = insert(used_table).values(digest=digest, expires_at=expires_at).on_conflict_do_nothing()
     return await session.scalar(statement.returning(_used.digest)) is not None
-
-
-async def write_session_link(session: Session, session_id: str, provider: str, subject: str, sid: str) -> None:
-    """By which sign-in at a provider a session here began."""
-    values = {"provider": provider, "subject": subject, "sid": sid}
-    statement = insert(sessions_table).values(session_id=session_id, **values)
-    await session.execute(statement.on_conflict_do_update(index_elements=["session_id"], set_=values))
-
-
-async def find_session_link(session: ReadSession, session_id: str) -> tuple[str, str, str] | None:
-    """Provider, subject and `sid` there of a session here."""
-    row = await session.first(select(sessions_table).where(_sessions.session_id == session_id))
-    return None if row is None else (cast("str", row.provider), cast("str", row.subject), cast("str", row.sid))
-
-
-async def linked_sessions(session: ReadSession, provider: str, *, subject: str, sid: str) -> Sequence[str]:
-    """The sessions that began by this provider's session `sid`, or by `subject` when no `sid` is given."""
-    query = select(_sessions.session_id).where(_sessions.provider == provider)
-    if subject:
-        query = query.where(_sessions.subject == subject)
-    if sid:
-        query = query.where(_sessions.sid == sid)
-    return [str(row.session_id) for row in await session.execute(query)]
 
 
 async def delete_expired(session: Session, *, now: datetime, limit: int) -> int:

@@ -49,19 +49,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_federation_attempts_expires_at", "federation_attempts", ["expires_at"])
     op.create_table(
-        "federation_sessions",
-        sa.Column("session_id", sa.Text, nullable=False),
-        sa.Column("provider", sa.Text, nullable=False),
-        sa.Column("subject", sa.Text, nullable=False),
-        sa.Column("sid", sa.Text, nullable=False),
-        sa.PrimaryKeyConstraint("session_id", name="pk_federation_sessions"),
-        sa.ForeignKeyConstraint(
-            ["session_id"], ["signin_sessions.id"], name="fk_federation_sessions_session_id", ondelete="CASCADE"
-        ),
-    )
-    op.create_index("ix_federation_sessions_provider_subject", "federation_sessions", ["provider", "subject"])
-    op.create_index("ix_federation_sessions_provider_sid", "federation_sessions", ["provider", "sid"])
-    op.create_table(
         "federation_used",
         sa.Column("digest", sa.LargeBinary, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),

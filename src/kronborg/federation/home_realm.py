@@ -1,0 +1,60 @@
+"""Which provider somebody belongs to, and which ones the sign-in page shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kronborg.accounts.organisations_store import organisation_of_domain
+from kronborg.core.db import Database, ReadSession
+from kronborg.federation.model import Provider, domain_of
+from kronborg.federation.providers_store import find_provider, list_providers
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A provider as the sign-in page offers it."""
+
+    key: str
+    name: str
+    preset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What the sign-in page knows of providers. `by_domain`: whether an address alone may be enough."""
+
+    choices: tuple[Choice, ...] = ()
+    by_domain: bool = False
+
+
+async def offered(database: Database) -> Offered:
+    """The providers with a button, by name."""
+    async with database.read() as session:
+        providers = [one for one in await list_providers(session) if one.settings.enabled]
+    choices = tuple(Choice(one.key, one.name, one.settings.preset) for one in providers if one.settings.shown)
+    return Offered(choices, by_domain=bool(providers))
+
+
+async def home_of(database: Database, login: str) -> str | None:
+    """The key of the provider that people with this address belong to: its own domains, or its organisation's."""
+    domain = domain_of(login)
+    if not domain or len(domain) > 253 or "\0" in domain:
+        return None
+    async with database.read() as session:
+        for provider in await list_providers(session):
+            if provider.settings.enabled and domain in {one.lower() for one in provider.settings.home_domains}:
+                return provider.key
+        organisation = await organisation_of_domain(session, domain)
+        found = None if organisation is None else await _enabled(session, organisation.provider)
+    return None if found is None else found.key
+
+
+async def is_offered(database: Database, key: str) -> bool:
+    """Whether people can sign in with this provider."""
+    async with database.read() as session:
+        return await _enabled(session, key) is not None
+
+
+async def _enabled(session: ReadSession, key: str) -> Provider | None:
+    provider = await find_provider(session, key) if 0 < len(key) <= 40 else None
+    return provider if provider is not None and provider.settings.enabled else None
