@@ -19,6 +19,7 @@ from kronborg.core.db import Database, Session
 from kronborg.core.errors import Invalid, NotFound, Overloaded, Problem
 from kronborg.core.events import record
 from kronborg.sessions.life import end_all_sessions
+from kronborg.signin.foreign import is_foreign, matches_foreign
 from kronborg.signin.model import PasswordSettings
 from kronborg.signin.store import read_password, swap_hash, write_password
 
@@ -58,17 +59,19 @@ class Passwords:
         """Compare with a hash; with None the work is done all the same and the answer is no. Raises `Overloaded`."""
         # A password that could never have been set is answered no after the same work.
         possible = len(password) <= self.settings.longest and "\0" not in password
-        candidate = _normal(password) if possible else ""
+        candidate = password if possible else ""
         same = await self._run(lambda: self._same(encoded or self._nobody, candidate), preferred=preferred)
         return same and possible and encoded is not None
 
     def is_outdated(self, encoded: str) -> bool:
         """Whether a hash was made with other parameters than today's."""
-        return self._hasher.check_needs_rehash(encoded)
+        return is_foreign(encoded) or self._hasher.check_needs_rehash(encoded)
 
     def _same(self, encoded: str, candidate: str) -> bool:
+        if encoded and is_foreign(encoded):
+            return matches_foreign(encoded, candidate)  # other systems took a password as it was typed
         try:
-            return self._hasher.verify(encoded, candidate)
+            return self._hasher.verify(encoded, _normal(candidate))
         except (VerificationError, InvalidHashError):
             return False
 
