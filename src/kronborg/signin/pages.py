@@ -6,7 +6,7 @@ Pages of this slice and of those above ask here who visits them (`visit`) and wh
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import assert_never
 
@@ -22,6 +22,7 @@ from kronborg.core.errors import NotFound, Overloaded
 from kronborg.core.html import is_fragment, redirect, render
 from kronborg.core.languages import N_
 from kronborg.core.parts import parts_of
+from kronborg.federation.home_realm import Offered
 from kronborg.sessions.life import end_session
 from kronborg.sessions.model import Visit
 from kronborg.sessions.proof import continue_path, open_proof, seal_proof
@@ -29,6 +30,7 @@ from kronborg.sessions.tickets import Ticket, local_path, read_ticket
 from kronborg.sessions.visits import origin_of_request, put_session, visit
 from kronborg.signin.finish import SignedIn, finish
 from kronborg.signin.parts import SignInParts
+from kronborg.signin.provider_pages import NONE, hinted_provider, home_provider, offered_here, see_providers
 from kronborg.signin.sign_in import Attempt, DirectoryDown, Proved, Throttled, WrongCredentials, sign_in
 
 WRONG = "That username and password do not match. Check both and try again."
@@ -53,6 +55,7 @@ class SignInPage:
     client_name: str | None
     login: str = ""
     error: str | None = None
+    offered: Offered = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,14 @@ async def show_sign_in(request: Request) -> Response:
     page, ticket = page_of(request, request.query_params)
     if not ticket.again and await visit(request) is not None:
         return redirect(request, page.next)
-    return render_sign_in(request, page, ticket)
+    await see_providers(request)
+    elsewhere = await hinted_provider(request, page.next, page.ticket, ticket)
+    return elsewhere or render_sign_in(request, page, ticket)
 
 
 async def submit_sign_in(request: Request) -> Response:
     """Compare what was typed; on success a new session and back to where the visitor came from."""
+    await see_providers(request)
     try:
         form = await checked_form(request)
     except CsrfRefused:
@@ -110,6 +116,9 @@ async def submit_sign_in(request: Request) -> Response:
         return render_sign_in(request, page, ticket, status=403)
     login = form.get("username", "")
     page, ticket = page_of(request, form, login=login)
+    elsewhere = None if form.get("password") else await home_provider(request, page.next, page.ticket, login)
+    if elsewhere is not None:
+        return elsewhere
     if not login.strip() or not form.get("password"):
         page, ticket = page_of(request, form, login=login, error="Enter your username and your password.")
         return render_sign_in(request, page, ticket, status=422)
@@ -243,4 +252,5 @@ def render_sign_in(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
+    page = replace(page, offered=offered_here(request))
     return render(request, "signin/sign_in.html", page, status=status, form_action=ticket.form_action, headers=headers)
