@@ -137,7 +137,7 @@ async def register(
     from webauthn.helpers.structs import CredentialDeviceType
     from webauthn.registration.verify_registration_response import verify_registration_response
 
-    challenge = await _spent_challenge(session, vault, purpose, sealed, now=now)
+    challenge = _opened(vault, purpose, sealed, now=now)
     sent = _read(answer)
     try:
         made = verify_registration_response(
@@ -148,6 +148,7 @@ async def register(
         )
     except (WebAuthnException, ValueError, KeyError, TypeError) as wrong:
         raise _refused() from wrong
+    await _spend(session, challenge, now=now)
     many = made.credential_device_type == CredentialDeviceType.MULTI_DEVICE
     factor = Factor(new_id(), purpose.user_id, "passkey", name, now, None, "", many, made.credential_backed_up)
 
@@ -172,7 +173,7 @@ async def use(
     from webauthn.authentication.verify_authentication_response import verify_authentication_response
     from webauthn.helpers.exceptions import WebAuthnException
 
-    challenge = await _spent_challenge(session, vault, purpose, sealed, now=now)
+    challenge = _opened(vault, purpose, sealed, now=now)
     sent = _read(answer)
     passkey = await find_passkey(session, _bytes(sent.get("rawId")))
     if passkey is None or purpose.user_id not in ("", passkey.factor.user_id):
@@ -192,6 +193,7 @@ async def use(
         )
     except (WebAuthnException, ValueError, KeyError, TypeError) as wrong:
         raise _refused() from wrong
+    await _spend(session, challenge, now=now)
     factor = passkey.factor
     if not await use_passkey(session, factor.id, proved.new_sign_count, backed_up=proved.credential_backed_up, now=now):
         # WebAuthn §7.2 step 22: a counter that does not grow may be that of a copy.
@@ -212,17 +214,22 @@ def _challenge(vault: Vault, purpose: Purpose, *, now: datetime) -> tuple[str, s
     return challenge, vault.seal(body, context=_context(vault, purpose))
 
 
-async def _spent_challenge(session: Session, vault: Vault, purpose: Purpose, sealed: str, *, now: datetime) -> bytes:
-    """The challenge, which nobody can answer again. Raises `Invalid`."""
+def _opened(vault: Vault, purpose: Purpose, sealed: str, *, now: datetime) -> bytes:
+    """The challenge that a page was given. Raises `Invalid`."""
     try:
         challenge, until = orjson.loads(vault.open(sealed[:1000], context=_context(vault, purpose)))
     except KeyProblem as problem:
         raise _refused() from problem
-    expires_at = from_micros(until)
-    digest = hashlib.sha256(challenge.encode()).digest()
-    if expires_at <= now or not await spend(session, digest, expires_at=expires_at):
+    if from_micros(until) <= now:
         raise _refused()
     return _bytes(challenge)
+
+
+async def _spend(session: Session, challenge: bytes, *, now: datetime) -> None:
+    """Nobody can answer this challenge again. Raises `Invalid` when somebody did."""
+    # After the signature was checked: what anybody can send for nothing leaves no row.
+    if not await spend(session, hashlib.sha256(challenge).digest(), expires_at=now + PATIENCE):
+        raise _refused()
 
 
 def _context(vault: Vault, purpose: Purpose) -> str:
