@@ -22,13 +22,17 @@ from kronborg.core.html import Pages
 from kronborg.core.http import Edge, LimitBody, Shortcut
 from kronborg.core.parts import Parts
 from kronborg.core.policy import Policies
+from kronborg.federation import linked_pages
+from kronborg.federation import pages as federation_pages
 from kronborg.federation.directories import Directories
+from kronborg.federation.parts import FederationParts
 from kronborg.listeners import mutual_tls_of, serve_all
 from kronborg.oauth.api import protocol_endpoints, status_list_routes
 from kronborg.oauth.authorize_api import browser_routes
 from kronborg.oauth.pages import requests
 from kronborg.oauth.pages.logout import signed_out
 from kronborg.signin import account_pages, pages
+from kronborg.signin.own_ways import has_own_way
 from kronborg.signin.parts import SignInParts
 from kronborg.tokens.engine import Engine, open_engine
 
@@ -112,6 +116,8 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *health_routes(parts.database),
             *pages.routes(),
             *account_pages.routes(),
+            *federation_pages.routes(),
+            *linked_pages.routes(),
             *html.routes(),
             Mount("/api", AdminApi(parts, engine, policies)),
         ],
@@ -122,6 +128,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     app.state.engine = engine
     app.state.pages = html
     app.state.signin = engine.signin or SignInParts.make()
+    app.state.federation = FederationParts(engine.fetcher.apart(), has_own_way)
     app.state.directories = Directories(parts.database, parts.vault)
     app.state.announcers = (requests.announcer(engine),)
     app.state.policies = policies

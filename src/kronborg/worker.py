@@ -28,6 +28,7 @@ from kronborg.core.events import Event
 from kronborg.core.fetch import Fetcher
 from kronborg.core.health import health_routes
 from kronborg.core.log import get_logger
+from kronborg.federation import attempts
 from kronborg.oauth import backchannel, ciba_notify, kept_requests, waiting
 from kronborg.server import serve
 from kronborg.sessions.life import end_all_sessions, purge_sessions
@@ -192,6 +193,11 @@ def delivery(settings: Settings) -> Job:
     return Job("deliver_letters", timedelta(seconds=1), run)
 
 
+async def clean_federation(engine: Engine, now: datetime) -> None:
+    """Forget sign-ins that did not come back from a provider."""
+    await _until_none(lambda: attempts.forget_old(engine.database, now=now))
+
+
 async def _until_none(batch: Callable[[], Awaitable[int]]) -> None:
     """Run a bounded batch again until it finds nothing, with a breath for other writers in between."""
     while await batch():  # noqa: ASYNC110  # not a wait
@@ -214,6 +220,7 @@ JOBS = (
     Job("clean_clients", timedelta(minutes=10), clean_clients),
     Job("clean_signin", timedelta(minutes=5), clean_signin),
     Job("clean_waiting", timedelta(minutes=1), clean_waiting),
+    Job("clean_federation", timedelta(minutes=1), clean_federation),
     Job("deliver_ciba", timedelta(seconds=1), deliver_ciba),
     Job("deliver_logouts", timedelta(seconds=2), deliver_logouts),
     Job("answer_asked", timedelta(seconds=1), answer_asked),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kronborg.accounts.organisations_store import organisation_of_domain
 from kronborg.core.db import Database, ReadSession
 from kronborg.federation.model import Provider, domain_of
-from kronborg.federation.providers_store import find_provider, list_providers
+from kronborg.federation.providers_store import find_provider, list_enabled
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,9 @@ class Offered:
 
 async def offered(database: Database) -> Offered:
     """The providers with a button, by name."""
-    async with database.read() as session:
-        providers = [one for one in await list_providers(session) if one.settings.enabled]
-    choices = tuple(Choice(one.key, one.name, one.settings.preset) for one in providers if one.settings.shown)
-    return Offered(choices, by_domain=bool(providers))
+    found = await list_enabled(database.lookup)
+    choices = tuple(Choice(key, name, settings.preset) for key, name, settings in found if settings.shown)
+    return Offered(choices, by_domain=bool(found))
 
 
 async def home_of(database: Database, login: str) -> str | None:
@@ -40,10 +39,10 @@ async def home_of(database: Database, login: str) -> str | None:
     domain = domain_of(login)
     if not domain or len(domain) > 253 or "\0" in domain:
         return None
+    for key, _, settings in await list_enabled(database.lookup):
+        if domain in {one.lower() for one in settings.home_domains}:
+            return key
     async with database.read() as session:
-        for provider in await list_providers(session):
-            if provider.settings.enabled and domain in {one.lower() for one in provider.settings.home_domains}:
-                return provider.key
         organisation = await organisation_of_domain(session, domain)
         found = None if organisation is None else await _enabled(session, organisation.provider)
     return None if found is None else found.key

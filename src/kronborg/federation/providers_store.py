@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
+import orjson
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, Text, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 
 from kronborg.core.db import Json, ReadSession, Session, UtcDateTime, metadata
+from kronborg.core.group_writer import Lookup
 from kronborg.core.json import JsonObject
 from kronborg.core.values import freeze, thaw
 from kronborg.federation.model import Identity, Provider, ProviderSettings
@@ -59,6 +61,8 @@ used_table = Table(
     Index("ix_federation_used_expires_at", "expires_at"),
 )
 
+_SHOWN = "SELECT key, name, settings FROM federation_providers ORDER BY lower(name), key"
+
 _providers, _identities, _attempts = providers_table.c, identities_table.c, attempts_table.c
 _used = used_table.c
 
@@ -67,6 +71,12 @@ async def list_providers(session: ReadSession) -> Sequence[Provider]:
     """Every provider, by name."""
     rows = await session.execute(select(providers_table).order_by(func.lower(_providers.name), _providers.key))
     return [_provider(row) for row in rows]
+
+
+async def list_enabled(lookup: Lookup) -> Sequence[tuple[str, str, ProviderSettings]]:
+    """Key, name and settings of those people can sign in with, by name; read whenever somebody signs in."""
+    found = [(row[0], row[1], read_settings(orjson.loads(row[2]))) for row in await lookup.all(_SHOWN, ())]
+    return [one for one in found if one[2].enabled]
 
 
 async def find_provider(session: ReadSession, key: str) -> Provider | None:

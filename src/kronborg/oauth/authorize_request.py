@@ -32,6 +32,7 @@ PARAMETERS = (
     "prompt",
     "max_age",
     "login_hint",
+    "idp_hint",
     "id_token_hint",
     "ui_locales",
     "display",
@@ -75,6 +76,7 @@ class AuthorizeRequest:
     prompt: str | None = None
     max_age: str | None = None
     login_hint: str | None = None
+    idp_hint: str | None = None
     id_token_hint: str | None = None
     ui_locales: str | None = None
     display: str | None = None

@@ -19,7 +19,7 @@ class Ticket:
     """What a page of ours tells the sign-in page, signed and bound to `next`.
 
     `form_action`: see `core.html.redirect_source`; `again`: ask even somebody who is signed in (`prompt=login`,
-    `max_age`, "not you?").
+    `max_age`, "not you?"); `provider`: the identity provider to go to at once (`idp_hint`).
     """
 
     client_name: str | None = None
@@ -30,6 +30,7 @@ class Ticket:
     """How strong the sign-in has to be (`sessions.model.strength`)."""
     explicit: bool = False
     """Whether that, or how fresh it is, was asked for: a browser that is remembered does not do then."""
+    provider: str = ""
 
 
 def sign_in_path(vault: Vault, next_path: str, ticket: Ticket | None = None) -> str:
@@ -45,8 +46,8 @@ def read_ticket(vault: Vault, text: str, next_path: str) -> Ticket:
     body, _, mac = text.partition(".")
     if not body or not hmac.compare_digest(mac.encode(), _mac(vault, body, next_path).encode()):
         return Ticket()
-    client_name, form_action, again, login_hint, strong, explicit = orjson.loads(base64.urlsafe_b64decode(body))
-    return Ticket(client_name, tuple(form_action), again, login_hint, strong, explicit)
+    client_name, form_action, *others = orjson.loads(base64.urlsafe_b64decode(body))
+    return Ticket(client_name, tuple(form_action), *others)
 
 
 def local_path(text: str | None, *, default: str = "/account") -> str:
@@ -65,7 +66,7 @@ def local_path(text: str | None, *, default: str = "/account") -> str:
 
 def _sign(vault: Vault, ticket: Ticket, next_path: str) -> str:
     values = [ticket.client_name, ticket.form_action, ticket.again, ticket.login_hint]
-    values += [ticket.strength, ticket.explicit]
+    values += [ticket.strength, ticket.explicit, ticket.provider]
     body = base64.urlsafe_b64encode(orjson.dumps(values)).decode()
     return f"{body}.{_mac(vault, body, next_path)}"
 

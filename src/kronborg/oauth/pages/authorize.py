@@ -113,7 +113,8 @@ async def _sign_in(
     again: bool = False,
 ) -> Response:
     target = redirect_target(here.case)
-    ticket = Ticket(shown_name(here.case.client.name), redirect_source(target), again, login_hint)
+    provider = (here.case.request.idp_hint or "")[:40]
+    ticket = Ticket(shown_name(here.case.client.name), redirect_source(target), again, login_hint, provider=provider)
     back, browser = await come_back(engine, here, asking, now=now)
     answer = redirect(request, sign_in_url(request, next_path=back, ticket=ticket))
     return with_browser(request, answer, browser)
