@@ -78,6 +78,7 @@ _CHECKPOINT = "k, n, link, previous, at, kid, signature"
 _CHECKPOINTS = f"SELECT {_CHECKPOINT} FROM audit_checkpoints WHERE k > ? ORDER BY k LIMIT ?"  # noqa: S608
 _LAST_CHECKPOINT = f"SELECT {_CHECKPOINT} FROM audit_checkpoints ORDER BY k DESC LIMIT 1"  # noqa: S608
 _NEXT_CHECKPOINT = f"SELECT {_CHECKPOINT} FROM audit_checkpoints WHERE n >= ? ORDER BY k LIMIT 1"  # noqa: S608
+_CHECKPOINT_BELOW = f"SELECT {_CHECKPOINT} FROM audit_checkpoints WHERE n <= ? ORDER BY k DESC LIMIT 1"  # noqa: S608
 _ADD_CHECKPOINT = f"INSERT INTO audit_checkpoints ({_CHECKPOINT}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _KEYS = "SELECT id, public, sealed, created_at, retired_at FROM audit_keys ORDER BY created_at, id"
 _ADD_KEY = "INSERT INTO audit_keys (id, public, sealed, created_at) VALUES (?, ?, ?, ?)"
@@ -184,6 +185,12 @@ async def last_checkpoint(lookup: Lookup) -> Checkpoint | None:
 async def checkpoint_covering(lookup: Lookup, n: int) -> Checkpoint | None:
     """The first checkpoint that covers a place."""
     row = await lookup.first(_NEXT_CHECKPOINT, (n,))
+    return None if row is None else Checkpoint(*row)
+
+
+async def checkpoint_below(lookup: Lookup, n: int) -> Checkpoint | None:
+    """The last checkpoint that covers no place above this one."""
+    row = await lookup.first(_CHECKPOINT_BELOW, (n,))
     return None if row is None else Checkpoint(*row)
 
 

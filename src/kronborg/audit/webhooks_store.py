@@ -273,7 +273,11 @@ async def list_deliveries(
 
 def _delivery(row: Row) -> Delivery:
     settled = None if row[14] is None else from_micros(row[14])
-    return Delivery(*row[:12], from_micros(row[12]), from_micros(row[13]), settled)
+    created, next_at = from_micros(row[12]), from_micros(row[13])
+    return Delivery(
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11],
+        created, next_at, settled,
+    )  # fmt: skip
 
 
 def _secret(row: ResultRow[Any]) -> Secret:
