@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
@@ -10,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import NAMESPACE_DNS, uuid5
 
 import pytest
+
 from certificates import certificate
 from ports import free_ports
 
@@ -25,8 +28,7 @@ _CONF = """
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
-include /etc/ldap/schema/nis.schema
-include /etc/ldap/schema/msuser.schema
+{schema}
 pidfile {folder}/slapd.pid
 modulepath {modules}
 moduleload back_mdb
@@ -35,7 +37,6 @@ moduleload ppolicy
 sizelimit size.soft=500 size.hard=500 size.prtotal=unlimited
 TLSCertificateFile {folder}/ca.pem
 TLSCertificateKeyFile {folder}/key.pem
-{tls}
 database mdb
 suffix "{suffix}"
 rootdn "{admin}"
@@ -49,6 +50,22 @@ overlay ppolicy
 access to attrs=userPassword by anonymous auth by * none
 access to * by users read by anonymous auth
 """
+
+_MICROSOFT = """
+attributetype ( 1.2.840.113556.1.4.221 NAME 'sAMAccountName' EQUALITY caseIgnoreMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.656 NAME 'userPrincipalName' EQUALITY caseIgnoreMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.782 NAME 'objectCategory' EQUALITY caseIgnoreMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.8 NAME 'userAccountControl' EQUALITY integerMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.2 NAME 'objectGUID' EQUALITY octetStringMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )
+objectclass ( 1.2.840.113556.1.5.9 NAME 'user' SUP organizationalPerson STRUCTURAL
+  MAY ( sAMAccountName $ userPrincipalName $ objectCategory $ userAccountControl $ objectGUID $ displayName $ mail ) )
+"""
+"""What Active Directory adds, as far as signing in looks at it."""
 
 _PEOPLE = f"""
 dn: {SUFFIX}
@@ -127,12 +144,13 @@ class Slapd:
             self.process = None
 
     def _tool(self, program: str, *arguments: str, given: str = "") -> None:
-        subprocess.run(
+        done = subprocess.run(
             [program, "-x", "-H", f"ldap://127.0.0.1:{self.port}", "-D", ADMIN, "-w", ADMIN_PASSWORD, *arguments],
             input=given.encode(),
             capture_output=True,
-            check=True,
+            check=False,
         )
+        assert done.returncode == 0, done.stderr.decode()
 
     def load(self, ldif: str) -> None:
         self._tool("ldapadd", given=ldif)
@@ -163,15 +181,14 @@ class Slapd:
         )
         return dn
 
-    microsoft_filter = "(&(objectClass=user)(|(sAMAccountName={login})(userPrincipalName={login})))"
-
     def microsoft_person(self, name: str, *, upn: str, control: int) -> str:
         """A person as Active Directory would have it."""
         dn = f"cn={name},{PEOPLE}"
         self.load(
             f"dn: {dn}\nobjectClass: user\ncn: {name}\nsn: {name}\nsAMAccountName: {name}\n"
-            f"userPrincipalName: {upn}\nuserAccountControl: {control}\ndisplayName: {name}\n"
-            f"instanceType: 4\nnTSecurityDescriptor: x\nobjectCategory: {SUFFIX}\nuserPassword: {SECRET}\n"
+            f"objectCategory: person\nuserPrincipalName: {upn}\n"
+            f"userAccountControl: {control}\ndisplayName: {name}\n"
+            f"objectGUID:: {base64.b64encode(uuid5(NAMESPACE_DNS, name).bytes_le).decode()}\nuserPassword: {SECRET}\n"
         )
         return dn
 
@@ -184,13 +201,20 @@ class Slapd:
 
 
 @contextmanager
-def running_slapd(folder: Path, *, tls: str = "") -> Iterator[Slapd]:
-    """A directory with a suffix and two units, without people; `tls` is one more line of its settings."""
+def running_slapd(folder: Path) -> Iterator[Slapd]:
+    """A directory with a suffix and two units, without people."""
     program = find_slapd()
     _, ca_file = certificate(folder, "localhost")
     (folder / "db").mkdir()
     port, tls_port = free_ports(2)
-    conf = _CONF.format(folder=folder, modules=modules(), suffix=SUFFIX, admin=ADMIN, password=ADMIN_PASSWORD, tls=tls)
+    conf = _CONF.format(
+        folder=folder,
+        modules=modules(),
+        suffix=SUFFIX,
+        admin=ADMIN,
+        password=ADMIN_PASSWORD,
+        schema=_MICROSOFT,
+    )
     (folder / "slapd.conf").write_text(conf)
     slapd = Slapd(folder, port, tls_port, ca_file)
     adding = [program, "-T", "add", "-f", str(folder / "slapd.conf")]

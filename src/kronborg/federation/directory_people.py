@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from kronborg.accounts.model import User, folded
-from kronborg.accounts.store import find_by_login, find_groups_by_names, find_user, update_user_row
+from kronborg.accounts.store import find_by_login, find_groups_by_names, find_user
 from kronborg.accounts.users import NewUser, UserChange, create_user, update_user
 from kronborg.core.db import Database, Session
 from kronborg.core.errors import Conflict, Invalid
@@ -76,10 +76,17 @@ async def _made(
     if await find_by_login(session, known.username) is not None:
         raise Conflict("the username or e-mail address is already in use")
     there = await _existing(session, groups)
-    new = NewUser(known.username, email, known.name, groups=tuple(sorted(there)), disabled=known.shut)
+    new = NewUser(
+        known.username,
+        email,
+        known.name,
+        groups=tuple(sorted(there)),
+        disabled=known.shut,
+        email_verified=directory.trust_email and email is not None,
+        attributes=dict(known.attributes),
+        managed_by=directory.manager,
+    )
     user = await create_user(session, new, actor=directory.manager, now=now)
-    user = _as_told(directory, known, replace(user, managed_by=directory.manager), now=now)
-    await update_user_row(session, user)
     await store.write_link(session, Link(directory.key, known.entry_id, user.id, now, known.shut))
     return Kept(user, "created")
 
@@ -97,30 +104,22 @@ async def _updated(
 ) -> Kept:
     # Who was disabled here by hand stays so; who was disabled because the directory said so is let in when it says so.
     shut_by_us = before.disabled and not (link is not None and link.shut)
+    trusted = directory.trust_email and email is not None
+    kept = {name: value for name, value in before.attributes.items() if name not in directory.attributes}
     change = UserChange(
         username=known.username,
         email=email or "",
         name=known.name,
         groups=without(before.groups, mapped_groups(directory), await _existing(session, groups)),
         disabled=known.shut or shut_by_us,
+        # An address that they proved themselves stays proved as long as it is the same.
+        email_verified=True if trusted else None,
+        attributes={**kept, **known.attributes},
     )
-    after = await update_user(session, before.id, change, actor=directory.manager, now=now)
-    told = _as_told(directory, known, after, now=now)
-    if told != after:
-        await update_user_row(session, told)
+    after = await update_user(session, before.id, change, actor=directory.manager, now=now, by_source=True)
     shut = known.shut and not shut_by_us
     await store.write_link(session, Link(directory.key, known.entry_id, before.id, now, shut))
-    return Kept(told, "same" if told == before else "updated")
-
-
-def _as_told(directory: Directory, known: Known, user: User, *, now: datetime) -> User:
-    """The account with what only a manager sets: attributes, and whether the address counts as verified."""
-    decided = set(directory.attributes)
-    kept = {name: value for name, value in user.attributes.items() if name not in decided}
-    verified = user.email_verified_at
-    if directory.trust_email and user.email is not None and verified is None:
-        verified = now
-    return replace(user, attributes={**kept, **known.attributes}, email_verified_at=verified)
+    return Kept(after, "same" if after == before else "updated")
 
 
 async def _free_email(session: Session, email: str | None, user_id: str | None) -> str | None:
