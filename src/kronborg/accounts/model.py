@@ -184,7 +184,7 @@ def role_problems(roles: tuple[str, ...]) -> list[Problem]:
     return []
 
 
-def told_roles(roles: tuple[str, ...], prefix: str) -> tuple[str, ...]:
+def told_roles(roles: tuple[str, ...], prefix: str | None) -> tuple[str, ...]:
     """What an API or client is told of somebody's roles: global ones, and its own without `<prefix>/` before them.
 
     A role with a slash is nobody's business but that of who is named before it.

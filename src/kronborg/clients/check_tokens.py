@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import cast
 
+from kronborg.accounts.model import declared_problems, name_problems
 from kronborg.clients.claim_sources import mapping_problems
 from kronborg.clients.model import ApiDraft, ClientDraft
 from kronborg.clients.sectors import sector_problem
@@ -14,12 +17,18 @@ from kronborg.core.json import JsonObject
 from kronborg.core.jwe import encryption_keys
 
 SHORTEST, LONGEST = 60, 366 * 24 * 3600
+_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 ENCRYPTED = ("id_token", "userinfo", "authorization", "introspection")
 
 
 def api_token_problems(draft: ApiDraft) -> Iterator[Problem]:
     """Every problem of how an API wishes its tokens made."""
     settings = draft.settings
+    yield from _role_problems(settings.roles)
+    if settings.role_prefix is not None and not _PREFIX.fullmatch(settings.role_prefix):
+        yield Problem("settings.role_prefix", "is 1 to 64 letters, digits and . _ -", "the short name of the API")
+    if settings.roles and settings.role_prefix is None:
+        yield Problem("settings.role_prefix", "is missing: roles are given as prefix/role", "write a short name")
     for name, wrong, mend in mapping_problems(settings.claims):
         yield Problem(f"settings.claims.{name}" if name else "settings.claims", wrong, mend)
     if settings.encryption_jwks is None:
@@ -35,6 +44,13 @@ def api_token_problems(draft: ApiDraft) -> Iterator[Problem]:
 def client_token_problems(draft: ClientDraft) -> Iterator[Problem]:
     """Every problem of how a client wishes what it is sent made."""
     settings = draft.settings
+    yield from _role_problems(settings.roles)
+    if settings.service_account is not None:
+        if name_problems(username=settings.service_account):
+            yield Problem("settings.service_account", "is not a possible username")
+        if "client_credentials" not in draft.grants:
+            mend = "add client_credentials to grants, or leave it out"
+            yield Problem("settings.service_account", "is of no use without the client credentials grant", mend)
     for what in ENCRYPTED:
         alg, enc = f"{what}_encrypted_response_alg", f"{what}_encrypted_response_enc"
         wrap = getattr(settings, alg)
@@ -53,6 +69,11 @@ def client_token_problems(draft: ClientDraft) -> Iterator[Problem]:
         seconds = getattr(settings, name)
         if seconds is not None and not SHORTEST <= seconds <= LONGEST:
             yield Problem(f"settings.{name}", "must be between 60 seconds and 366 days")
+
+
+def _role_problems(roles: Mapping[str, str]) -> Iterator[Problem]:
+    for problem in declared_problems(roles):
+        yield replace(problem, where="settings.roles")
 
 
 def _key_problem(where: str, jwks: object, alg: str | None) -> Iterator[Problem]:

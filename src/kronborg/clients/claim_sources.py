@@ -16,7 +16,12 @@ SOURCES: Final = (
     "auth_time",
     "amr",
     "acr",
+    "org_id",
+    "organisation",
+    "org_role",
 )
+ORGANISATION_SOURCES: Final = frozenset({"org_id", "organisation", "org_role"})
+"""Those that take another look into the database."""
 STATIC: Final = "static:"
 """What follows is the claim's value itself."""
 RESERVED: Final = frozenset(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
+from kronborg.accounts.roles import declare_roles
 from kronborg.clients import store
 from kronborg.clients.check import MAX_SECRETS, api_problems, client_problems
 from kronborg.clients.directory import changed
@@ -63,6 +64,8 @@ async def save_api(session: Session, draft: ApiDraft, *, actor: str, now: dateti
     )
     if known is not None and replace(api, updated_at=known.updated_at) == known:
         return known
+    if api.settings.roles or (known is not None and known.settings.roles):
+        await declare_roles(session, api.settings.role_prefix or "", f"api:{api.id}", api.settings.roles)
     await (store.replace_api if known else store.insert_api)(session, api)
     await _tell(session, "api.changed" if known else "api.created", api.audience, actor, now)
     return api
@@ -74,6 +77,7 @@ async def remove_api(session: Session, audience: str, *, actor: str, now: dateti
     if api is None:
         raise NotFound("there is no API with this audience")
     await store.delete_api(session, api.id)
+    await declare_roles(session, "", f"api:{api.id}", {})
     await _tell(session, "api.removed", audience, actor, now)
 
 
@@ -111,6 +115,8 @@ async def save_client(
     )
     if known is not None and replace(client, updated_at=known.updated_at) == known:
         return known
+    if client.settings.roles or (known is not None and known.settings.roles):
+        await declare_roles(session, client.id, f"client:{client.id}", client.settings.roles)
     await (store.replace_client if known else store.insert_client)(session, client)
     if client.secrets and client.auth_method not in SECRET_METHODS:
         await store.delete_secrets(session, client.id)
@@ -135,6 +141,7 @@ async def remove_client(session: Session, client_id: str, *, actor: str, now: da
     """Remove a client and its secrets. Its tokens stop working with it. Raises `NotFound`."""
     if not await store.delete_client(session, client_id):
         raise NotFound("there is no client with this id")
+    await declare_roles(session, client_id, f"client:{client_id}", {})
     await _tell(session, "client.removed", client_id, actor, now)
 
 

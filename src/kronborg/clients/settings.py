@@ -162,6 +162,12 @@ class ClientSettings:
     """It came by itself, and nobody checked it: people are told so, and it is removed when nobody uses it. An
     administrator who vouches for it takes this away."""
 
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """The roles it declares, each with a description; people are given them as `<client id>/<role>`. Its ID tokens and
+    userinfo then carry `roles`: those of the person, without the prefix."""
+    service_account: str | None = None
+    """The username of the service account whose roles and groups its own tokens carry (client credentials)."""
+
     def takes(self, algorithm: object) -> bool:
         """Whether the client may sign with this algorithm, being one that its keys answer to."""
         return not (self.strong_signatures and algorithm == "RS256")
@@ -189,6 +195,11 @@ class ApiSettings:
     """Only tokens bound to a key (RFC 9449) or a certificate (RFC 8705) are issued for it."""
     authorization_details_types: tuple[str, ...] = ()
     """RFC 9396: the types that it understands."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """The roles it declares, each with a description; people are given them as `<role_prefix>/<role>`. Its tokens carry
+    them without the prefix, beside the global ones, and no role of others."""
+    role_prefix: str | None = None
+    """What stands before the slash when its roles are given; in a file, the name of the API when absent."""
 
 
 UNSET = ClientSettings()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from kronborg.accounts.model import told_roles
 from kronborg.clients.model import Client
 from kronborg.core import opaque
 from kronborg.core.json import JsonObject, JsonValue
@@ -14,7 +15,7 @@ from kronborg.oauth.endpoint import Answer, Encoded
 from kronborg.tokens import refresh
 from kronborg.tokens.claims import mapped_claims
 from kronborg.tokens.engine import Engine
-from kronborg.tokens.issue import token_type_of
+from kronborg.tokens.issue import role_prefix_of, token_type_of
 from kronborg.tokens.live import person_behind
 from kronborg.tokens.model import Access
 from kronborg.tokens.reference import resolve
@@ -48,6 +49,10 @@ async def _answer(engine: Engine, client: Client, call: Call) -> JsonObject:
     # What an API wishes to know of a person is for the API: the client has what the person agreed to tell it.
     told = await mapped_claims(engine, access, now=call.now) if access.audience in client.audiences else None
     answer = _described(engine, access)
+    if access.roles:
+        roles = told_roles(access.roles, await role_prefix_of(engine, access.audience, now=call.now))
+        if roles:
+            answer["roles"] = roles
     if access.grant_id is not None:
         reference = text.startswith(opaque.ACCESS)
         answer["sub"] = await subject_told(engine, access, reader=client.id, reference=reference, now=call.now)
@@ -85,8 +90,6 @@ def _described(engine: Engine, access: Access) -> dict[str, JsonValue]:
         "exp": int(access.expires_at.timestamp()),
         "jti": access.jti,
     }
-    if access.roles:
-        answer["roles"] = access.roles
     if access.grant_id is not None:
         answer["gid"] = access.grant_id
     if access.session_id is not None:

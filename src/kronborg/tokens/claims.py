@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from kronborg.accounts.model import User
-from kronborg.clients.claim_sources import STATIC
+from kronborg.accounts.model import User, told_roles
+from kronborg.clients.claim_sources import ORGANISATION_SOURCES, STATIC
+from kronborg.clients.model import Client
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.tokens.engine import Engine
-from kronborg.tokens.live import person_behind
-from kronborg.tokens.model import Access, Grant
+from kronborg.tokens.live import account_of, person_behind
+from kronborg.tokens.model import Access, Grant, Subject
+from kronborg.tokens.people_store import organisations_of
 from kronborg.tokens.store import find_grant
 
 
 async def mapped_claims(engine: Engine, access: Access, *, now: datetime) -> JsonObject:
     """The claims that the API of a token wishes for (`settings.claims`), as of now.
 
-    What only a person has is told where a person's grant stands behind the token.
+    What only a person has is told where a person's grant, or a service account, stands behind the token.
     """
     api = (await engine.directory.apis(now=now)).by_audience.get(access.audience)
     if api is None or not api.settings.claims:
@@ -28,8 +30,19 @@ async def mapped_claims(engine: Engine, access: Access, *, now: datetime) -> Jso
     mapping = api.settings.claims
     client = await engine.directory.client(access.client_id, now=now)
     known: dict[str, JsonValue] = {"client_name": None if client is None else client.name}
+    grant = None
     if access.grant_id is not None:
-        known |= await _about(engine, access.grant_id, now=now)
+        grant = await find_grant(engine.database.lookup, access.grant_id)
+        person = None if grant is None else await person_behind(engine, grant, now=now)
+    else:
+        accountable = client is not None and client.settings.service_account is not None
+        person = await account_of(engine, client) if client is not None and accountable else None
+    if person is not None:
+        known |= _of_person(person, api.settings.role_prefix)
+        if not ORGANISATION_SOURCES.isdisjoint(mapping.values()):
+            known |= await organisation_claims(engine, person.id, grant)
+    if grant is not None and person is not None:
+        known |= {"auth_time": int(grant.auth_time.timestamp()), "amr": grant.amr, "acr": grant.details.acr}
     told: dict[str, JsonValue] = {}
     for name, source in mapping.items():
         value = source.removeprefix(STATIC) if source.startswith(STATIC) else known.get(source)
@@ -38,21 +51,50 @@ async def mapped_claims(engine: Engine, access: Access, *, now: datetime) -> Jso
     return told
 
 
-async def _about(engine: Engine, grant_id: str, *, now: datetime) -> JsonObject:
-    grant = await find_grant(engine.database.lookup, grant_id)
-    person = None if grant is None else await person_behind(engine, grant, now=now)
-    if grant is None or person is None:
-        return {}
+def _of_person(person: Subject, role_prefix: str | None) -> dict[str, JsonValue]:
     return {
         "username": person.username,
         "name": person.name,
         "email": person.email,
         "groups": person.groups,
-        "roles": person.roles,
-        "auth_time": int(grant.auth_time.timestamp()),
-        "amr": grant.amr,
-        "acr": grant.details.acr,
+        "roles": told_roles(person.roles, role_prefix),
     }
+
+
+async def organisation_claims(engine: Engine, user_id: str, grant: Grant | None) -> dict[str, JsonValue]:
+    """The organisation to tell of: the one that the grant was asked for, else the only one there is.
+
+    Somebody in several, of whom nobody asked for one, is in none of them here.
+    """
+    found = await organisations_of(engine.database.lookup, user_id)
+    wanted = None if grant is None else grant.details.organisation
+    if wanted is not None:
+        found = [one for one in found if one[0] == wanted]
+    if len(found) != 1:
+        return {}
+    org_id, slug, role = found[0]
+    return {"org_id": org_id, "organisation": slug, "org_role": role}
+
+
+async def client_claims(engine: Engine, client: Client, grant: Grant, *, now: datetime) -> JsonObject:
+    """What ID tokens and userinfo tell this client besides: its own roles of the person, the organisation asked for.
+
+    Ask only where `tells_more` says that there is something.
+    """
+    told: dict[str, JsonValue] = {}
+    if client.settings.roles:
+        person, own = await person_behind(engine, grant, now=now), f"{client.id}/"
+        roles = () if person is None else tuple(r.removeprefix(own) for r in person.roles if r.startswith(own))
+        if roles:
+            told["roles"] = roles
+    if grant.details.organisation is not None:
+        told |= await organisation_claims(engine, grant.user_id, grant)
+    return told
+
+
+def tells_more(client: Client, grant: Grant) -> bool:
+    """Whether there may be something that only this client is told."""
+    return bool(client.settings.roles) or grant.details.organisation is not None
 
 
 def claims_of(user: User, scopes: Collection[str], names: Collection[str] = ()) -> JsonObject:

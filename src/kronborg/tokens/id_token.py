@@ -9,7 +9,7 @@ from kronborg.accounts.store import find_user
 from kronborg.clients.model import Client
 from kronborg.core.jose import b64
 from kronborg.core.json import JsonObject, JsonValue
-from kronborg.tokens.claims import asked_by_name, claims_of
+from kronborg.tokens.claims import asked_by_name, claims_of, client_claims, tells_more
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.keys import ID_TYPE
 from kronborg.tokens.model import ID_TOKEN_LIFETIME, Grant
@@ -63,6 +63,8 @@ async def id_token(
     names = asked_by_name(grant, "id_token")
     if names or alone:
         told = {**await _about(engine, grant, names, alone=alone), **told}
+    if tells_more(client, grant):
+        told.update(await client_claims(engine, client, grant, now=now))
     told.update(claims)
     token = await sign(engine, told, typ=ID_TYPE, alg=settings.id_token_signed_response_alg, now=now)
     if settings.id_token_encrypted_response_alg is None:

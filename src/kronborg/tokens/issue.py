@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import cast
 
+from kronborg.accounts.model import told_roles
 from kronborg.clients.settings import UNSET_API, ApiSettings
 from kronborg.core import opaque
 from kronborg.core.crypto import Vault
@@ -63,9 +64,18 @@ class Order:
 
 
 def order_for_client(
-    engine: Engine, client_id: str, target: Target, *, now: datetime, claims: JsonObject = NO_CLAIMS
+    engine: Engine,
+    client_id: str,
+    target: Target,
+    *,
+    now: datetime,
+    claims: JsonObject = NO_CLAIMS,
+    roles: tuple[str, ...] = (),
 ) -> Order:
-    """An access token of a client for itself. RFC 9068 §2.2: its subject is the client."""
+    """An access token of a client for itself. RFC 9068 §2.2: its subject is the client.
+
+    `roles` are those of its service account.
+    """
     access = Access(
         jti=token_id(),
         client_id=client_id,
@@ -74,7 +84,7 @@ def order_for_client(
         session_id=None,
         audience=target.audience,
         scopes=target.scopes,
-        roles=(),
+        roles=roles,
         issued_at=now,
         expires_at=now + target.lifetime,
         claims=claims,
@@ -127,9 +137,10 @@ async def issue_for_client(
     now: datetime,
     claims: JsonObject = NO_CLAIMS,
     first: Callable[[Execute], None] | None = None,
+    roles: tuple[str, ...] = (),
 ) -> TokenSet:
     """An access token of a client for itself, stored if it is a reference token; `first` runs first in that unit."""
-    order = order_for_client(engine, client_id, target, now=now, claims=claims)
+    order = order_for_client(engine, client_id, target, now=now, claims=claims, roles=roles)
     if first is not None:
 
         def unit(execute: Execute) -> None:
@@ -170,7 +181,7 @@ async def fill(
 
 async def _jwt(engine: Engine, access: Access, settings: ApiSettings, *, now: datetime) -> str:
     """A JWT access token as its API wishes for it."""
-    claims = access_claims(engine.issuer, access)
+    claims = access_claims(engine.issuer, access, settings.role_prefix)
     if settings.claims:
         claims.update(await mapped_claims(engine, access, now=now))
     if access.grant_id is not None and settings.encryption_jwks is None:
@@ -194,8 +205,8 @@ def token_type_of(access: Access) -> str:
     return "DPoP" if isinstance(confirmation, Mapping) and "jkt" in confirmation else "Bearer"
 
 
-def access_claims(issuer: str, access: Access) -> dict[str, JsonValue]:
-    """What a JWT access token says (RFC 9068 §2.2)."""
+def access_claims(issuer: str, access: Access, role_prefix: str | None = None) -> dict[str, JsonValue]:
+    """What a JWT access token says (RFC 9068 §2.2), to the API with this prefix of roles."""
     claims: dict[str, JsonValue] = {
         "iss": issuer,
         "aud": access.audience,
@@ -206,8 +217,8 @@ def access_claims(issuer: str, access: Access) -> dict[str, JsonValue]:
         "jti": access.jti,
         "scope": " ".join(access.scopes),
     }
-    if access.roles:
-        claims["roles"] = access.roles
+    if access.roles and (roles := told_roles(access.roles, role_prefix)):
+        claims["roles"] = roles
     if access.grant_id is not None:
         claims["gid"] = access.grant_id
     if access.session_id is not None:
@@ -222,10 +233,17 @@ def access_claims(issuer: str, access: Access) -> dict[str, JsonValue]:
 async def internal(engine: Engine, access: Access, *, now: datetime) -> InternalJwt:
     """A JWT of at most 60 s that says what a reference token stands for."""
     expires_at = min(now + INTERNAL_LIFETIME, access.expires_at)
-    claims = access_claims(engine.issuer, replace(access, issued_at=now, expires_at=expires_at))
+    prefix = await role_prefix_of(engine, access.audience, now=now)
+    claims = access_claims(engine.issuer, replace(access, issued_at=now, expires_at=expires_at), prefix)
     claims.update(await mapped_claims(engine, access, now=now))
     # ES256 whatever the API says: this one is for the gateway and what stands behind it.
     return InternalJwt(await sign(engine, claims, typ=ACCESS_TYPE, now=now), expires_at)
+
+
+async def role_prefix_of(engine: Engine, audience: str, *, now: datetime) -> str | None:
+    """What stands before the roles of an API; None when it has none of its own."""
+    api = (await engine.directory.apis(now=now)).by_audience.get(audience)
+    return None if api is None else api.settings.role_prefix
 
 
 def _order(engine: Engine, access: Access, target: Target) -> Order:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from kronborg.clients.model import Client
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.model import Grant, Subject
-from kronborg.tokens.people_store import find_subject
+from kronborg.tokens.people_store import find_service_account, find_subject
 
 
 async def person_behind(engine: Engine, grant: Grant, *, now: datetime) -> Subject | None:
@@ -30,3 +31,11 @@ async def client_stands(engine: Engine, client_id: str, *, now: datetime) -> boo
     """Whether the client exists and is not disabled."""
     client = await engine.directory.client(client_id, now=now)
     return client is not None and not client.disabled
+
+
+async def account_of(engine: Engine, client: Client) -> Subject | None:
+    """The service account that a client's own tokens speak for; None when it is gone or disabled.
+
+    Ask only for a client that has one (`settings.service_account`).
+    """
+    return await find_service_account(engine.database.lookup, client.settings.service_account or "")

@@ -47,6 +47,7 @@ class GrantDetails:
 
     `claims` is the parameter of OIDC Core §5.5. `jkt` (RFC 9449 §5) and `x5t` (RFC 8705 §4) name the key and the
     certificate that the refresh tokens of a public client are bound to. `lifetime` and `idle` count seconds.
+    `organisation` is the id of the one that the client asked for.
     """
 
     acr: str | None = None
@@ -56,6 +57,7 @@ class GrantDetails:
     x5t: str | None = None
     lifetime: int | None = None
     idle: int | None = None
+    organisation: str | None = None
 
 
 NO_DETAILS = GrantDetails()

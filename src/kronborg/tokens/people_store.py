@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import orjson
 
+from kronborg.accounts.model import folded
 from kronborg.core.db import to_micros
 from kronborg.core.group_writer import Lookup, Row, Value
 from kronborg.tokens.model import Subject
@@ -26,6 +27,28 @@ LEFT JOIN accounts_memberships m ON m.user_id = u.id
 LEFT JOIN accounts_groups g ON g.id = m.group_id
 WHERE u.id = ? AND u.disabled = ? AND s.id = ? AND s.expires_at > ? AND s.last_seen_at > ?
 """
+_SERVICE = """
+SELECT u.id, u.username, u.roles, g.effective_roles, u.name, u.email, g.lineage FROM accounts_users u
+LEFT JOIN accounts_memberships m ON m.user_id = u.id
+LEFT JOIN accounts_groups g ON g.id = m.group_id
+WHERE u.username_key = ? AND u.disabled = ? AND u.kind = 'service'
+"""
+_ORGANISATIONS = """
+SELECT o.id, o.slug, m.role FROM accounts_members m JOIN accounts_organisations o ON o.id = m.organisation_id
+WHERE m.user_id = ? ORDER BY o.slug LIMIT 200
+"""
+
+
+async def find_service_account(lookup: Lookup, username: str) -> Subject | None:
+    """The service account with this name, and all its roles; None when there is none, or it is disabled."""
+    rows: list[Row] = await lookup.all(_SERVICE, (folded(username), False))
+    return _subject(rows) if rows else None
+
+
+async def organisations_of(lookup: Lookup, user_id: str) -> list[tuple[str, str, str]]:
+    """Id, short name and role of each organisation that a person is a member of."""
+    rows: list[Row] = await lookup.all(_ORGANISATIONS, (user_id,))
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 async def find_subject(

@@ -6,15 +6,17 @@ here, so that they agree.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from kronborg.clients.model import Client
 from kronborg.core import opaque
 from kronborg.core.jose import BadJwt, parse, verify
 from kronborg.tokens import store
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import access_key
 from kronborg.tokens.keys import ACCESS_TYPE
-from kronborg.tokens.live import client_stands, person_behind
+from kronborg.tokens.live import account_of, client_stands, person_behind
 from kronborg.tokens.model import Access
 from kronborg.tokens.store import Standing
 
@@ -97,12 +99,11 @@ async def _standing(engine: Engine, access: Access, standing: Standing, *, now: 
     cut_off = standing.not_before is not None and access.issued_at < standing.not_before
     if access.expires_at <= now or standing.revoked or cut_off:
         return None
-    if not await client_stands(engine, access.client_id, now=now):
+    client = await engine.directory.client(access.client_id, now=now)
+    if client is None or client.disabled:
         return None
     if access.grant_id is None:
-        if access.subject != access.client_id and not await _subject_stands(engine, access, now=now):
-            return None
-        return access
+        return await _own(engine, access, client, now=now)
     grant = standing.grant
     person = None if grant is None else await person_behind(engine, grant, now=now)
     if grant is None or person is None:
@@ -124,6 +125,21 @@ async def _standing(engine: Engine, access: Access, standing: Standing, *, now: 
         auth_time=grant.auth_time,
         claims=access.claims,
     )
+
+
+async def _own(engine: Engine, access: Access, client: Client, *, now: datetime) -> Access | None:
+    """A token without a person behind it, with the roles that the service account of its subject has now, if any."""
+    if access.subject != client.id:
+        if not await _subject_stands(engine, access, now=now):
+            return None
+        subject = await engine.directory.client(access.subject, now=now)
+        if subject is None:
+            return None
+        client = subject
+    if client.settings.service_account is None:
+        return replace(access, roles=()) if access.roles else access
+    account = await account_of(engine, client)
+    return None if account is None else replace(access, roles=account.roles)
 
 
 async def _subject_stands(engine: Engine, access: Access, *, now: datetime) -> bool:

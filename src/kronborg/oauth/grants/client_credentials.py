@@ -9,6 +9,7 @@ from kronborg.oauth.told_details import own_details
 from kronborg.tokens.audience import check_named
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.issue import TokenSet, issue_for_client
+from kronborg.tokens.live import account_of
 
 
 async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
@@ -19,10 +20,25 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     check_named(client, form.get("resource"))
     apis = await engine.directory.apis(now=now)
     confirmed = call.confirmed
+    roles: tuple[str, ...] = ()
+    if client.settings.service_account is not None:
+        roles = await roles_of_account(engine, client)
     if "authorization_details" in form.values:
         target, told = own_details(engine, client, call, apis)
         claims = {**confirmed.cnf, "authorization_details": told}
-        return await issue_for_client(engine, client.id, target, now=now, claims=claims, first=confirmed.spend)
+        return await issue_for_client(
+            engine, client.id, target, now=now, claims=claims, first=confirmed.spend, roles=roles
+        )
     scope, resource = form.get("scope"), form.get("resource")
     target = engine.chosen.for_client(client, apis, userinfo=engine.userinfo, scope=scope, resource=resource)
-    return await issue_for_client(engine, client.id, target, now=now, claims=confirmed.cnf, first=confirmed.spend)
+    return await issue_for_client(
+        engine, client.id, target, now=now, claims=confirmed.cnf, first=confirmed.spend, roles=roles
+    )
+
+
+async def roles_of_account(engine: Engine, client: Client) -> tuple[str, ...]:
+    """The roles of a client's service account. Raises `UnauthorizedClient` when it is gone or disabled."""
+    account = await account_of(engine, client)
+    if account is None:
+        raise UnauthorizedClient("the service account of the client does not exist, or is disabled")
+    return account.roles

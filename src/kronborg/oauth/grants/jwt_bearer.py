@@ -10,6 +10,7 @@ from kronborg.clients.model import BUILT_IN_NAMES, Client
 from kronborg.core.group_writer import Execute
 from kronborg.oauth.call import Call
 from kronborg.oauth.errors import InvalidGrant, InvalidScope, UnauthorizedClient
+from kronborg.oauth.grants.client_credentials import roles_of_account
 from kronborg.oauth.vouched import REFUSED, grant_of, keep, read_vouched
 from kronborg.tokens.audience import check_named, choose, client_grantable, split_scope
 from kronborg.tokens.engine import Engine
@@ -35,7 +36,8 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     target = choose(whole, apis, userinfo=engine.userinfo, scope=scope, resource=form.get("resource"))
     grant = grant_of(client, vouched, target.scopes, (target.audience,), now)
     if grant is None:
-        order = order_for_client(engine, client.id, target, now=now, claims=call.confirmed.cnf)
+        own = () if client.settings.service_account is None else await roles_of_account(engine, client)
+        order = order_for_client(engine, client.id, target, now=now, claims=call.confirmed.cnf, roles=own)
     else:
         person = await person_behind(engine, grant, now=now)
         if person is None:

@@ -69,7 +69,7 @@ async def _answer(engine: Engine, request: Request, *, now: datetime) -> Respons
         client = await engine.directory.client(access.client_id, now=now)
         if user is None or user.disabled or client is None:
             raise InvalidToken("the access token is not valid here, or not any more")
-        answer = await encoded(engine, client, await about(engine, client, access, user), now=now)
+        answer = await encoded(engine, client, await about(engine, client, access, user, now=now), now=now)
     except (InvalidRequest, NoFittingKey) as refusal:
         return _refused(refusal, 400, dpop=dpop)
     except OAuthError as refusal:
