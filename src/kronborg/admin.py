@@ -26,7 +26,6 @@ from kronborg.clients import api as clients
 from kronborg.clients import registration_api
 from kronborg.core import clock, events
 from kronborg.core.api import Caller, Limit, Page, ProblemDetails, Shown, Stale
-from kronborg.core.client_certificate import certificates_of
 from kronborg.core.errors import Refusal
 from kronborg.core.http import problem, refusal_problem
 from kronborg.core.parts import Parts, parts_of
@@ -36,15 +35,14 @@ from kronborg.gateway import api as gateway
 from kronborg.gateway import config_api
 from kronborg.gateway.config_api import ConfigRequest
 from kronborg.oauth import issuers_api
-from kronborg.oauth.errors import InvalidRequest, OAuthError
-from kronborg.oauth.presentation import InsufficientScope, InvalidToken, Use, challenge, check_holder, presented
+from kronborg.oauth.held_token import TokenRefused, holder_of
+from kronborg.provisioning import import_api
 from kronborg.signin import api as signin
 from kronborg.signin.passwords import Passwords
 from kronborg.tokens import api as tokens
 from kronborg.tokens import revocations_api
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.model import Access
-from kronborg.tokens.reference import resolve
 
 READ, WRITE = "admin:read", "admin:write"
 
@@ -78,28 +76,11 @@ class Guard:
         await self._app(scope, receive, send)
 
     async def _check(self, scope: Scope, path: str, needed: str) -> Caller | Response:
-        headers, now = scope["headers"], clock.now()
-        try:
-            shown = presented(headers)
-        except OAuthError as refusal:
-            return self._refused(400, "Bad request", refusal)
-        if shown is None:
-            if any(name == b"authorization" for name, _ in headers):
-                return self._refused(400, "Bad request", InvalidRequest("the Authorization header holds no token"))
-            # RFC 6750 §3.1: without credentials the challenge carries no error.
-            return self._refused(401, "Unauthorized", None)
-        access = await resolve(self._engine, shown.token, now=now)
-        try:
-            if access is None or access.audience != self._audience:
-                raise InvalidToken("the access token is not valid here")
-            url = self._engine.issuer + scope["path"]
-            use = Use(scope["method"], url, headers, certificates_of(scope), now)
-            await check_holder(self._engine, access, shown, use)
-        except OAuthError as refusal:
-            return self._refused(401, "Unauthorized", refusal, dpop=shown.dpop)
-        if needed not in access.scopes:
-            lacking = InsufficientScope("the access token lacks a scope")
-            return self._refused(403, "Forbidden", lacking, dpop=shown.dpop, scope=needed)
+        access = await holder_of(self._engine, scope, audience=self._audience, needed=needed, now=clock.now())
+        if isinstance(access, TokenRefused):
+            response = problem(access.status, access.title, access.detail)
+            response.raw_headers += access.challenges
+            return response
         if access.grant_id is not None and not await self._may(access, scope["method"], path):
             return problem(403, "Forbidden", "No policy permits this person to do that: it needs another role.")
         kind = "client" if access.grant_id is None else "user"
@@ -111,14 +92,6 @@ class Guard:
         principal = replace(found, roles=access.roles)
         wish = wish_of(method, path)
         return self._policies.allows(principal, wish.action, wish.resource)
-
-    def _refused(
-        self, status: int, title: str, refusal: OAuthError | None, *, dpop: bool = False, scope: str | None = None
-    ) -> Response:
-        detail = "this API needs an access token" if refusal is None else refusal.detail
-        response = problem(status, title, f"{detail[0].upper()}{detail[1:]}.")
-        response.raw_headers += challenge(refusal, dpop=dpop, realm=self._audience, scope=scope)
-        return response
 
 
 class ShownEvent(Shown):
@@ -174,8 +147,10 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies) -> ASGIApp:
         responses=_common_problems(),
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.parts, app.state.engine, app.state.passwords = parts, engine, Passwords()
+    app.state.parts, app.state.engine = parts, engine
+    app.state.passwords = Passwords() if engine.signin is None else engine.signin.passwords
     for router in (
+        import_api.router,
         accounts.router,
         signin.router,
         clients.router,
