@@ -11,19 +11,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from prometheus_client import Counter
 from starlette.applications import Starlette
 
 from kronborg.accounts.links import purge_links
 from kronborg.accounts.people import People
-from kronborg.audit import tasks_store as tasks
-from kronborg.audit.chain import detail_of, seal_waiting
-from kronborg.audit.tasks_store import Task
+from kronborg.audit import deliver as webhooks
+from kronborg.audit import outbox, verify
+from kronborg.audit.checkpoints import make_checkpoint
+from kronborg.audit.model import AuditSettings
 from kronborg.clients.directory import FRESH
 from kronborg.clients.registration import remove_unused
 from kronborg.config import Settings
 from kronborg.core import clock, mail_delivery
-from kronborg.core.db import Database, from_micros
+from kronborg.core.db import Database
 from kronborg.core.events import Event
 from kronborg.core.fetch import Fetcher
 from kronborg.core.health import health_routes
@@ -43,20 +43,11 @@ log = get_logger("kronborg.worker")
 
 POLL = 0.2
 """Seconds between looks at the outbox when it was empty."""
-ATTEMPTS = 20
-"""Times an event is handed to a handler that fails, over about ten minutes, before it is given up."""
-AT_ONCE = 100
-LEASE = timedelta(minutes=1)
-"""How long a worker has for what it took; then another one takes it."""
-LONGEST_WAIT = timedelta(minutes=1)
 SESSIONS_AT_ONCE = 500
 BREATH = 0.05
 """Seconds between two batches of cleaning, in which others may write."""
 
 Handler = Callable[[Engine, Event, datetime], Awaitable[object]]
-
-events_handled = Counter("kronborg_events_handled", "Events taken from the outbox", ("result",))
-
 
 async def revoke_of_user(engine: Engine, event: Event, now: datetime) -> None:
     """A user who is disabled or gone keeps neither sessions nor tokens."""
@@ -198,6 +189,26 @@ async def clean_federation(engine: Engine, now: datetime) -> None:
     await _until_none(lambda: attempts.forget_old(engine.database, now=now))
 
 
+async def sign_log(engine: Engine, now: datetime) -> None:
+    """Sign a checkpoint of the audit log when it is time."""
+    await make_checkpoint(engine.database, engine.vault, now=now, settings=AuditSettings())
+
+
+async def verify_log(engine: Engine, now: datetime) -> bool:
+    """Verify what was added to the audit log, from where it was verified up to; the command verifies all of it."""
+    return await verify.verify_on(engine.database, engine.vault, now=now)
+
+
+async def deliver_webhooks(engine: Engine, now: datetime) -> bool:
+    """Tell webhooks what happened, a batch."""
+    return await webhooks.deliver(webhooks.Sender(engine.database, engine.vault, engine.fetcher), now=now)
+
+
+async def clean_deliveries(engine: Engine, now: datetime) -> None:
+    """Forget what webhooks were told long ago."""
+    await _until_none(lambda: webhooks.forget_old(engine.database, now=now))
+
+
 async def _until_none(batch: Callable[[], Awaitable[int]]) -> None:
     """Run a bounded batch again until it finds nothing, with a breath for other writers in between."""
     while await batch():  # noqa: ASYNC110  # not a wait
@@ -221,6 +232,10 @@ JOBS = (
     Job("clean_signin", timedelta(minutes=5), clean_signin),
     Job("clean_waiting", timedelta(minutes=1), clean_waiting),
     Job("clean_federation", timedelta(minutes=1), clean_federation),
+    Job("sign_log", timedelta(seconds=10), sign_log),
+    Job("verify_log", timedelta(minutes=5), verify_log),
+    Job("deliver_webhooks", timedelta(seconds=1), deliver_webhooks),
+    Job("clean_deliveries", timedelta(minutes=10), clean_deliveries),
     Job("deliver_ciba", timedelta(seconds=1), deliver_ciba),
     Job("deliver_logouts", timedelta(seconds=2), deliver_logouts),
     Job("answer_asked", timedelta(seconds=1), answer_asked),
@@ -228,64 +243,11 @@ JOBS = (
 )
 
 
-class Outbox:
-    """Seals events into the chain of the audit log, and hands them on, oldest first.
-
-    What a handler has to do is a row of its own: one that fails is tried again later and holds up nothing else.
-    """
+class Outbox(outbox.Outbox[Engine]):
+    """The outbox of an installation, with those who hear of its news."""
 
     def __init__(self, engine: Engine, handlers: Mapping[str, tuple[Handler, ...]] = HANDLERS) -> None:
-        self._engine = engine
-        self._handlers = {_name(handler): handler for each in handlers.values() for handler in each}
-        self._wanted = {name: tuple(map(_name, each)) for name, each in handlers.items()}
-
-    async def turn(self, *, now: datetime) -> int:
-        """Seal what happened and do what is due, both in bounded batches; how much was settled."""
-        database = self._engine.database
-        sealed = await seal_waiting(database, self._wanted, now=now)
-        settled = sealed.events - sealed.wanted
-        if not await tasks.is_due(database.lookup, now=now):
-            return settled
-        due = await database.writer.run(
-            lambda execute: tasks.claim_tasks(execute, until=now + LEASE, limit=AT_ONCE, now=now), alone=True
-        )
-        done = [task for task in due if await self._hand_on(task, now)]
-        if done:
-            await database.writer.run(lambda execute: tasks.finish_tasks(execute, done))
-        return settled + len(done)
-
-    async def _hand_on(self, task: Task, now: datetime) -> bool:
-        """Whether the task is settled: the handler ran, failed too often, or is known no more."""
-        handler, failures = self._handlers.get(task.handler), task.attempts
-        try:
-            if handler is not None:
-                await handler(self._engine, _event(task), now)
-        except Exception:  # the edge of a process: a failing handler must not stop the others
-            log.exception(
-                "handler_failed", name=task.event.name, event_id=task.event.id, handler=task.handler, attempt=failures
-            )
-            if failures < ATTEMPTS:
-                wait = min(LONGEST_WAIT, timedelta(seconds=0.1 * 2.0**failures))
-                await self._engine.database.writer.run(
-                    lambda execute: tasks.postpone_task(execute, task, until=now + wait)
-                )
-                return False
-            events_handled.labels("given_up").inc()
-        else:
-            events_handled.labels("done").inc()
-        return True
-
-
-def _name(handler: Handler) -> str:
-    """What a handler is called in the table of tasks."""
-    return str(getattr(handler, "__name__", ""))
-
-
-def _event(task: Task) -> Event:
-    one = task.event
-    return Event(
-        one.seq, one.id, one.name, one.actor, one.subject, from_micros(one.at), detail_of(one.detail), one.request_id
-    )
+        super().__init__(engine.database, engine, handlers)
 
 
 async def worker(settings: Settings, stop: asyncio.Event) -> None:
@@ -310,8 +272,19 @@ async def worker(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(_handle(Outbox(engine), stop))
             for job in (*JOBS, delivery(settings)):
                 tasks.create_task(repeat(job, engine, stop))
+        await _sign_off(engine)
     finally:
         await database.close()
+
+
+async def _sign_off(engine: Engine) -> None:
+    """At the end of a run the audit log is sealed and signed as far as it goes."""
+    try:
+        while await Outbox(engine).seal(now=clock.now()):
+            pass
+        await make_checkpoint(engine.database, engine.vault, now=clock.now())
+    except Exception:  # the edge of a process: the next start does it
+        log.exception("sign_off_failed")
 
 
 async def _handle(outbox: Outbox, stop: asyncio.Event) -> None:

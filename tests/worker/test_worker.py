@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from kronborg.audit.outbox import ATTEMPTS, LONGEST_WAIT
 from kronborg.clients.directory import FRESH
 from kronborg.core import events
 from kronborg.core.crypto import Vault
@@ -15,7 +16,7 @@ from kronborg.core.events import Event
 from kronborg.tokens import store
 from kronborg.tokens.engine import Engine, open_engine
 from kronborg.tokens.model import Grant
-from kronborg.worker import ATTEMPTS, JOBS, LONGEST_WAIT, Job, Outbox, repeat
+from kronborg.worker import JOBS, Job, Outbox, repeat
 
 pytestmark = pytest.mark.anyio
 
@@ -131,6 +132,46 @@ async def test_a_failing_handler_is_tried_again_and_does_not_stop_the_others(eng
     assert seen == ["good"]
     assert settled == [1, *[0] * (ATTEMPTS - 2), 1]
     assert await outbox.turn(now=now) == 0
+
+
+async def test_a_hundred_failing_events_hold_up_nobody(engine: Engine, now: datetime) -> None:
+    seen: list[str] = []
+
+    async def fail(_engine: Engine, _event: Event, _now: datetime) -> None:
+        raise RuntimeError("bug")
+
+    async def note(_engine: Engine, event: Event, _now: datetime) -> None:
+        seen.append(event.subject)
+
+    for number in range(150):
+        await tell(engine, "bad", f"b{number}", now)
+    await tell(engine, "good", "g", now)
+    outbox = Outbox(engine, {"bad": (fail,), "good": (note,)})
+
+    for _ in range(3):
+        await outbox.turn(now=now)
+
+    assert seen == ["g"]
+
+
+async def test_of_two_handlers_only_the_one_that_failed_is_asked_again(engine: Engine, now: datetime) -> None:
+    seen: list[str] = []
+
+    async def note(_engine: Engine, _event: Event, _now: datetime) -> None:
+        seen.append("note")
+
+    async def fail_once(_engine: Engine, _event: Event, _now: datetime) -> None:
+        seen.append("fail")
+        if seen.count("fail") == 1:
+            raise RuntimeError("bug")
+
+    await tell(engine, "both", "s", now)
+
+    for seconds in (0, 10, 20):
+        # Another process each time: what is left to do is known to all.
+        await Outbox(engine, {"both": (note, fail_once)}).turn(now=now + timedelta(seconds=seconds))
+
+    assert sorted(seen) == ["fail", "fail", "note"]
 
 
 async def test_a_failing_handler_is_left_alone_for_a_while(engine: Engine, now: datetime) -> None:

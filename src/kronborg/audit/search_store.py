@@ -29,6 +29,7 @@ WITH RECURSIVE known(name) AS (
 _BELOW = "SELECT MAX(seq) FROM (SELECT seq FROM core_events WHERE at <= ? ORDER BY at DESC LIMIT ?) near"
 _ABOVE = "SELECT MIN(seq) FROM (SELECT seq FROM core_events WHERE at >= ? ORDER BY at LIMIT ?) near"
 _ONE = f"SELECT {_COLUMNS} FROM core_events WHERE id = ?"  # noqa: S608  # our own columns
+_AT = f"SELECT {_COLUMNS} FROM core_events WHERE seq = ?"  # noqa: S608  # our own columns
 LAST = 1 << 62
 
 
@@ -50,6 +51,12 @@ async def find_events(lookup: Lookup, search: Search, *, before: int | None = No
 async def find_event(lookup: Lookup, event_id: str) -> Event | None:
     """The event of this id."""
     row = await lookup.first(_ONE, (event_id,))
+    return None if row is None else _event(row)
+
+
+async def find_event_at(lookup: Lookup, seq: int) -> Event | None:
+    """The event of this number."""
+    row = await lookup.first(_AT, (seq,))
     return None if row is None else _event(row)
 
 

@@ -13,9 +13,14 @@ from kronborg.audit.walk import Walk, diagnose
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.group_writer import Lookup, Row
+from kronborg.core.log import get_logger
 
 PAGE = 1000
 RANGE = 50_000
+PART = 20_000
+"""Places that are verified in one go in the background."""
+
+log = get_logger("kronborg.audit")
 
 Progress = Callable[[int, int], None]
 """Called now and then with how many places were verified, and of how many."""
@@ -63,6 +68,21 @@ async def verify_and_note(
     told = "" if found.finding is None else found.finding.told
     await database.writer.run(lambda execute: store.note_verified(execute, found.last, told, now=now))
     return found
+
+
+async def verify_on(database: Database, vault: Vault, *, now: datetime) -> bool:
+    """Verify on from where the log was verified up to, a bounded part; whether there is more.
+
+    What was found stays found until the whole log is verified again by hand.
+    """
+    head = await store.read_head(database.lookup)
+    after = max(head.verified, head.floor)
+    if head.finding or after >= head.n:
+        return False
+    found = await verify_and_note(database, vault, Scope(after=after, limit=PART), now=now)
+    if found.finding is not None:
+        log.error("audit_log_altered", place=found.finding.n, what=found.finding.what, event_id=found.finding.event_id)
+    return found.finding is None and found.last < head.n
 
 
 async def _begin(lookup: Lookup, head: Head, scope: Scope) -> tuple[int, str] | Finding:
