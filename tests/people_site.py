@@ -13,6 +13,8 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from kronborg.accounts.model import User
+from kronborg.accounts.people import People
+from kronborg.accounts.settings import PeopleSettings
 from kronborg.accounts.users import NewUser, create_user
 from kronborg.core import clock, error_pages
 from kronborg.core.brand import Brand
@@ -22,7 +24,7 @@ from kronborg.core.html import Pages
 from kronborg.core.http import Edge
 from kronborg.core.parts import Parts
 from kronborg.federation.directories import Directories
-from kronborg.signin import account_pages, pages
+from kronborg.signin import account_pages, pages, self_pages
 from kronborg.signin.model import PasswordSettings, SignInSettings
 from kronborg.signin.parts import SignInParts
 from kronborg.signin.passwords import set_password
@@ -102,17 +104,20 @@ async def people_site(
     idle: timedelta = timedelta(hours=12),
     absolute: timedelta = timedelta(days=14),
     routes: tuple[BaseRoute, ...] = (),
+    people: PeopleSettings | None = None,
 ) -> AsyncIterator[PeopleSite]:
     """The app over an open database; more `routes` than ours for a test of its own."""
     shown = Pages(brand)
     app = Starlette(
-        routes=[*pages.routes(), *account_pages.routes(), *shown.routes(), *routes],
+        routes=[*pages.routes(), *account_pages.routes(), *self_pages.routes(), *shown.routes(), *routes],
         exception_handlers=error_pages.handlers(),
     )
     app.state.parts = Parts(database, vault, issuer, session_idle=idle, session_absolute=absolute)
     app.state.pages = shown
     app.state.signin = SignInParts.make(settings)
     app.state.directories = Directories(database, vault)
+    app.state.people = People.make(vault, issuer, people, brand)
+    app.state.registration = app.state.people.settings.registration.open
     site = PeopleSite(app, app.state.parts, app.state.signin)
     yield site
     for client in site.clients:

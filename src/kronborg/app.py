@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kronborg.accounts.people import People
 from kronborg.accounts.principals import principal_of
 from kronborg.config import Settings
 from kronborg.core import clock, error_pages
@@ -31,7 +32,8 @@ from kronborg.oauth.api import protocol_endpoints, status_list_routes
 from kronborg.oauth.authorize_api import browser_routes
 from kronborg.oauth.pages import requests
 from kronborg.oauth.pages.logout import signed_out
-from kronborg.signin import account_pages, pages
+from kronborg.oauth.personal_data import kept_about
+from kronborg.signin import account_pages, pages, self_pages
 from kronborg.signin.own_ways import has_own_way
 from kronborg.signin.parts import SignInParts
 from kronborg.tokens.engine import Engine, open_engine
@@ -98,6 +100,7 @@ async def _opened(settings: Settings, database: Database) -> tuple[ASGIApp, Engi
     engine = replace(
         engine,
         signin=SignInParts.make(settings.sign_in),
+        people=People.make(parts.vault, parts.issuer, settings.people, settings.brand),
         session_absolute=parts.session_absolute,
         require_dpop_nonce=settings.require_dpop_nonce,
     )
@@ -116,6 +119,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *health_routes(parts.database),
             *pages.routes(),
             *account_pages.routes(),
+            *self_pages.routes(),
             *federation_pages.routes(),
             *linked_pages.routes(),
             *html.routes(),
@@ -130,6 +134,9 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     app.state.signin = engine.signin or SignInParts.make()
     app.state.federation = FederationParts(engine.fetcher.apart(), has_own_way)
     app.state.directories = Directories(parts.database, parts.vault)
+    app.state.people = engine.people or People.make(parts.vault, parts.issuer, settings.people, brand)
+    app.state.registration = app.state.people.settings.registration.open
+    app.state.contributors = (partial(kept_about, engine),)
     app.state.announcers = (requests.announcer(engine),)
     app.state.policies = policies
     app.state.principal_of = lambda visit: principal_of(parts.database, visit.user_id)

@@ -72,6 +72,7 @@ class Site:
         self.language = languages.current_language()
         self.request_id = current_request_id()
         self.console = bool(getattr(request.state, "console", False))
+        self.registration = bool(getattr(request.app.state, "registration", False))
 
     def static(self, name: str) -> str:
         """The address of a static file, changed whenever its bytes change."""

@@ -1,4 +1,4 @@
-"""Self-service: profile, password, sessions. Every form works without JavaScript; HTMX only saves the reload."""
+"""Self-service: password and sessions. Every form works without JavaScript; HTMX only saves the reload."""
 
 from __future__ import annotations
 
@@ -12,42 +12,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kronborg.accounts.model import folded
 from kronborg.accounts.store import find_user
-from kronborg.accounts.users import UserChange, update_user
 from kronborg.core import clock
 from kronborg.core.cookies import SESSION, drop_cookie
 from kronborg.core.csrf import checked_form
-from kronborg.core.errors import Conflict, Invalid, NotFound, TooMany
+from kronborg.core.errors import Invalid, NotFound
 from kronborg.core.html import is_fragment, redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.sessions.life import begin_session, end_all_sessions, end_session
-from kronborg.sessions.model import AccountPage, Announcement, Announcer, BrowserSession, Visit, device_of
+from kronborg.sessions.model import AccountPage, BrowserSession, Visit, device_of
 from kronborg.sessions.store import list_sessions
 from kronborg.sessions.visits import origin_of_request, put_session, sign_in_url, visit
-from kronborg.signin.pages import retry_header, signin_parts_of, wait_text
-from kronborg.signin.passwords import store_password, verify_password
+from kronborg.signin.pages import signin_parts_of
+from kronborg.signin.passwords import store_password
+from kronborg.signin.people_pages import errors_of, unproved
 from kronborg.signin.store import password_changed_at
-from kronborg.signin.throttle import counters_for, give_back, reserve
 
 _ID = re.compile(r"[0-9a-f-]{36}")
 DONE = {
-    "profile": "Your profile is saved.",
     "password": "Your password is changed. Every other browser was signed out.",
     "session": "That browser is signed out.",
     "others": "Every other browser is signed out.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ProfilePage(AccountPage):
-    """What `signin/profile.html` shows."""
-
-    name: str
-    email: str
-    errors: dict[str, str]
-    done: str | None
-    announcements: tuple[Announcement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,53 +62,14 @@ class SecurityPage(AccountPage):
 
 
 def routes() -> list[Route]:
-    """`/account` and what is below it, but for `/account/apps`."""
+    """`/account/security`, and where its forms go."""
     return [
         Route("/.well-known/change-password", change_password, methods=["GET"]),
-        Route("/account", show_profile, methods=["GET"]),
-        Route("/account", submit_profile, methods=["POST"]),
         Route("/account/security", show_security, methods=["GET"]),
         Route("/account/password", submit_password, methods=["POST"]),
         Route("/account/sessions/others", end_others, methods=["POST"]),
         Route("/account/sessions/{session_id}", end_one, methods=["POST"]),
     ]
-
-
-async def show_profile(request: Request) -> Response:
-    """Name and e-mail address."""
-    here = await visit(request)
-    if here is None:
-        return redirect(request, sign_in_url(request))
-    announcers: tuple[Announcer, ...] = getattr(request.app.state, "announcers", ())
-    found = [await announcer(here, clock.now()) for announcer in announcers]
-    announcements = tuple(one for one in found if one is not None)
-    return _profile(request, here, here.name, here.email or "", announcements=announcements)
-
-
-async def submit_profile(request: Request) -> Response:
-    """Save name and e-mail address; another address takes the password."""
-    form = await checked_form(request)
-    here = await visit(request)
-    if here is None:
-        return redirect(request, sign_in_url(request, next_path="/account"))
-    name, email = form.get("name", ""), form.get("email", "")
-    if folded(email) != folded(here.email or ""):
-        # Whoever holds the address can take the account over one day: a borrowed browser must not change it.
-        unproved = await _unproved(request, here, form.get("current", ""))
-        if unproved is not None:
-            errors = {"current": unproved.text}
-            wait = unproved.headers
-            return _profile(request, here, name, email, errors=errors, status=unproved.status, headers=wait)
-    try:
-        async with parts_of(request).database.write() as session:
-            change = UserChange(name=name, email=email)
-            await update_user(session, here.user_id, change, actor=here.user_id, now=clock.now())
-    except Invalid as refusal:
-        return _profile(request, here, name, email, errors=_errors(refusal), status=422)
-    except Conflict:
-        errors = {"email": "This address cannot be used."}
-        return _profile(request, here, name, email, errors=errors, status=422)
-    return redirect(request, "/account?done=profile")
 
 
 async def change_password(request: Request) -> Response:
@@ -145,17 +92,17 @@ async def submit_password(request: Request) -> Response:
     if here is None:
         return redirect(request, sign_in_url(request, next_path="/account/security"))
     parts, signin, now = parts_of(request), signin_parts_of(request), clock.now()
-    unproved = await _unproved(request, here, form.get("current", ""))
-    if unproved is not None:
-        errors = {"current": unproved.text}
-        return await _security(request, here, errors=errors, status=unproved.status, headers=unproved.headers)
+    doubt = await unproved(request, here, form.get("current", ""))
+    if doubt is not None:
+        errors = {"current": doubt.text}
+        return await _security(request, here, errors=errors, status=doubt.status, headers=doubt.headers)
     new = form.get("new", "")
     async with parts.database.read() as reading:
         user = await find_user(reading, here.user_id)
     try:
         signin.passwords.check(new, user=user, where="new")
     except Invalid as refusal:
-        return await _security(request, here, errors=_errors(refusal), status=422)
+        return await _security(request, here, errors=errors_of(refusal), status=422)
     encoded = await signin.passwords.hash(new)
     async with parts.database.write() as session:
         await store_password(session, here.user_id, encoded, actor=here.user_id, now=now, keep=here.session_id)
@@ -172,33 +119,6 @@ async def submit_password(request: Request) -> Response:
     response = redirect(request, "/account/security?done=password")
     put_session(request, response, begun)
     return response
-
-
-@dataclass(frozen=True, slots=True)
-class _Unproved:
-    """Why somebody signed in is not believed to know the password."""
-
-    text: str
-    status: int
-    headers: Mapping[str, str] | None = None
-
-
-async def _unproved(request: Request, here: Visit, password: str) -> _Unproved | None:
-    """None when `password` is the visitor's own. Guessing is counted by session, so it locks nobody else out."""
-    if not password:
-        return _Unproved("Enter your present password.", 422)
-    parts, signin, now = parts_of(request), signin_parts_of(request), clock.now()
-    counters = counters_for(
-        parts.vault, signin.settings.throttle, login=here.user_id, address="", device=f"session:{here.session_id}"
-    )
-    try:
-        await reserve(parts.database, counters, now=now)
-    except TooMany as refusal:
-        return _Unproved(wait_text(refusal.retry_after), 429, retry_header(refusal.retry_after))
-    if not await verify_password(parts.database, signin.passwords, here.user_id, password):
-        return _Unproved("This is not your present password.", 422)
-    await give_back(parts.database, counters, now=now)
-    return None
 
 
 async def end_one(request: Request) -> Response:
@@ -237,21 +157,6 @@ async def _sessions_changed(request: Request, here: Visit, done: str) -> Respons
     return redirect(request, f"/account/security?done={done}#sessions")
 
 
-def _profile(
-    request: Request,
-    here: Visit,
-    name: str,
-    email: str,
-    *,
-    errors: dict[str, str] | None = None,
-    status: int = 200,
-    headers: Mapping[str, str] | None = None,
-    announcements: tuple[Announcement, ...] = (),
-) -> Response:
-    page = ProfilePage(here, "profile", name[:200], email[:300], errors or {}, _done(request), announcements)
-    return render(request, "signin/profile.html", page, status=status, headers=headers)
-
-
 async def _security(
     request: Request,
     here: Visit,
@@ -280,7 +185,3 @@ def _shown(row: BrowserSession, here: Visit) -> ShownSession:
 
 def _done(request: Request) -> str | None:
     return DONE.get(request.query_params.get("done", "")) if request.method == "GET" else None
-
-
-def _errors(refusal: Invalid) -> dict[str, str]:
-    return {p.where: f"{p.detail[:1].upper()}{p.detail[1:]}: {p.mend}." for p in refusal.problems}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select
+from sqlalchemy.engine import Row
 
 from kronborg.core.db import ReadSession, Session
 from kronborg.core.events import Event
@@ -33,9 +34,13 @@ async def events_about(
     if before is not None:
         query = query.where(_events.seq < before)
     rows = await session.execute(query.order_by(_events.seq.desc()).limit(limit))
-    return [
-        Event(row.seq, row.id, row.name, row.actor, row.subject, row.at, row.detail, row.request_id) for row in rows
-    ]
+    return [_event(row) for row in rows]
+
+
+async def all_events_about(session: ReadSession, user_id: str, *, limit: int) -> Sequence[Event]:
+    """The newest events about a person, at most so many."""
+    query = select(*_columns).where(_events.subject == user_id).order_by(_events.seq.desc()).limit(limit)
+    return [_event(row) for row in await session.execute(query)]
 
 
 async def happened_before(session: ReadSession, user_id: str, name: str, seq: int) -> bool:
@@ -49,3 +54,7 @@ async def drop_password(session: Session, user_id: str, *, set_before: datetime)
     own = (passwords_table.c.user_id == user_id) & (passwords_table.c.changed_at <= set_before)
     gone = delete(passwords_table).where(own).returning(passwords_table.c.user_id)
     return await session.scalar(gone) is not None
+
+
+def _event(row: Row[tuple[object, ...]]) -> Event:
+    return Event(row.seq, row.id, row.name, row.actor, row.subject, row.at, row.detail, row.request_id)
