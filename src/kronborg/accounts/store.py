@@ -24,6 +24,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 
@@ -88,6 +89,15 @@ async def insert_user(session: Session, user: User) -> None:
     """One new user, without groups. Raises `Conflict` when the username or e-mail is taken."""
     async with _unique("the username or e-mail address is already in use"):
         await session.execute(insert(users_table).values(**_user_values(user), id=user.id, created_at=user.created_at))
+
+
+async def insert_users(session: Session, users: Sequence[User]) -> frozenset[str]:
+    """New users by the batch, without groups; the ids of those whose id and names were free."""
+    rows: list[dict[str, object]] = [{**_user_values(one), "id": one.id, "created_at": one.created_at} for one in users]
+    await session.execute_many(postgresql.insert(users_table).on_conflict_do_nothing(), rows)
+    ids = [one.id for one in users]
+    # An id that was taken before is not one of these: whoever imports has looked.
+    return frozenset(str(row[0]) for row in await session.execute(select(_users.id).where(_users.id.in_(ids))))
 
 
 async def update_user_row(session: Session, user: User) -> None:

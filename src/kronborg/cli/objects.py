@@ -6,6 +6,7 @@ from kronborg.cli import app
 from kronborg.cli.applications import api_commands, client_commands
 from kronborg.cli.operations import events, key_commands, logouts
 from kronborg.cli.people import group_commands, user_commands
+from kronborg.cli.people_import import user_import
 from kronborg.cli.registration import registration_commands
 from kronborg.cli.routing import route_commands, service_commands
 from kronborg.cli.tokens import token_commands
@@ -13,6 +14,7 @@ from kronborg.cli.tokens import token_commands
 app.add_typer(client_commands, name="client")
 app.add_typer(api_commands, name="api")
 app.add_typer(registration_commands, name="registration")
+user_commands.command("import")(user_import)
 app.add_typer(user_commands, name="user")
 app.add_typer(group_commands, name="group")
 app.add_typer(service_commands, name="service")
