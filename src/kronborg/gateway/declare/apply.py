@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from kronborg.accounts.groups import create_group, delete_group, update_group
-from kronborg.accounts.store import find_by_login
+from kronborg.accounts.organisations import (
+    OrganisationDraft,
+    create_organisation,
+    delete_organisation,
+    update_organisation,
+)
+from kronborg.accounts.store import find_by_login, find_group_by_name
 from kronborg.accounts.users import NewUser, UserChange, create_user, delete_user, update_user
 from kronborg.clients.model import ApiDraft, ClientDraft
 from kronborg.clients.register import (
@@ -101,6 +107,8 @@ class _Work:
             for ref, one in wanted.items():
                 if ref.kind == kind and self._differs(one):
                     await self._save(one)
+            if kind == "group":
+                await self._nest()
         for ref, secret in self.planned.news.fresh.items():
             await self._give(ref, secret)
         await self._remember()
@@ -142,7 +150,16 @@ class _Work:
                 if known is None:
                     await create_group(session, group.name, roles=group.roles, actor=actor, now=now)
                 else:
-                    await update_group(session, known.id, name=group.name, roles=group.roles, actor=actor, now=now)
+                    moved = "" if fields_of(known)["parent"] != fields_of(group)["parent"] else None
+                    await update_group(
+                        session, known.id, name=group.name, roles=group.roles, parent=moved, actor=actor, now=now
+                    )
+            case OrganisationDraft() as organisation:
+                there = current.organisation(one.ref)
+                if there is None:
+                    await create_organisation(session, organisation, actor=actor, now=now)
+                else:
+                    await update_organisation(session, there.id, organisation, actor=actor, now=now)
             case NewUser() as user:
                 stored = current.user(one.ref)
                 if stored is None:
@@ -158,9 +175,17 @@ class _Work:
             case _:
                 raise TypeError("a file declares drafts")
 
+    async def _nest(self) -> None:
+        """Let groups stand in one another once all are there, and none stands where it did before."""
+        for one in self.planned.wanted.values():
+            if isinstance(one.thing, GroupDraft) and one.thing.parent and self._differs(one):
+                found = await find_group_by_name(self.session, one.thing.name)
+                if found is not None:
+                    await update_group(self.session, found.id, parent=one.thing.parent, actor=self.actor, now=self.now)
+
     async def _remove(self, ref: Ref) -> None:
         session, actor, now, current = self.session, self.actor, self.now, self.planned.current
-        user, group = current.user(ref), current.group(ref)
+        user, group, organisation = current.user(ref), current.group(ref), current.organisation(ref)
         match ref.kind:
             case "api":
                 await remove_api(session, ref.key, actor=actor, now=now)
@@ -170,6 +195,8 @@ class _Work:
                 await delete_user(session, user.id, actor=actor, now=now)
             case "group" if group is not None:
                 await delete_group(session, group.id, actor=actor, now=now)
+            case "organisation" if organisation is not None:
+                await delete_organisation(session, organisation.id, actor=actor, now=now)
             case "service":
                 await remove_service(session, ref.key, actor=actor, now=now)
             case "route":

@@ -10,15 +10,27 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from kronborg.accounts.model import MAX_NAME, folded, name_problems, printable, role_problems
+from kronborg.accounts.model import (
+    MAX_DEPTH,
+    MAX_NAME,
+    Group,
+    Organisation,
+    domain_name,
+    folded,
+    name_problems,
+    organisation_problems,
+    printable,
+    role_problems,
+)
+from kronborg.accounts.organisations import OrganisationDraft
 from kronborg.accounts.users import NewUser
 from kronborg.clients.check import api_problems, client_problems
-from kronborg.clients.model import BUILT_IN_NAMES, SECRET_METHODS, Api, ApiDraft, ClientDraft
+from kronborg.clients.model import BUILT_IN_NAMES, SECRET_METHODS, Api, ApiDraft, Client, ClientDraft
 from kronborg.clients.settings import Profile
 from kronborg.core.errors import Problem
 from kronborg.core.suggest import nearest
 from kronborg.gateway.declare.current import Current
-from kronborg.gateway.declare.objects import GroupDraft, Object, Ref
+from kronborg.gateway.declare.objects import GroupDraft, Object, Ref, fields_of
 from kronborg.gateway.declare.read import Loaded
 from kronborg.gateway.declare.wanted import Wanted
 from kronborg.gateway.declare.yaml_tree import Path
@@ -64,6 +76,10 @@ class Checked:
             case GroupDraft() as group:
                 for problem in _group_problems(group):
                     yield self._at(wanted, problem)
+                yield from self._parent(wanted, group)
+                yield from self._roles(wanted, group.roles)
+            case OrganisationDraft() as organisation:
+                yield from self._organisation(wanted, organisation)
             case NewUser() as user:
                 yield from self._user(wanted, user)
             case TrustedIssuerDraft() as issuer:
@@ -121,6 +137,65 @@ class Checked:
             if folded(name) not in groups:
                 mend = nearest(name, groups.values()) or "declare it under groups"
                 yield self.loaded.source.problem((*wanted.path, "groups", index), "there is no such group", mend)
+
+        stored = self.current.user(wanted.ref)
+        if stored is not None and stored.kind != user.kind:
+            mend = "give the account another username, or remove it first"
+            yield self._at(wanted, Problem("kind", "the kind of an account cannot change", mend))
+        yield from self._roles(wanted, user.roles)
+
+    def _parent(self, wanted: Wanted, group: GroupDraft) -> Iterator[Problem]:
+        """The group that it stands in exists, and no circle is made."""
+        if group.parent is None:
+            return
+        parents = {
+            ref.key: folded(thing.parent or "")
+            for ref, thing in self.after.items()
+            if isinstance(thing, (Group, GroupDraft))
+        }
+        above, seen = folded(group.parent), [wanted.ref.key]
+        if above not in parents:
+            names = [_name(thing) for ref, thing in self.after.items() if ref.kind == "group"]
+            mend = nearest(group.parent, names) or "declare it under groups"
+            yield self._at(wanted, Problem("parent", "there is no such group", mend))
+        while above:
+            if above in seen or len(seen) >= MAX_DEPTH:
+                detail = (
+                    "the group stands in itself" if above in seen else f"more than {MAX_DEPTH} stand one in another"
+                )
+                yield self._at(wanted, Problem("parent", detail, "choose another group"))
+                return
+            seen.append(above)
+            above = parents.get(above, "")
+
+    def _roles(self, wanted: Wanted, roles: tuple[str, ...]) -> Iterator[Problem]:
+        """What is given with a slash is declared by the API or client named before it."""
+        declared = [f"{api.settings.role_prefix}/{role}" for api in self._apis() for role in api.settings.roles]
+        for thing in self.after.values():
+            if isinstance(thing, (Client, ClientDraft)):
+                declared += [f"{thing.id}/{role}" for role in thing.settings.roles]
+        for role in roles:
+            if "/" in role and role not in declared:
+                mend = (
+                    nearest(role, declared) or "declare it in the settings of the API or client named before the slash"
+                )
+                yield self._at(wanted, Problem("roles", "nobody declares such a role", mend))
+
+    def _organisation(self, wanted: Wanted, draft: OrganisationDraft) -> Iterator[Problem]:
+        for problem in organisation_problems(name=draft.name or draft.slug, slug=draft.slug, provider=draft.provider):
+            yield self._at(wanted, problem)
+        taken = {
+            domain
+            for ref, thing in self.after.items()
+            if ref != wanted.ref and isinstance(thing, (Organisation, OrganisationDraft))
+            for field in ("domains", "pending_domains")
+            for domain in fields_of(thing)[field] or ()  # type: ignore[union-attr]  # a list by its making
+        }
+        for domain in draft.domains:
+            if domain_name(domain) is None:
+                yield self._at(wanted, Problem("domains", "this is not a domain", "write it like company.example"))
+            elif domain_name(domain) in taken:
+                yield self._at(wanted, Problem("domains", "another organisation has this domain", "drop it there"))
 
     def _unlike_addresses(self) -> Iterator[Problem]:
         """Two people with one e-mail address."""

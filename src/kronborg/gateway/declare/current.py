@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from kronborg.accounts.model import Group, User
+from kronborg.accounts.model import Group, Organisation, User
+from kronborg.accounts.organisations_store import list_organisations
 from kronborg.accounts.store import list_groups, list_users
 from kronborg.clients.model import Api, Client
 from kronborg.clients.store import find_client, list_apis, list_clients
@@ -43,6 +44,11 @@ class Current:
         found = self.objects.get(ref)
         return found if isinstance(found, Group) else None
 
+    def organisation(self, ref: Ref) -> Organisation | None:
+        """The organisation, if there is one."""
+        found = self.objects.get(ref)
+        return found if isinstance(found, Organisation) else None
+
     def apis(self) -> tuple[Api, ...]:
         """Every API."""
         return tuple(thing for thing in self.objects.values() if isinstance(thing, Api))
@@ -65,6 +71,7 @@ async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]
     things: list[Object] = [*await list_apis(session), *await list_services(session), *await list_routes(session)]
     things += await list_issuers(session)
     things += await _all_groups(session)
+    things += await _all_organisations(session)
     users = await _all_users(session)
     things += users
     declared = await list_declared(session)
@@ -88,7 +95,7 @@ async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]
 
 def _ref(one: Declared) -> Ref:
     match one.kind:
-        case "api" | "group" | "service" | "route" | "issuer" | "client" | "user":
+        case "api" | "group" | "service" | "route" | "issuer" | "client" | "user" | "organisation":
             return Ref(one.kind, one.key)
         case _:
             raise TypeError("a row of gateway_declared is not as written")
@@ -106,3 +113,10 @@ async def _all_groups(session: ReadSession) -> list[Group]:
     while page := await list_groups(session, after=groups[-1].id if groups else None, limit=_PAGE):
         groups += page
     return groups
+
+
+async def _all_organisations(session: ReadSession) -> list[Organisation]:
+    found: list[Organisation] = []
+    while page := await list_organisations(session, after=found[-1].id if found else None, limit=_PAGE):
+        found += page
+    return found

@@ -34,6 +34,7 @@ __all__ = [
     "ClientSection",
     "Document",
     "GroupSection",
+    "OrganisationSection",
     "RouteSection",
     "ServerSection",
     "ServiceSection",
@@ -113,7 +114,10 @@ class GroupSection(Section):
     """People who share roles. The key of the entry is the group's name."""
 
     roles: Words = ()
-    """The roles its members have; routes can ask for them."""
+    """The roles its members have; routes can ask for them. `catalogue/editor` is the role that the API `catalogue` (or
+    the client with that id) declares."""
+    parent: Key | None = None
+    """The group that it stands in: its members are in that one too, and have its roles."""
 
 
 class UserSection(Section):
@@ -127,10 +131,25 @@ class UserSection(Section):
     """The groups this person is in."""
     roles: Words = ()
     """Roles given directly, besides those of the groups."""
+    kind: Literal["person", "service"] = "person"
+    """`service`: an account for machines. Nobody signs in with it; a client names it as its `service_account`."""
     password: SecretReference | None = None
     """The first password: set when the person is made, and again when what the reference holds has changed."""
     disabled: bool = False
     """Cannot sign in while true."""
+
+
+class OrganisationSection(Section):
+    """A company whose people have accounts here. The key of the entry is its short name."""
+
+    name: Text = ""
+    """Its full name; the short name when absent."""
+    domains: Annotated[tuple[Host, ...], Field(max_length=50)] = ()
+    """Its domains, confirmed: whoever types an address of one is theirs."""
+    pending_domains: Annotated[tuple[Host, ...], Field(max_length=50)] = ()
+    """Domains that are not confirmed yet: they count for nothing."""
+    provider: Text = ""
+    """The identity provider its people sign in with, by name."""
 
 
 class ServiceSection(Section):
@@ -227,6 +246,8 @@ class Document(Section):
     """Groups, by name."""
     users: Annotated[dict[Key, UserSection], Field(default_factory=dict)]
     """People, by username."""
+    organisations: Annotated[dict[Name, OrganisationSection], Field(default_factory=dict)]
+    """Organisations, by short name."""
     services: Annotated[dict[Name, ServiceSection], Field(default_factory=dict)]
     """Microservices behind the gateway, by name."""
     routes: Annotated[dict[Name, RouteSection], Field(default_factory=dict)]

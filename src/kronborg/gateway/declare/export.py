@@ -23,13 +23,14 @@ from kronborg.gateway.declare.document import (
     ApiSection,
     ClientSection,
     GroupSection,
+    OrganisationSection,
     RouteSection,
     ServiceSection,
     SpikeArrestSection,
     TrustedIssuerSection,
     UserSection,
 )
-from kronborg.gateway.declare.objects import KINDS, SECTION_OF, Kind, Object, Ref, fields_of, label_of
+from kronborg.gateway.declare.objects import SECTION_OF, Kind, Object, Ref, fields_of, label_of
 from kronborg.gateway.declare.parts import Section
 from kronborg.gateway.declare.yaml_tree import plain_means_text
 from kronborg.gateway.model import Route, Service
@@ -46,7 +47,9 @@ _SECTIONS: Mapping[Kind, type[Section]] = {
     "service": ServiceSection,
     "route": RouteSection,
     "issuer": TrustedIssuerSection,
+    "organisation": OrganisationSection,
 }
+_ORDER: tuple[Kind, ...] = ("api", "group", "issuer", "client", "user", "organisation", "service", "route")
 
 
 async def export(session: ReadSession, *, issuer: str, gateway_url: str) -> str:
@@ -56,7 +59,7 @@ async def export(session: ReadSession, *, issuer: str, gateway_url: str) -> str:
     current = await read_current(session, with_secrets_of=owners)
     names = _api_names(current)
     root = CommentedMap({"version": 1, "server": CommentedMap(issuer=_text(issuer), gateway_url=_text(gateway_url))})
-    for kind in (*KINDS[:2], "issuer", "client", "user", *KINDS[2:4]):
+    for kind in _ORDER:
         entries = CommentedMap()
         for ref, thing in sorted(current.objects.items(), key=lambda pair: pair[0]):
             if ref.kind == kind:
@@ -86,6 +89,7 @@ def _entry(ref: Ref, thing: Object, current: Current, names: Mapping[str, str]) 
             del fields["username"]
         case Group():
             del fields["name"]
+            fields["parent"] = thing.parent
         case Client():
             fields["audiences"] = [names.get(audience, audience) for audience in thing.audiences]
             for name in ("redirect_uris", "post_logout_redirect_uris", "web_origins", "grants", "scopes"):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, assert_never
 
-from kronborg.accounts.model import Group, User, folded
+from kronborg.accounts.model import Group, Organisation, User, domain_name, folded
+from kronborg.accounts.organisations import OrganisationDraft
 from kronborg.accounts.users import NewUser
 from kronborg.clients.model import Api, ApiDraft, Client, ClientDraft
 from kronborg.clients.settings import to_json
@@ -20,9 +21,9 @@ from kronborg.core.quantities import write_duration, write_size
 from kronborg.gateway.model import Route, Service
 from kronborg.oauth.model import TrustedIssuer, TrustedIssuerDraft
 
-Kind = Literal["api", "group", "service", "route", "issuer", "client", "user"]
+Kind = Literal["api", "group", "service", "route", "issuer", "client", "user", "organisation"]
 
-KINDS: tuple[Kind, ...] = ("api", "group", "service", "route", "issuer", "client", "user")
+KINDS: tuple[Kind, ...] = ("api", "service", "route", "issuer", "client", "group", "user", "organisation")
 """In the order of making: what is named comes before what names it. Removal goes the other way."""
 
 SECTION_OF: Mapping[Kind, str] = {
@@ -33,6 +34,7 @@ SECTION_OF: Mapping[Kind, str] = {
     "issuer": "trusted_issuers",
     "client": "clients",
     "user": "users",
+    "organisation": "organisations",
 }
 
 Fields = Mapping[str, JsonValue]
@@ -52,6 +54,7 @@ class GroupDraft:
 
     name: str
     roles: tuple[str, ...] = ()
+    parent: str | None = None
 
 
 Object = (
@@ -63,6 +66,8 @@ Object = (
     | NewUser
     | Group
     | GroupDraft
+    | Organisation
+    | OrganisationDraft
     | Service
     | Route
     | TrustedIssuer
@@ -81,6 +86,8 @@ def ref_of(thing: Object) -> Ref:
             return Ref("user", folded(thing.username))
         case Group() | GroupDraft():
             return Ref("group", folded(thing.name))
+        case Organisation() | OrganisationDraft():
+            return Ref("organisation", thing.slug)
         case Service():
             return Ref("service", thing.name)
         case Route():
@@ -100,6 +107,8 @@ def label_of(thing: Object) -> str:
             return thing.id
         case User() | NewUser():
             return thing.username
+        case Organisation() | OrganisationDraft():
+            return thing.slug
         case _:
             return thing.name
 
@@ -125,10 +134,22 @@ def fields_of(thing: Object) -> Fields:
                 "name": thing.name,
                 "groups": sorted(folded(name) for name in thing.groups),
                 "roles": sorted(set(thing.roles)),
+                "kind": thing.kind,
                 "disabled": thing.disabled,
             }
         case Group() | GroupDraft():
-            return {"name": thing.name, "roles": sorted(set(thing.roles))}
+            parent = folded(thing.parent) if thing.parent else None
+            return {"name": thing.name, "roles": sorted(set(thing.roles)), "parent": parent}
+        case Organisation():
+            return _organisation_fields(
+                thing, {one.name for one in thing.domains}, {one.name for one in thing.domains if one.verified}
+            )
+        case OrganisationDraft():
+            return _organisation_fields(
+                thing,
+                {domain_name(one) or one for one in thing.domains},
+                {domain_name(one) or one for one in thing.verified},
+            )
         case Service():
             return {
                 "urls": sorted(thing.urls),
@@ -147,6 +168,15 @@ def fields_of(thing: Object) -> Fields:
             }
         case _:
             assert_never(thing)
+
+
+def _organisation_fields(thing: Organisation | OrganisationDraft, domains: set[str], verified: set[str]) -> Fields:
+    return {
+        "name": thing.name or thing.slug,
+        "domains": sorted(verified),
+        "pending_domains": sorted(domains - verified),
+        "provider": thing.provider,
+    }
 
 
 def _client_fields(client: Client | ClientDraft) -> Fields:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import orjson
 
 from kronborg.accounts.model import clean
+from kronborg.accounts.organisations import OrganisationDraft
 from kronborg.accounts.users import NewUser
 from kronborg.clients.model import ApiDraft, ClientDraft, Scope
 from kronborg.core.errors import Problem
@@ -17,6 +18,7 @@ from kronborg.gateway.declare.document import (
     ApiSection,
     ClientSection,
     Document,
+    OrganisationSection,
     RouteSection,
     ServiceSection,
     TrustedIssuerSection,
@@ -85,9 +87,9 @@ class _BadKeys:
 
 def _each(document: Document, secrets: Secrets, names: Names) -> Iterator[Wanted | _BadKeys]:
     for name, api in document.apis.items():
-        yield _wanted(name, _api(api))
+        yield _wanted(name, _api(name, api))
     for name, group in document.groups.items():
-        yield _wanted(name, GroupDraft(clean(name), tuple(sorted(group.roles))))
+        yield _wanted(name, GroupDraft(clean(name), tuple(sorted(group.roles)), group.parent))
     for name, service in document.services.items():
         yield _wanted(name, _service(name, service))
     for name, route in document.routes.items():
@@ -104,20 +106,25 @@ def _each(document: Document, secrets: Secrets, names: Names) -> Iterator[Wanted
     for name, user in document.users.items():
         person = _user(name, user)
         yield Wanted(ref_of(person), name, person, user.password)
+    for name, organisation in document.organisations.items():
+        yield _wanted(name, _organisation(name, organisation))
 
 
 def _wanted(label: str, thing: Object) -> Wanted:
     return Wanted(ref_of(thing), label, thing)
 
 
-def _api(section: ApiSection) -> ApiDraft:
+def _api(name: str, section: ApiSection) -> ApiDraft:
+    settings = section.settings
+    if settings.roles and settings.role_prefix is None:
+        settings = replace(settings, role_prefix=name)
     return ApiDraft(
         audience=section.audience,
         name=section.name,
         scopes=tuple(Scope(name, description) for name, description in section.scopes.items()),
         token_format=section.token_format,
         token_lifetime=timedelta(seconds=int(section.token_lifetime.total_seconds())),
-        settings=section.settings,
+        settings=settings,
     )
 
 
@@ -173,7 +180,13 @@ def _user(username: str, section: UserSection) -> NewUser:
         roles=tuple(sorted(section.roles)),
         groups=section.groups,
         disabled=section.disabled,
+        kind=section.kind,
     )
+
+
+def _organisation(slug: str, section: OrganisationSection) -> OrganisationDraft:
+    domains = (*section.domains, *section.pending_domains)
+    return OrganisationDraft(slug, clean(section.name), clean(section.provider), domains, section.domains)
 
 
 def _service(name: str, section: ServiceSection) -> Service:
