@@ -23,8 +23,11 @@ from kronborg.core.db import Database
 from kronborg.core.html import Pages
 from kronborg.core.http import Edge
 from kronborg.core.parts import Parts
+from kronborg.factors import pages as factor_pages
+from kronborg.factors.parts import FactorParts
+from kronborg.factors.texts import Sender
 from kronborg.federation.directories import Directories
-from kronborg.signin import account_pages, pages, self_pages
+from kronborg.signin import account_pages, journey_pages, pages, self_pages
 from kronborg.signin.model import PasswordSettings, SignInSettings
 from kronborg.signin.parts import SignInParts
 from kronborg.signin.passwords import set_password
@@ -105,16 +108,26 @@ async def people_site(
     absolute: timedelta = timedelta(days=14),
     routes: tuple[BaseRoute, ...] = (),
     people: PeopleSettings | None = None,
+    texts: Sender | None = None,
 ) -> AsyncIterator[PeopleSite]:
     """The app over an open database; more `routes` than ours for a test of its own."""
     shown = Pages(brand)
     app = Starlette(
-        routes=[*pages.routes(), *account_pages.routes(), *self_pages.routes(), *shown.routes(), *routes],
+        routes=[
+            *pages.routes(),
+            *journey_pages.routes(),
+            *factor_pages.routes(),
+            *account_pages.routes(),
+            *self_pages.routes(),
+            *shown.routes(),
+            *routes,
+        ],
         exception_handlers=error_pages.handlers(),
     )
     app.state.parts = Parts(database, vault, issuer, session_idle=idle, session_absolute=absolute)
     app.state.pages = shown
     app.state.signin = SignInParts.make(settings)
+    app.state.factors = FactorParts(settings.factors, texts)
     app.state.directories = Directories(database, vault)
     app.state.people = People.make(vault, issuer, people, brand)
     app.state.registration = app.state.people.settings.registration.open

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kronborg.accounts.people import People
 from kronborg.accounts.principals import principal_of
-from kronborg.config import Settings
+from kronborg.config import Settings, sms_secret
 from kronborg.core import clock, error_pages
 from kronborg.core.brand import Brand
 from kronborg.core.db import Database
@@ -23,6 +23,10 @@ from kronborg.core.html import Pages
 from kronborg.core.http import Edge, LimitBody, Shortcut
 from kronborg.core.parts import Parts
 from kronborg.core.policy import Policies
+from kronborg.factors import pages as factor_pages
+from kronborg.factors.model import FactorSettings
+from kronborg.factors.parts import FactorParts
+from kronborg.factors.texts import sender_of
 from kronborg.federation import linked_pages
 from kronborg.federation import pages as federation_pages
 from kronborg.federation.directories import Directories
@@ -33,7 +37,7 @@ from kronborg.oauth.authorize_api import browser_routes
 from kronborg.oauth.pages import requests
 from kronborg.oauth.pages.logout import signed_out
 from kronborg.oauth.personal_data import kept_about
-from kronborg.signin import account_pages, pages, self_pages
+from kronborg.signin import account_pages, journey_pages, pages, self_pages
 from kronborg.signin.own_ways import has_own_way
 from kronborg.signin.parts import SignInParts
 from kronborg.tokens.engine import Engine, open_engine
@@ -99,7 +103,7 @@ async def _opened(settings: Settings, database: Database) -> tuple[ASGIApp, Engi
     )
     engine = replace(
         engine,
-        signin=SignInParts.make(settings.sign_in),
+        signin=SignInParts.make(settings.sign_in, engine.fetcher),
         people=People.make(parts.vault, parts.issuer, settings.people, settings.brand),
         session_absolute=parts.session_absolute,
         require_dpop_nonce=settings.require_dpop_nonce,
@@ -118,6 +122,8 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *status_list_routes(engine),
             *health_routes(parts.database),
             *pages.routes(),
+            *journey_pages.routes(),
+            *factor_pages.routes(),
             *account_pages.routes(),
             *self_pages.routes(),
             *federation_pages.routes(),
@@ -132,6 +138,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     app.state.engine = engine
     app.state.pages = html
     app.state.signin = engine.signin or SignInParts.make()
+    app.state.factors = factor_parts(app.state.signin.settings.factors, engine.fetcher)
     app.state.federation = FederationParts(engine.fetcher.apart(), has_own_way)
     app.state.directories = Directories(parts.database, parts.vault)
     app.state.people = engine.people or People.make(parts.vault, parts.issuer, settings.people, brand)
@@ -142,3 +149,9 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     app.state.principal_of = lambda visit: principal_of(parts.database, visit.user_id)
     app.state.after_sign_out = partial(signed_out, engine)
     return Edge(Shortcut(LimitBody(app), protocol_endpoints(engine)), secure=parts.secure)
+
+
+def factor_parts(settings: FactorSettings, fetcher: Fetcher) -> FactorParts:
+    """Second factors, and the way text messages leave."""
+    sms = settings.sms
+    return FactorParts(settings, None if sms is None else sender_of(sms, fetcher.apart(), secret=sms_secret(sms)))

@@ -28,6 +28,7 @@ from kronborg.core.policy import policy_problems as cedar_problems
 from kronborg.core.tls import MutualTlsSettings, TlsListener, tls_problems
 from kronborg.core.token_address import HeldKeysSettings, TokenAddress
 from kronborg.core.values import freeze, thaw
+from kronborg.factors.model import SmsSettings, sms_problems
 from kronborg.signin.model import SignInSettings
 
 RESOLVED = "KRONBORG_RESOLVED_SETTINGS"
@@ -198,6 +199,7 @@ def check(settings: Settings) -> tuple[Problem, ...]:
             problems.append(Problem("server.fetch.allow", "holds no address or network", "write 10.1.0.0/16"))
     if settings.fetch_ca_file is not None and not settings.fetch_ca_file.is_file():
         problems.append(Problem("server.fetch.ca_file", "is no file", "give a file of certificates in PEM"))
+    problems += sms_problems(settings.sign_in.factors.sms)
     admission = settings.admission
     if admission.open_policy is not None:
         problems += policy_problems(admission.open_policy, "server.registration")
@@ -254,6 +256,20 @@ def _mail_password(mail: MailSettings) -> str | None:
     return found
 
 
+def sms_secret(sms: SmsSettings) -> str | None:
+    """The secret of the webhook that sends text messages, from where the settings say. Raises `Invalid`."""
+    where = "server.sign_in.factors.sms.secret"
+    secret = os.environ.get(sms.secret_env, "") if sms.secret_env else ""
+    if sms.secret_file is not None:
+        try:
+            secret = sms.secret_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise Invalid(Problem(f"{where}.file", "cannot be read", "check the path and who may")) from None
+    if (sms.secret_env or sms.secret_file) and not secret:
+        raise Invalid(Problem(where, "is empty or not set", "set the variable or fill the file"))
+    return secret or None
+
+
 def _token_address(held: HeldKeysSettings) -> TokenAddress:
     pin = os.environ.get(held.pin_env, "") if held.pin_env else ""
     if held.pin_file is not None:
@@ -302,7 +318,7 @@ def _from_file(path: Path) -> Settings:
         held_keys=held_keys_in(server, path.absolute().parent),
         brand=brand_in(server.brand, path.absolute().parent),
         mail=mail_in(server.mail, path.absolute().parent),
-        sign_in=sign_in_in(server.sign_in),
+        sign_in=sign_in_in(server.sign_in, path.absolute().parent),
         people=people_in(server.people),
         policies=None if server.policies is None else path.absolute().parent / server.policies,
     )

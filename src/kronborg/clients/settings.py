@@ -114,6 +114,8 @@ class ClientSettings:
     """Its ID tokens always carry `auth_time`; ours always do."""
     default_acr_values: tuple[str, ...] = ()
     """The `acr` values it asks for when a request names none, the wanted first."""
+    require_factors: bool = False
+    """People sign in to it with several factors, whatever its requests say; who has none enrols."""
     backchannel_logout_uri: str | None = None
     """OIDC Back-Channel Logout §2.2."""
     backchannel_logout_session_required: bool = False

@@ -126,8 +126,10 @@ class Person:
     email_verified: bool
 
 
-def sms_problems(sms: SmsSettings) -> list[Problem]:
-    """What is wrong with the way text messages leave."""
+def sms_problems(sms: SmsSettings | None) -> list[Problem]:
+    """What is wrong with the way text messages leave, if they do."""
+    if sms is None:
+        return []
     where = "server.sign_in.factors.sms"
     ways = [way for way in (sms.webhook, sms.function, sms.folder) if way is not None]
     if len(ways) != 1:

@@ -108,7 +108,7 @@ def routes() -> list[Route]:
 
 def factor_parts_of(request: Request) -> FactorParts:
     """The factor parts of the app that serves this request."""
-    parts = request.app.state.factors
+    parts = getattr(request.app.state, "factors", None) or FactorParts()
     if not isinstance(parts, FactorParts):
         raise TypeError("app.state.factors is not set by the composition root")
     return parts

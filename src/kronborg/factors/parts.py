@@ -1,4 +1,4 @@
-"""What factors need besides `core.parts.Parts`: settings, the way texts leave, the name of the installation."""
+"""What factors need besides `core.parts.Parts`: their settings, and the way texts leave."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from kronborg.core.errors import NotFound
 from kronborg.factors.model import FactorSettings, Kind
-from kronborg.factors.passkeys import Site
 from kronborg.factors.texts import Sender
 
 
@@ -15,7 +14,6 @@ class FactorParts:
     """Kept at `app.state.factors`, made once by the composition root."""
 
     settings: FactorSettings = field(default_factory=FactorSettings)
-    site: Site = field(default_factory=lambda: Site.of("http://localhost:8081", "Kronborg"))
     texts: Sender | None = None
 
     @property

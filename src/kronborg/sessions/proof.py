@@ -26,6 +26,7 @@ class Proof:
 
     `by` is who vouches: empty for Kronborg itself, else `ldap:corp` or `provider:okta`. `login` is what was typed,
     which throttles count by. `told` is what a provider said that the session should remember, like its own `sid`.
+    `renews` says that nothing was proved just now: a session told it, and it ends nowhere without a factor on top.
     """
 
     user_id: str
@@ -34,11 +35,13 @@ class Proof:
     by: str = ""
     login: str = ""
     told: str = ""
+    renews: bool = False
 
 
 def seal_proof(vault: Vault, proof: Proof, *, browser: str) -> str:
     """The proof as a text for this browser (the value of its `kronborg_browser` cookie) alone."""
     values = [proof.user_id, proof.amr, to_micros(proof.at), proof.by, proof.login, proof.told]
+    values.append(proof.renews)
     return vault.seal(orjson.dumps(values), context=_context(vault, browser))
 
 
@@ -47,10 +50,10 @@ def open_proof(vault: Vault, text: str, *, browser: str, now: datetime) -> Proof
     if not text or len(text) > MAX_PROOF:
         return None
     try:
-        user_id, amr, at, by, login, told = orjson.loads(vault.open(text, context=_context(vault, browser)))
+        user_id, amr, at, by, login, told, renews = orjson.loads(vault.open(text, context=_context(vault, browser)))
     except KeyProblem:
         return None
-    proof = Proof(user_id, tuple(amr), from_micros(at), by, login, told)
+    proof = Proof(user_id, tuple(amr), from_micros(at), by, login, told, renews)
     return proof if timedelta() <= now - proof.at <= LIFETIME else None
 
 

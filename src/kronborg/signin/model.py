@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from kronborg.factors.model import FactorSettings
+
 
 @dataclass(frozen=True, slots=True)
 class PasswordSettings:
@@ -17,6 +19,12 @@ class PasswordSettings:
     waiting: int = 64
     shortest: int = 12
     longest: int = 256
+    strength: int = 2
+    """From 0 (anything) to 4: what zxcvbn must give at least."""
+    history: int = 0
+    """So many passwords before, the present one included, cannot be chosen again."""
+    breached_url: str | None = None
+    """A service of leaked passwords that is asked by k-anonymity; the prefix is put behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +83,4 @@ class SignInSettings:
     passwords: PasswordSettings = field(default_factory=PasswordSettings)
     throttle: ThrottleSettings = field(default_factory=ThrottleSettings)
     device_lifetime: timedelta = timedelta(days=365)
+    factors: FactorSettings = field(default_factory=FactorSettings)

@@ -1,4 +1,4 @@
-"""The pages in front of everything: home, sign-in, sign-out. They work without JavaScript and load none.
+"""The pages in front of everything: home, sign-in, sign-out. They work without JavaScript, but for passkeys.
 
 Pages of this slice and of those above ask here who visits them (`visit`) and where to send strangers (`sign_in_url`).
 """
@@ -22,15 +22,18 @@ from kronborg.core.errors import NotFound, Overloaded
 from kronborg.core.html import is_fragment, redirect, render
 from kronborg.core.languages import N_
 from kronborg.core.parts import parts_of
+from kronborg.factors.pages import with_browser
+from kronborg.factors.passkeys import Asked
 from kronborg.federation.home_realm import Offered
 from kronborg.sessions.life import end_session
 from kronborg.sessions.model import Visit
-from kronborg.sessions.proof import continue_path, open_proof, seal_proof
+from kronborg.sessions.proof import continue_path, seal_proof
 from kronborg.sessions.tickets import Ticket, local_path, read_ticket
 from kronborg.sessions.visits import origin_of_request, put_session, visit
-from kronborg.signin.finish import SignedIn, finish
+from kronborg.signin.finish import SignedIn
 from kronborg.signin.parts import SignInParts
 from kronborg.signin.provider_pages import NONE, hinted_provider, home_provider, offered_here, see_providers
+from kronborg.signin.seat_pages import is_strong_enough, missing_here, passkey_here, step_up_path
 from kronborg.signin.sign_in import Attempt, DirectoryDown, Proved, Throttled, WrongCredentials, sign_in
 
 WRONG = "That username and password do not match. Check both and try again."
@@ -56,6 +59,8 @@ class SignInPage:
     login: str = ""
     error: str | None = None
     offered: Offered = NONE
+    passkey: Asked | None = None
+    """What a passkey in place of the password is asked; None where they are not offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +75,11 @@ AfterSignOut = Callable[[Request, Visit], Awaitable[Response | None]]
 
 
 def routes() -> list[Route]:
-    """`/`, `/signin`, `/signin/continue`, `/signout`."""
+    """`/`, `/signin`, `/signout`."""
     return [
         Route("/", home, methods=["GET"]),
         Route("/signin", show_sign_in, methods=["GET"]),
         Route("/signin", submit_sign_in, methods=["POST"]),
-        Route("/signin/continue", go_on, methods=["GET"]),
         Route("/signout", show_sign_out, methods=["GET"]),
         Route("/signout", submit_sign_out, methods=["POST"]),
     ]
@@ -99,8 +103,12 @@ async def home(request: Request) -> Response:
 async def show_sign_in(request: Request) -> Response:
     """The form; somebody signed in already is sent on, unless the ticket says to ask again."""
     page, ticket = page_of(request, request.query_params)
-    if not ticket.again and await visit(request) is not None:
+    here = await visit(request)
+    if here is not None and is_strong_enough(here, ticket):
         return redirect(request, page.next)
+    onward = None if here is None else await step_up_path(request, here, page.next, page.ticket, ticket)
+    if onward is not None:
+        return redirect(request, onward)
     await see_providers(request)
     elsewhere = await hinted_provider(request, page.next, page.ticket, ticket)
     return elsewhere or render_sign_in(request, page, ticket)
@@ -141,6 +149,7 @@ async def submit_sign_in(request: Request) -> Response:
             session_lifetime=parts.session_absolute,
             now=clock.now(),
             directories=getattr(request.app.state, "directories", None),
+            missing=missing_here(request, ticket),
         )
     except Overloaded:
         page, ticket = page_of(request, form, login=login, error=" ".join(TEXTS[503]))
@@ -165,32 +174,8 @@ async def submit_sign_in(request: Request) -> Response:
             assert_never(outcome)
 
 
-async def go_on(request: Request) -> Response:
-    """Go on with what somebody proved elsewhere: a session, and back to where the visitor came from."""
-    parts = parts_of(request)
-    page, ticket = page_of(request, request.query_params)
-    browser = read_cookie(request, BROWSER, secure=parts.secure) or ""
-    proof = open_proof(parts.vault, request.query_params.get("proof", ""), browser=browser, now=clock.now())
-    here = await visit(request)
-    signed_in = None
-    if proof is not None:
-        signed_in = await finish(
-            parts.database,
-            parts.vault,
-            proof,
-            origin=origin_of_request(request),
-            device_cookie=read_cookie(request, DEVICE, secure=parts.secure),
-            replaces=None if here is None else (here.session_id, here.user_id),
-            session_lifetime=parts.session_absolute,
-            now=clock.now(),
-        )
-    if signed_in is None:
-        page, ticket = page_of(request, request.query_params, error=STALE)
-        return render_sign_in(request, page, ticket, status=403)
-    return enter(request, signed_in, page.next)
-
-
 def enter(request: Request, signed_in: SignedIn, next_path: str) -> Response:
+    """The session into the browser, and back to where the visitor came from."""
     response = redirect(request, next_path)
     put_session(request, response, signed_in.begun)
     lifetime = signin_parts_of(request).settings.device_lifetime
@@ -252,5 +237,7 @@ def render_sign_in(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    page = replace(page, offered=offered_here(request))
-    return render(request, "signin/sign_in.html", page, status=status, form_action=ticket.form_action, headers=headers)
+    page = replace(page, offered=offered_here(request), passkey=passkey_here(request))
+    action = ticket.form_action
+    shown = render(request, "signin/sign_in.html", page, status=status, form_action=action, headers=headers)
+    return with_browser(request, shown)

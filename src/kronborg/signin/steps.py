@@ -19,7 +19,7 @@ from kronborg.factors.store import count_recovery_codes, kinds_by, kinds_of, tou
 from kronborg.sessions.proof import Proof
 from kronborg.sessions.store import list_sessions
 from kronborg.signin.devices import known_device
-from kronborg.signin.journey import Finish, Person, Step, Wanted, what_next
+from kronborg.signin.journey import AskFactor, Finish, Person, Step, Wanted, what_next
 from kronborg.signin.model import Allowance
 from kronborg.signin.store import password_changed_at
 from kronborg.signin.throttle import Counter, network_of
@@ -92,7 +92,9 @@ async def next_step(
         remembered=await remembered(session, vault, user.id, seat.remembered, now=now),
         risky=await _is_risky(session, vault, policy, user.id, seat, now=now),
     )
-    return Here(user, what_next(proof, person, policy, wanted))
+    step = what_next(proof, person, policy, wanted)
+    # What a session says begins nothing anew: it would make an old sign-in look fresh.
+    return None if proof.renews and not isinstance(step, AskFactor) else Here(user, step)
 
 
 async def _is_risky(
@@ -147,7 +149,7 @@ async def stronger(
 
 def with_factor(proof: Proof, amr: tuple[str, ...]) -> Proof:
     """A proof and a second factor are several (RFC 8176 §2 `mfa`)."""
-    return replace(proof, amr=tuple(dict.fromkeys((*proof.amr, *amr, "mfa"))))
+    return replace(proof, amr=tuple(dict.fromkeys((*proof.amr, *amr, "mfa"))), renews=False)
 
 
 async def sending_to(session: ReadSession, vault: Vault, user: User, method: str, *, browser: str) -> Sending | None:

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from kronborg.accounts.settings import Attribute, PeopleSettings, RegistrationSettings
 from kronborg.core.brand import Brand
 from kronborg.core.mail import MailSettings
+from kronborg.gateway.declare.factors_section import FactorsSection, factors_in
 from kronborg.gateway.declare.parts import Host, Port, SecretReference, Section, Text, Uri
 from kronborg.signin.model import PasswordSettings, SignInSettings
 
@@ -64,6 +65,8 @@ class SignInSection(Section):
 
     passwords: PasswordSection = PasswordSection()
     """Passwords."""
+    factors: FactorsSection = FactorsSection()
+    """Second factors and passkeys."""
 
 
 class AttributeSection(Section):
@@ -153,10 +156,10 @@ def mail_in(section: MailSection, folder: Path) -> MailSettings:
     )
 
 
-def sign_in_in(section: SignInSection) -> SignInSettings:
-    """How people sign in."""
+def sign_in_in(section: SignInSection, folder: Path) -> SignInSettings:
+    """How people sign in, with files relative to the folder of the document."""
     given = section.passwords
     passwords = PasswordSettings(
         memory_kib=given.memory_kib, passes=given.passes, at_once=given.at_once, shortest=given.shortest
     )
-    return SignInSettings(passwords=passwords)
+    return SignInSettings(passwords=passwords, factors=factors_in(section.factors, folder))

@@ -19,9 +19,13 @@ from kronborg.oauth.confirmation import bound
 from kronborg.oauth.errors import InvalidGrant, UnsupportedGrantType
 from kronborg.oauth.legacy_use import note
 from kronborg.oauth.requests import header
-from kronborg.sessions.model import BrowserSession, Origin
+from kronborg.sessions.model import MULTI_FACTOR, BrowserSession, Origin
+from kronborg.sessions.proof import Proof
 from kronborg.signin.finish import SignedIn
+from kronborg.signin.journey import Wanted
+from kronborg.signin.model import Account
 from kronborg.signin.sign_in import Attempt, DirectoryDown, Proved, Throttled, WrongCredentials, sign_in
+from kronborg.signin.steps import Seat, is_more_needed
 from kronborg.tokens import refresh
 from kronborg.tokens.audience import check_named, choose, grantable, split_scope
 from kronborg.tokens.codes import add_granted
@@ -45,7 +49,7 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     settings = client.settings
     kept = GrantDetails(lifetime=settings.refresh_token_lifetime, idle=settings.refresh_token_idle)
     details = bound(client, call, kept)
-    session = await _session(engine, call, login, password)
+    session = await _session(engine, client, call, login, password)
     grant = Grant(
         id=new_id(),
         client_id=client.id,
@@ -77,11 +81,18 @@ async def exchange(engine: Engine, client: Client, call: Call) -> TokenSet:
     return await fill(engine, order, now=now, refresh_token=text, identity=identity)
 
 
-async def _session(engine: Engine, call: Call, login: str, password: str) -> BrowserSession:
+async def _session(engine: Engine, client: Client, call: Call, login: str, password: str) -> BrowserSession:
     """The session of somebody who knows the password. Raises `InvalidGrant`, `TooMany`, `Overloaded`."""
     if engine.signin is None:
         raise UnsupportedGrantType("people do not sign in to this process")
     agent = (header(call.headers, b"user-agent") or b"").decode("ascii", errors="ignore")
+    policy = engine.signin.settings.factors
+    seat = Seat("", None, None, call.address, engine.session_idle)
+    wanted = Wanted(MULTI_FACTOR if client.settings.require_factors else 0, explicit=True)
+
+    async def missing(proof: Proof, _account: Account | None) -> bool:
+        return await is_more_needed(engine.database, engine.vault, policy, proof, wanted, seat, now=call.now)
+
     outcome = await sign_in(
         engine.database,
         engine.vault,
@@ -90,6 +101,7 @@ async def _session(engine: Engine, call: Call, login: str, password: str) -> Bro
         Attempt(login=login, password=password, origin=Origin(call.address, agent)),
         session_lifetime=engine.session_absolute,
         now=call.now,
+        missing=missing,
     )
     match outcome:
         case SignedIn(begun=begun):
