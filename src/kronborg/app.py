@@ -34,8 +34,9 @@ from kronborg.federation.parts import FederationParts
 from kronborg.listeners import mutual_tls_of, serve_all
 from kronborg.oauth.api import protocol_endpoints, status_list_routes
 from kronborg.oauth.authorize_api import browser_routes
-from kronborg.oauth.pages import requests
+from kronborg.oauth.pages import console, requests
 from kronborg.oauth.pages.logout import signed_out
+from kronborg.oauth.pages.settings import groups_of
 from kronborg.oauth.personal_data import kept_about
 from kronborg.signin import account_pages, journey_pages, pages, self_pages
 from kronborg.signin.own_ways import has_own_way
@@ -129,6 +130,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *federation_pages.routes(),
             *linked_pages.routes(),
             *html.routes(),
+            *console.routes(engine, groups_of(settings, Settings()), str(settings.file or "")),
             Mount("/api", AdminApi(parts, engine, policies)),
         ],
         exception_handlers=error_pages.handlers(),

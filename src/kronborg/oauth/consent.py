@@ -70,19 +70,24 @@ async def remember(database: Database, given: Consent) -> Consent:
     return await database.writer.run(unit)
 
 
-async def withdraw(database: Database, user_id: str, client_id: str, *, now: datetime) -> bool:
+async def withdraw(
+    database: Database, user_id: str, client_id: str, *, now: datetime, actor: str | None = None
+) -> bool:
     """Take everything back that a person allowed a client: the consent and all grants. Whether there was anything.
+
+    `actor` is who does so, when it is not that person.
 
     Codes, refresh tokens and access tokens hang on a grant and are refused with it from the commit on.
     """
+    who = actor or user_id
 
     def unit(execute: Execute) -> bool:
         forgotten = forget_consent(execute, user_id, client_id)
-        ended = end_grants_to(execute, user_id, client_id, actor=user_id, reason="consent_withdrawn", now=now)
+        ended = end_grants_to(execute, user_id, client_id, actor=who, reason="consent_withdrawn", now=now)
         if not forgotten and not ended:
             return False
         detail = {"client_id": client_id}
-        record_in(execute, "consent.withdrawn", actor=user_id, subject=user_id, now=now, detail=detail)
+        record_in(execute, "consent.withdrawn", actor=who, subject=user_id, now=now, detail=detail)
         return True
 
     return await database.writer.run(unit)

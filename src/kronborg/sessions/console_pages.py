@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kronborg.core.html import render
-from kronborg.sessions.model import ConsolePage
+from kronborg.core.policy import Policies, Resource
+from kronborg.sessions.model import Admitted, ConsolePage
 
 MAX_PICKED = 100
 MAX_QUERY = 200
@@ -73,3 +74,14 @@ def page_link(request: Request, **changes: str | None) -> str:
     values = dict(request.query_params) | changes
     query = urlencode({name: value for name, value in values.items() if value})
     return request.url.path + (f"?{query}" if query else "")
+
+
+def actor_of(found: Admitted) -> str:
+    """What the audit log says about who did it; the same as for a person's token in the admin API."""
+    return f"user:{found.visit.user_id}"
+
+
+def may(request: Request, found: Admitted, action: str, resource: Resource) -> bool:
+    """Whether a page should offer this to who looks at it; the handler behind the button asks again."""
+    policies: Policies = request.app.state.policies
+    return policies.allows(found.principal, action, resource)
