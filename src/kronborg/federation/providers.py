@@ -57,10 +57,9 @@ async def save_provider(
         problems = (*problems, Problem("key", f"there are {MAX_PROVIDERS} providers already"))
     if problems:
         raise Invalid(*problems)
-    if secret is not None:
-        preset = preset_of(draft)
-        method = draft.settings.auth_method or preset.auth_method
-        check_secret(secret, key_needed=preset.secret == "es256" or method == "private_key_jwt")  # noqa: S105
+    wrong = None if secret is None else secret_problem(draft, secret)
+    if wrong is not None:
+        raise Invalid(wrong)
     sealed = seal_secret(vault, draft.key, secret) if secret is not None else before.secret if before else None
     made = now if before is None else before.created_at
     provider = Provider(draft.key, draft.kind, draft.name.strip(), draft.settings, sealed, made, now)
@@ -71,6 +70,26 @@ async def save_provider(
     detail = {} if before is None else {"changed": _changes(before, provider, secret is not None)}
     await record(session, name, actor=actor, subject=provider.key, now=now, detail=detail)
     return provider
+
+
+async def give_secret(session: Session, vault: Vault, key: str, secret: str, *, actor: str, now: datetime) -> Provider:
+    """Another secret for a provider. Raises `NotFound`, `Invalid`."""
+    before = await store.find_provider(session, key)
+    if before is None:
+        raise NotFound("there is no such identity provider")
+    draft = ProviderDraft(before.key, before.kind, before.name, before.settings)
+    return await save_provider(session, vault, draft, secret=secret, actor=actor, now=now)
+
+
+def secret_problem(draft: ProviderDraft, secret: str) -> Problem | None:
+    """What is wrong with a secret for this provider, if anything."""
+    preset = preset_of(draft)
+    method = draft.settings.auth_method or preset.auth_method
+    try:
+        check_secret(secret, key_needed=preset.secret == "es256" or method == "private_key_jwt")  # noqa: S105
+    except Invalid as invalid:
+        return invalid.problems[0]
+    return None
 
 
 async def switch_provider(session: Session, key: str, *, enabled: bool, actor: str, now: datetime) -> Provider:

@@ -32,6 +32,8 @@ from kronborg.core.db import Session
 from kronborg.core.errors import Conflict
 from kronborg.core.events import record
 from kronborg.core.whole import whole
+from kronborg.federation.model import ProviderDraft
+from kronborg.federation.providers import give_secret, remove_provider, save_provider
 from kronborg.gateway.declare.current import Current
 from kronborg.gateway.declare.installation import Installation
 from kronborg.gateway.declare.objects import KINDS, GroupDraft, Ref, fields_of
@@ -154,6 +156,8 @@ class _Work:
                     await update_group(
                         session, known.id, name=group.name, roles=group.roles, parent=moved, actor=actor, now=now
                     )
+            case ProviderDraft() as provider:
+                await save_provider(session, self.installation.vault, provider, actor=actor, now=now)
             case OrganisationDraft() as organisation:
                 there = current.organisation(one.ref)
                 if there is None:
@@ -195,6 +199,8 @@ class _Work:
                 await delete_user(session, user.id, actor=actor, now=now)
             case "group" if group is not None:
                 await delete_group(session, group.id, actor=actor, now=now)
+            case "provider":
+                await remove_provider(session, ref.key, actor=actor, now=now)
             case "organisation" if organisation is not None:
                 await delete_organisation(session, organisation.id, actor=actor, now=now)
             case "service":
@@ -211,6 +217,10 @@ class _Work:
             if user is None:
                 raise TypeError("the user was made in this transaction")
             await store_password(self.session, user.id, self.hashes[ref], actor=self.actor, now=self.now)
+            return
+        if ref.kind == "provider":
+            vault, actor = self.installation.vault, self.actor
+            await give_secret(self.session, vault, ref.key, secret, actor=actor, now=self.now)
             return
         await self._retire(ref)
         vault = self.installation.vault

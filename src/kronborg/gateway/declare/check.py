@@ -29,6 +29,8 @@ from kronborg.clients.model import BUILT_IN_NAMES, SECRET_METHODS, Api, ApiDraft
 from kronborg.clients.settings import Profile
 from kronborg.core.errors import Problem
 from kronborg.core.suggest import nearest
+from kronborg.federation.model import ProviderDraft
+from kronborg.federation.providers import provider_problems
 from kronborg.gateway.declare.current import Current
 from kronborg.gateway.declare.objects import GroupDraft, Object, Ref, fields_of
 from kronborg.gateway.declare.read import Loaded
@@ -78,6 +80,9 @@ class Checked:
                     yield self._at(wanted, problem)
                 yield from self._parent(wanted, group)
                 yield from self._roles(wanted, group.roles)
+            case ProviderDraft() as provider:
+                for problem in provider_problems(provider):
+                    yield self._at(wanted, problem)
             case OrganisationDraft() as organisation:
                 yield from self._organisation(wanted, organisation)
             case NewUser() as user:

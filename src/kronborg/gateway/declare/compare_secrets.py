@@ -11,6 +11,9 @@ from kronborg.clients.model import ClientDraft
 from kronborg.clients.register import SECRET_DIGEST, serves
 from kronborg.core.db import from_micros
 from kronborg.core.errors import Invalid, Problem
+from kronborg.federation.client_secrets import open_secret, secret_mark
+from kronborg.federation.model import ProviderDraft
+from kronborg.federation.providers import secret_problem
 from kronborg.gateway.declare.current import Current
 from kronborg.gateway.declare.installation import Installation
 from kronborg.gateway.declare.objects import Ref
@@ -64,6 +67,9 @@ async def compare_secrets(
 
 
 def _has_secret(ref: Ref, current: Current) -> bool:
+    provider = current.provider(ref)
+    if provider is not None:
+        return provider.secret is not None
     client = current.client(ref)
     return bool(client.secrets) if client is not None else current.hashes.get(ref) is not None
 
@@ -75,6 +81,8 @@ def _secret_problem(installation: Installation, wanted: Wanted, value: str) -> P
         if 32 <= len(value) <= 200 and value.isascii() and value.isprintable():
             return None
         return Problem("secret", "must be 32 to 200 visible ASCII characters", "make one with openssl rand -base64 32")
+    if isinstance(thing, ProviderDraft):
+        return secret_problem(thing, value)
     try:
         installation.passwords.check(value, user=_as_user(thing) if isinstance(thing, NewUser) else None)
     except Invalid as invalid:
@@ -96,6 +104,8 @@ def _mark(installation: Installation, ref: Ref, value: str, current: Current) ->
     """
     if ref.kind == "client":
         return installation.vault.digest(value, context=SECRET_DIGEST).hex()
+    if ref.kind == "provider":
+        return secret_mark(installation.vault, ref.key, value)
     declared = current.declared.get(ref)
     return declared.mark if declared and declared.mark else current.hashes.get(ref)
 
@@ -105,6 +115,9 @@ async def _is_known(installation: Installation, wanted: Wanted, value: str, mark
     ref, method = wanted.ref, wanted.thing.auth_method if isinstance(wanted.thing, ClientDraft) else ""
     if ref not in current.objects or mark is None:
         return False
+    provider = current.provider(ref)
+    if provider is not None:
+        return open_secret(installation.vault, provider) == value
     client = current.client(ref)
     if client is not None:
         same = [known for known in client.secrets if known.digest.hex() == mark and known.expires_at is None]

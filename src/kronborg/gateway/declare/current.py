@@ -11,6 +11,8 @@ from kronborg.accounts.store import list_groups, list_users
 from kronborg.clients.model import Api, Client
 from kronborg.clients.store import find_client, list_apis, list_clients
 from kronborg.core.db import ReadSession
+from kronborg.federation.model import Provider
+from kronborg.federation.providers_store import list_providers
 from kronborg.gateway.declare.objects import Object, Ref, ref_of
 from kronborg.gateway.declared_store import Declared, list_declared
 from kronborg.gateway.model import Route, Service
@@ -49,6 +51,11 @@ class Current:
         found = self.objects.get(ref)
         return found if isinstance(found, Organisation) else None
 
+    def provider(self, ref: Ref) -> Provider | None:
+        """The identity provider, if there is one."""
+        found = self.objects.get(ref)
+        return found if isinstance(found, Provider) else None
+
     def apis(self) -> tuple[Api, ...]:
         """Every API."""
         return tuple(thing for thing in self.objects.values() if isinstance(thing, Api))
@@ -72,6 +79,7 @@ async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]
     things += await list_issuers(session)
     things += await _all_groups(session)
     things += await _all_organisations(session)
+    things += await list_providers(session)
     users = await _all_users(session)
     things += users
     declared = await list_declared(session)
@@ -95,7 +103,7 @@ async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]
 
 def _ref(one: Declared) -> Ref:
     match one.kind:
-        case "api" | "group" | "service" | "route" | "issuer" | "client" | "user" | "organisation":
+        case "api" | "group" | "service" | "route" | "issuer" | "client" | "user" | "organisation" | "provider":
             return Ref(one.kind, one.key)
         case _:
             raise TypeError("a row of gateway_declared is not as written")

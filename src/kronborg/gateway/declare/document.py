@@ -27,6 +27,7 @@ from kronborg.gateway.declare.parts import (
     Uris,
     Words,
 )
+from kronborg.gateway.declare.provider_section import IdentityProviderSection
 from kronborg.gateway.declare.server_section import ServerSection
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "ClientSection",
     "Document",
     "GroupSection",
+    "IdentityProviderSection",
     "OrganisationSection",
     "RouteSection",
     "ServerSection",
@@ -248,6 +250,8 @@ class Document(Section):
     """People, by username."""
     organisations: Annotated[dict[Name, OrganisationSection], Field(default_factory=dict)]
     """Organisations, by short name."""
+    identity_providers: Annotated[dict[Name, IdentityProviderSection], Field(default_factory=dict)]
+    """Who else vouches for people: OpenID Connect, OAuth 2.0 and SAML providers, by key."""
     services: Annotated[dict[Name, ServiceSection], Field(default_factory=dict)]
     """Microservices behind the gateway, by name."""
     routes: Annotated[dict[Name, RouteSection], Field(default_factory=dict)]

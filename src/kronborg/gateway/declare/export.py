@@ -23,6 +23,7 @@ from kronborg.gateway.declare.document import (
     ApiSection,
     ClientSection,
     GroupSection,
+    IdentityProviderSection,
     OrganisationSection,
     RouteSection,
     ServiceSection,
@@ -48,8 +49,9 @@ _SECTIONS: Mapping[Kind, type[Section]] = {
     "route": RouteSection,
     "issuer": TrustedIssuerSection,
     "organisation": OrganisationSection,
+    "provider": IdentityProviderSection,
 }
-_ORDER: tuple[Kind, ...] = ("api", "group", "issuer", "client", "user", "organisation", "service", "route")
+_ORDER: tuple[Kind, ...] = ("api", "group", "issuer", "client", "user", "provider", "organisation", "service", "route")
 
 
 async def export(session: ReadSession, *, issuer: str, gateway_url: str) -> str:
@@ -136,6 +138,8 @@ def _placeholder(ref: Ref, entry: CommentedMap, current: Current) -> None:
     if client is not None and client.secrets:
         name, count = "secret", len(client.secrets)
         comment = "set it to change the secret" if count == 1 else f"one of {count}; set it to change it"
+    elif (provider := current.provider(ref)) is not None and provider.secret is not None:
+        name, comment = "secret", "set it to change the secret"
     elif current.hashes.get(ref) is not None:
         name, comment = "password", "set it to change the password"
     if name:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, assert_never
+from typing import Literal, assert_never, cast
 
 from kronborg.accounts.model import Group, Organisation, User, domain_name, folded
 from kronborg.accounts.organisations import OrganisationDraft
@@ -18,12 +18,14 @@ from kronborg.clients.model import Api, ApiDraft, Client, ClientDraft
 from kronborg.clients.settings import to_json
 from kronborg.core.json import JsonValue
 from kronborg.core.quantities import write_duration, write_size
+from kronborg.core.values import freeze
+from kronborg.federation.model import Provider, ProviderDraft
 from kronborg.gateway.model import Route, Service
 from kronborg.oauth.model import TrustedIssuer, TrustedIssuerDraft
 
-Kind = Literal["api", "group", "service", "route", "issuer", "client", "user", "organisation"]
+Kind = Literal["api", "group", "service", "route", "issuer", "client", "user", "organisation", "provider"]
 
-KINDS: tuple[Kind, ...] = ("api", "service", "route", "issuer", "client", "group", "user", "organisation")
+KINDS: tuple[Kind, ...] = ("api", "service", "route", "issuer", "client", "group", "user", "provider", "organisation")
 """In the order of making: what is named comes before what names it. Removal goes the other way."""
 
 SECTION_OF: Mapping[Kind, str] = {
@@ -35,6 +37,7 @@ SECTION_OF: Mapping[Kind, str] = {
     "client": "clients",
     "user": "users",
     "organisation": "organisations",
+    "provider": "identity_providers",
 }
 
 Fields = Mapping[str, JsonValue]
@@ -68,6 +71,8 @@ Object = (
     | GroupDraft
     | Organisation
     | OrganisationDraft
+    | Provider
+    | ProviderDraft
     | Service
     | Route
     | TrustedIssuer
@@ -88,6 +93,8 @@ def ref_of(thing: Object) -> Ref:
             return Ref("group", folded(thing.name))
         case Organisation() | OrganisationDraft():
             return Ref("organisation", thing.slug)
+        case Provider() | ProviderDraft():
+            return Ref("provider", thing.key)
         case Service():
             return Ref("service", thing.name)
         case Route():
@@ -109,6 +116,8 @@ def label_of(thing: Object) -> str:
             return thing.username
         case Organisation() | OrganisationDraft():
             return thing.slug
+        case Provider() | ProviderDraft():
+            return thing.key
         case _:
             return thing.name
 
@@ -150,6 +159,8 @@ def fields_of(thing: Object) -> Fields:
                 {domain_name(one) or one for one in thing.domains},
                 {domain_name(one) or one for one in thing.verified},
             )
+        case Provider() | ProviderDraft():
+            return _provider_fields(thing)
         case Service():
             return {
                 "urls": sorted(thing.urls),
@@ -195,6 +206,12 @@ def _client_fields(client: Client | ClientDraft) -> Fields:
         "disabled": client.disabled,
         "settings": to_json(client.settings),
     }
+
+
+def _provider_fields(provider: Provider | ProviderDraft) -> Fields:
+    plain = cast("Mapping[str, JsonValue]", freeze(provider.settings))
+    ordered = {name: sorted(map(str, value)) if isinstance(value, list) else value for name, value in plain.items()}
+    return {"kind": provider.kind, "name": provider.name, **ordered}
 
 
 def _route_fields(route: Route) -> Fields:

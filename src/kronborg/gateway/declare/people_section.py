@@ -58,6 +58,12 @@ class PasswordSection(Section):
     """Argon2id: passes."""
     at_once: Annotated[int, Field(ge=1, le=64)] = 2
     """Comparisons at the same time, in each process."""
+    strength: Annotated[int, Field(ge=0, le=4)] = 2
+    """What zxcvbn must give a new password: from 0 (anything goes) to 4 (out of reach)."""
+    history: Annotated[int, Field(ge=0, le=24)] = 0
+    """So many passwords before, the present one included, cannot be chosen again."""
+    breached_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+/$", max_length=500)] | None = None
+    """A service that knows leaked passwords by the first five digits of their SHA-1, which are put behind this URL."""
 
 
 class SignInSection(Section):
@@ -160,6 +166,12 @@ def sign_in_in(section: SignInSection, folder: Path) -> SignInSettings:
     """How people sign in, with files relative to the folder of the document."""
     given = section.passwords
     passwords = PasswordSettings(
-        memory_kib=given.memory_kib, passes=given.passes, at_once=given.at_once, shortest=given.shortest
+        memory_kib=given.memory_kib,
+        passes=given.passes,
+        at_once=given.at_once,
+        shortest=given.shortest,
+        strength=given.strength,
+        history=given.history,
+        breached_url=given.breached_url,
     )
     return SignInSettings(passwords=passwords, factors=factors_in(section.factors, folder))

@@ -26,6 +26,7 @@ from kronborg.gateway.declare.document import (
 )
 from kronborg.gateway.declare.objects import SECTION_OF, GroupDraft, Object, Ref, ref_of
 from kronborg.gateway.declare.parts import JwksSource, SecretReference
+from kronborg.gateway.declare.provider_section import provider_of
 from kronborg.gateway.declare.read import Loaded
 from kronborg.gateway.declare.secret_sources import Secrets
 from kronborg.gateway.declare.yaml_tree import Path
@@ -106,6 +107,9 @@ def _each(document: Document, secrets: Secrets, names: Names) -> Iterator[Wanted
     for name, user in document.users.items():
         person = _user(name, user)
         yield Wanted(ref_of(person), name, person, user.password)
+    for name, provider in document.identity_providers.items():
+        vouching = provider_of(name, provider)
+        yield Wanted(ref_of(vouching), name, vouching, provider.secret)
     for name, organisation in document.organisations.items():
         yield _wanted(name, _organisation(name, organisation))
 
