@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from kronborg.accounts.groups import create_group, delete_group
+from kronborg.accounts.groups import create_group, delete_group, update_group
 from kronborg.accounts.model import Group, User
 from kronborg.accounts.store import find_by_login, find_group_by_name, find_user, list_groups, list_users
 from kronborg.accounts.users import NewUser, UserChange, create_user, delete_user, update_user
@@ -45,7 +45,8 @@ def _row(thing: User | Group) -> dict[str, object]:
     return {"id": thing.id, **fields_of(thing), "created_at": thing.created_at, "updated_at": thing.updated_at}
 
 
-async def _found(session: ReadSession, who: str) -> User:
+async def found_user(session: ReadSession, who: str) -> User:
+    """The person with this username, e-mail address or id. Raises `NotFound`."""
     user = await find_by_login(session, who) or await find_user(session, who)
     if user is None:
         raise NotFound("there is no such user")
@@ -84,7 +85,7 @@ def user_show(who: Who, file: FileOption = None, data: DataOption = None, as_jso
 
     async def work(installation: Installation) -> User:
         async with installation.database.read() as session:
-            return await _found(session, who)
+            return await found_user(session, who)
 
     print_one(_row(with_store(find_settings(file, data), work)), as_json=as_json)
 
@@ -96,12 +97,16 @@ def user_create(
     name: Annotated[str, typer.Option(help="The full name.")] = "",
     group: Annotated[list[str] | None, typer.Option("--group", help="A group; may be repeated.")] = None,
     role: RoleOption = None,
+    service: Annotated[
+        bool, typer.Option("--service", help="An account for machines: nobody signs in with it.")
+    ] = False,
     file: FileOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a person, without a password: set it with `kronborg user password`."""
-    new = NewUser(username, email, name, tuple(role or ()), tuple(group or ()))
+    """Make a person, without a password: set it with `kronborg user password`. Or an account for machines."""
+    kind: Literal["person", "service"] = "service" if service else "person"
+    new = NewUser(username, email, name, tuple(role or ()), tuple(group or ()), kind=kind)
 
     async def work(installation: Installation) -> User:
         async with whole(installation.database) as session:
@@ -125,8 +130,8 @@ def user_password(
 
     async def work(installation: Installation) -> None:
         async with installation.database.read() as reading:
-            user = await _found(reading, who)
-        installation.passwords.check(password, user=user)
+            user = await found_user(reading, who)
+        await installation.passwords.examine(password, user=user, database=installation.database)
         encoded = await installation.passwords.hash(password)
         async with whole(installation.database) as session:
             await store_password(session, user.id, encoded, actor=actor(), now=clock.now())
@@ -150,7 +155,7 @@ def user_enable(who: Who, file: FileOption = None, data: DataOption = None, as_j
 def _change(who: str, change: UserChange, file: Path | None, data: Path | None, *, as_json: bool) -> None:
     async def work(installation: Installation) -> User:
         async with whole(installation.database) as session:
-            user = await _found(session, who)
+            user = await found_user(session, who)
             return await update_user(session, user.id, change, actor=actor(), now=clock.now())
 
     print_one(_row(with_store(find_settings(file, data), work)), as_json=as_json)
@@ -163,7 +168,7 @@ def user_delete(who: Who, yes: YesOption = False, file: FileOption = None, data:
 
     async def work(installation: Installation) -> None:
         async with whole(installation.database) as session:
-            await delete_user(session, (await _found(session, who)).id, actor=actor(), now=clock.now())
+            await delete_user(session, (await found_user(session, who)).id, actor=actor(), now=clock.now())
 
     with_store(find_settings(file, data), work)
     typer.echo("Removed.")
@@ -180,22 +185,50 @@ def group_list(
             return list(await list_groups(session, limit=min(limit, 200)))
 
     groups = with_store(find_settings(file, data), work)
-    print_rows([_row(group) for group in groups], as_json=as_json, columns=("name", "roles"))
+    print_rows([_row(group) for group in groups], as_json=as_json, columns=("name", "parent", "roles"))
 
 
 @group_commands.command("create")
 def group_create(
     name: NameArgument,
     role: RoleOption = None,
+    parent: Annotated[str, typer.Option(help="The group that it stands in.")] = "",
     file: FileOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a group."""
+    """Make a group. Members of a group are in the one it stands in too, and have its roles."""
 
     async def work(installation: Installation) -> Group:
         async with whole(installation.database) as session:
-            return await create_group(session, name, roles=tuple(role or ()), actor=actor(), now=clock.now())
+            return await create_group(
+                session, name, roles=tuple(role or ()), parent=parent, actor=actor(), now=clock.now()
+            )
+
+    print_one(_row(with_store(find_settings(file, data), work)), as_json=as_json)
+
+
+@group_commands.command("update")
+def group_update(
+    name: NameArgument,
+    new_name: Annotated[str | None, typer.Option("--name", help="A new name.")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option("--role", help="All its roles from now on; may be repeated.")
+    ] = None,
+    parent: Annotated[str | None, typer.Option(help="The group that it stands in from now on; empty for none.")] = None,
+    file: FileOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Rename a group, give it other roles, or let it stand in another group."""
+    roles = None if role is None else tuple(one for one in role if one)
+
+    async def work(installation: Installation) -> Group:
+        async with whole(installation.database) as session:
+            known = await _group(session, name)
+            return await update_group(
+                session, known.id, name=new_name, roles=roles, parent=parent, actor=actor(), now=clock.now()
+            )
 
     print_one(_row(with_store(find_settings(file, data), work)), as_json=as_json)
 
@@ -215,7 +248,7 @@ def group_show(
 
 @group_commands.command("delete")
 def group_delete(name: NameArgument, yes: YesOption = False, file: FileOption = None, data: DataOption = None) -> None:
-    """Remove a group; its members lose its roles."""
+    """Remove a group; its members lose its roles, and groups in it stand by themselves."""
     confirm("Remove this group?", yes=yes)
 
     async def work(installation: Installation) -> None:
