@@ -120,7 +120,7 @@ def compose(letter: Letter, office: PostOffice, *, letter_id: str, now: datetime
 
 def _address(text: str, name: str = "") -> Address:
     local, _, domain = text.rpartition("@")
-    if any(ord(c) <= 0x20 or c in '<>,;:"()[]\\\x7f' for c in text):
+    if not local or not domain or any(ord(c) <= 0x20 or c in '<>,;:"()[]\\\x7f' for c in text):
         raise NotSent("the address is not well-formed", for_good=True)
     try:
         plain = domain if domain.isascii() else domain.encode("idna").decode()
