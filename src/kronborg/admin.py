@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic import JsonValue
@@ -21,14 +21,17 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kronborg.accounts import api as accounts
+from kronborg.accounts import organisations_api
 from kronborg.accounts.principals import principal_of
+from kronborg.audit import api as audit_api
+from kronborg.audit import webhooks_api
 from kronborg.clients import api as clients
 from kronborg.clients import registration_api
-from kronborg.core import clock, events
-from kronborg.core.api import Caller, Limit, Page, ProblemDetails, Shown, Stale
+from kronborg.core import clock
+from kronborg.core.api import Caller, ProblemDetails, Stale
 from kronborg.core.errors import Refusal
 from kronborg.core.http import problem, refusal_problem
-from kronborg.core.parts import Parts, parts_of
+from kronborg.core.parts import Parts
 from kronborg.core.policy import Policies
 from kronborg.core.rights import wish_of
 from kronborg.gateway import api as gateway
@@ -47,7 +50,7 @@ from kronborg.tokens.model import Access
 READ, WRITE = "admin:read", "admin:write"
 
 _OPEN = frozenset({"/openapi.json"})
-_READING = frozenset({"/config/plan"})
+_READING = frozenset({"/config/plan", "/audit/verify"})
 """POST requests that change nothing."""
 
 
@@ -94,47 +97,6 @@ class Guard:
         return self._policies.allows(principal, wish.action, wish.resource)
 
 
-class ShownEvent(Shown):
-    """One thing that happened."""
-
-    seq: int
-    id: str
-    name: str
-    actor: str
-    subject: str
-    at: str
-    detail: dict[str, JsonValue]
-    request_id: str
-
-
-audit = APIRouter()
-
-
-@audit.get("/events", tags=["events"])
-async def read_events(
-    request: Request,
-    after: Annotated[int | None, Query(ge=1, le=1 << 53, description="The `next` of the page before.")] = None,
-    limit: Limit = 50,
-) -> Page[ShownEvent]:
-    """What happened, newest first: the audit log."""
-    async with parts_of(request).database.read() as session:
-        found = await events.latest(session, before=after, limit=limit)
-    items = [
-        ShownEvent(
-            seq=one.seq,
-            id=one.id,
-            name=one.name,
-            actor=one.actor,
-            subject=one.subject,
-            at=one.at.isoformat().replace("+00:00", "Z"),
-            detail=dict(one.detail),  # type: ignore[arg-type]  # a JSON object by its type
-            request_id=one.request_id,
-        )
-        for one in found
-    ]
-    return Page(items=items, next=str(found[-1].seq) if len(found) == limit else None)
-
-
 def admin_app(parts: Parts, engine: Engine, policies: Policies) -> ASGIApp:
     """The admin API of an installation, to be mounted at `/api`."""
     app = FastAPI(
@@ -148,10 +110,12 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies) -> ASGIApp:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.parts, app.state.engine = parts, engine
+    app.state.policies = policies
     app.state.passwords = Passwords() if engine.signin is None else engine.signin.passwords
     for router in (
         import_api.router,
         accounts.router,
+        organisations_api.router,
         signin.router,
         clients.router,
         registration_api.router,
@@ -160,7 +124,8 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies) -> ASGIApp:
         issuers_api.router,
         revocations_api.router,
         config_api.router,
-        audit,
+        audit_api.router,
+        webhooks_api.router,
     ):
         app.include_router(router)
     app.add_exception_handler(RequestValidationError, _wrong_input)

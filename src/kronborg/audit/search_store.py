@@ -66,7 +66,8 @@ async def _walk(
     clauses, values = ["seq < ?", "seq >= ?"], list[Value]([upper, lower])
     for column, wanted in (("request_id", search.request_id), ("subject", search.subject), ("actor", search.actor)):
         if wanted:
-            clauses.append(f"{column} = ?")
+            # Said twice for the partial index of request ids.
+            clauses.append(f"{column} = ? AND {column} <> ''")
             values.append(wanted)
     if names:
         clauses.append("name = ?" if len(names) == 1 else f"name IN ({', '.join('?' * len(names))})")

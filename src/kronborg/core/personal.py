@@ -35,7 +35,7 @@ async def sealed_detail(session: Session, detail: JsonObject, person: str, *, no
     """The detail with every personal value sealed for this person: its members, and the pairs under `changed`."""
     changed = detail.get(CHANGED)
     pairs = changed if isinstance(changed, Mapping) else {}
-    if not FIELDS.intersection(detail, pairs):
+    if FIELDS.isdisjoint([*detail, *pairs]):
         return detail
     key = await _key_for(session, person, now=now)
     told = {name: _seal(key, person, value) if name in FIELDS else value for name, value in detail.items()}
