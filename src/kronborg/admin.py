@@ -34,6 +34,7 @@ from kronborg.core.http import problem, refusal_problem
 from kronborg.core.parts import Parts
 from kronborg.core.policy import Policies
 from kronborg.core.rights import wish_of
+from kronborg.federation import providers_api
 from kronborg.gateway import api as gateway
 from kronborg.gateway import config_api
 from kronborg.gateway.config_api import ConfigRequest
@@ -126,6 +127,7 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies) -> ASGIApp:
         config_api.router,
         audit_api.router,
         webhooks_api.router,
+        providers_api.router,
     ):
         app.include_router(router)
     app.add_exception_handler(RequestValidationError, _wrong_input)

@@ -9,6 +9,7 @@ from kronborg.cli.operations import events, key_commands, logouts
 from kronborg.cli.organisations import organisation_commands
 from kronborg.cli.people import group_commands, user_commands
 from kronborg.cli.people_import import user_import
+from kronborg.cli.providers import provider_commands
 from kronborg.cli.registration import registration_commands
 from kronborg.cli.routing import route_commands, service_commands
 from kronborg.cli.tokens import token_commands
@@ -21,6 +22,7 @@ user_commands.command("import")(user_import)
 app.add_typer(user_commands, name="user")
 app.add_typer(group_commands, name="group")
 app.add_typer(organisation_commands, name="organisation")
+app.add_typer(provider_commands, name="provider")
 app.add_typer(service_commands, name="service")
 app.add_typer(route_commands, name="route")
 app.add_typer(key_commands, name="key")

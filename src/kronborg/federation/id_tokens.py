@@ -88,14 +88,15 @@ async def _signed(
     if jwt.header.get("alg") not in (known.settings.algorithms or ALGORITHMS):
         raise BadJwt("another algorithm")
     kid = jwt.header.get("kid")
-    keys = await _keys(fetcher, endpoints.jwks_uri, now=now)
+    keys = await keys_at(fetcher, endpoints.jwks_uri, now=now)
     if isinstance(kid, str) and all(key.kid != kid for key in keys):
-        keys = await _keys(fetcher, endpoints.jwks_uri, now=now, renew=True)
+        keys = await keys_at(fetcher, endpoints.jwks_uri, now=now, renew=True)
     verify(jwt, keys, types=types)
     return jwt
 
 
-async def _keys(fetcher: Fetcher, uri: str, *, now: datetime, renew: bool = False) -> tuple[PublicKey, ...]:
+async def keys_at(fetcher: Fetcher, uri: str, *, now: datetime, renew: bool = False) -> tuple[PublicKey, ...]:
+    """The keys that a provider publishes and that we take. Raises `UpstreamRefused`."""
     accept = ("application/json", "application/jwk-set+json")
     try:
         found = await fetcher.document(uri, accept=accept, now=now, renew=renew)

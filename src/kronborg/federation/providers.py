@@ -14,7 +14,7 @@ from kronborg.core.events import record
 from kronborg.core.json import JsonObject
 from kronborg.federation import providers_store as store
 from kronborg.federation.client_secrets import check_secret, seal_secret
-from kronborg.federation.model import ALGORITHMS, AUTH_METHODS, KINDS, Provider, ProviderDraft, ProviderSettings
+from kronborg.federation.model import ALGORITHMS, AUTH_METHODS, KINDS, Kind, Provider, ProviderDraft, ProviderSettings
 from kronborg.federation.presets import PRESETS, known, preset_of
 from kronborg.federation.upstream import is_safe
 
@@ -70,6 +70,11 @@ async def save_provider(
     detail = {} if before is None else {"changed": _changes(before, provider, secret is not None)}
     await record(session, name, actor=actor, subject=provider.key, now=now, detail=detail)
     return provider
+
+
+def callback_of(issuer: str, kind: Kind, key: str) -> str:
+    """What is registered with a provider as the address of this server."""
+    return f"{issuer}/federation/{key}/{'acs' if kind == 'saml' else 'callback'}"
 
 
 async def give_secret(session: Session, vault: Vault, key: str, secret: str, *, actor: str, now: datetime) -> Provider:
