@@ -51,7 +51,12 @@ def with_store(settings: Settings, work: Callable[[Installation], Awaitable[T]])
         database = await Database.open(settings.database_url)
         try:
             installation = Installation(
-                database, settings.vault(), Passwords(), settings.issuer, settings.gateway_url, settings.profile
+                database,
+                settings.vault(),
+                Passwords(settings.sign_in.passwords),
+                settings.issuer,
+                settings.gateway_url,
+                settings.profile,
             )
             return await work(installation)
         finally:

@@ -100,12 +100,20 @@ async def submit_password(request: Request) -> Response:
     async with parts.database.read() as reading:
         user = await find_user(reading, here.user_id)
     try:
-        signin.passwords.check(new, user=user, where="new")
+        await signin.passwords.examine(new, user=user, where="new", database=parts.database)
     except Invalid as refusal:
         return await _security(request, here, errors=errors_of(refusal), status=422)
     encoded = await signin.passwords.hash(new)
     async with parts.database.write() as session:
-        await store_password(session, here.user_id, encoded, actor=here.user_id, now=now, keep=here.session_id)
+        await store_password(
+            session,
+            here.user_id,
+            encoded,
+            actor=here.user_id,
+            now=now,
+            keep=here.session_id,
+            history=signin.passwords.settings.history,
+        )
         begun = await begin_session(
             session,
             parts.vault,

@@ -37,9 +37,10 @@ async def set_user_password(request: Request, user_id: Id, body: PasswordToSet) 
     if user is None:
         raise NotFound("there is no such user")
     password = body.password.get_secret_value()
-    passwords.check(password, user=user)
+    await passwords.examine(password, user=user, database=database)
     encoded = await passwords.hash(password)
     async with whole(database) as session:
         if await find_user(session, user_id) is None:
             raise NotFound("there is no such user")
-        await store_password(session, user_id, encoded, actor=caller_of(request).actor, now=clock.now())
+        actor, history = caller_of(request).actor, passwords.settings.history
+        await store_password(session, user_id, encoded, actor=actor, now=clock.now(), history=history)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kronborg.core.fetch import Fetcher
 from kronborg.signin.model import SignInSettings
 from kronborg.signin.passwords import Passwords
 
@@ -16,7 +17,7 @@ class SignInParts:
     passwords: Passwords
 
     @classmethod
-    def make(cls, settings: SignInSettings | None = None) -> SignInParts:
-        """The parts for these settings (the defaults without)."""
+    def make(cls, settings: SignInSettings | None = None, fetcher: Fetcher | None = None) -> SignInParts:
+        """The parts for these settings (the defaults without); `fetcher` asks the service of leaked passwords."""
         settings = settings or SignInSettings()
-        return cls(settings, Passwords(settings.passwords))
+        return cls(settings, Passwords(settings.passwords, fetcher))

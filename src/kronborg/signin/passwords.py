@@ -18,19 +18,30 @@ from kronborg.accounts.store import find_user
 from kronborg.core.db import Database, Session
 from kronborg.core.errors import Invalid, NotFound, Overloaded, Problem
 from kronborg.core.events import record
+from kronborg.core.fetch import Fetcher
+from kronborg.core.languages import N_
 from kronborg.sessions.life import end_all_sessions
+from kronborg.signin.breached import is_breached
+from kronborg.signin.common import is_common
 from kronborg.signin.foreign import is_foreign, matches_foreign
 from kronborg.signin.model import PasswordSettings
-from kronborg.signin.store import read_password, swap_hash, write_password
+from kronborg.signin.store import former_hashes, read_password, remember_former, swap_hash, write_password
+from kronborg.signin.strength import COMMON, EASY, MEND, about, strength_of
 
 T = TypeVar("T")
+
+LEAKED = N_("this password is known from a leak")
+FORMER = N_("this password was in use before")
+ANOTHER = N_("choose one that is used nowhere else")
 
 
 class Passwords:
     """Hashes and compares passwords; one for each process, made by the composition root."""
 
-    def __init__(self, settings: PasswordSettings | None = None) -> None:
+    def __init__(self, settings: PasswordSettings | None = None, fetcher: Fetcher | None = None) -> None:
+        """`fetcher` is what asks `settings.breached_url`; without one nobody is asked."""
         self.settings = settings or PasswordSettings()
+        self._fetcher = fetcher
         self._hasher = PasswordHasher(
             time_cost=self.settings.passes, memory_cost=self.settings.memory_kib, parallelism=self.settings.lanes
         )
@@ -40,10 +51,30 @@ class Passwords:
         self._nobody = self._hasher.hash(secrets.token_urlsafe(32))
 
     def check(self, password: str, *, user: User | None = None, where: str = "password") -> None:
-        """Whether a password may be chosen. Raises `Invalid`."""
+        """Whether a password may be chosen at a first look, which takes no time. Raises `Invalid`."""
         problem = self._problem(password, user)
         if problem is not None:
             raise Invalid(Problem(where, *problem))
+
+    async def examine(
+        self, password: str, *, user: User | None = None, where: str = "password", database: Database | None = None
+    ) -> None:
+        """Whether a person may choose this password: not easy to guess, leaked, or one they had. Raises `Invalid`.
+
+        Never inside a transaction: it may ask a service. `database` is where the passwords before are, if they count.
+        """
+        self.check(password, user=user, where=where)
+        found = await asyncio.to_thread(strength_of, password, about(user))
+        if found.score < self.settings.strength:
+            raise Invalid(Problem(where, found.warning or EASY, MEND))
+        url = self.settings.breached_url
+        if url and self._fetcher is not None and await is_breached(self._fetcher, url, password):
+            raise Invalid(Problem(where, LEAKED, ANOTHER))
+        if user is None or database is None or not self.settings.history:
+            return
+        for encoded in await former_hashes(database.lookup, user.id, most=self.settings.history):
+            if await self.matches(password, encoded, preferred=True):
+                raise Invalid(Problem(where, FORMER, ANOTHER))
 
     def admit(self, *, preferred: bool = False) -> None:
         """Raises `Overloaded` when so many wait that one more would be turned away; before anything is written."""
@@ -78,16 +109,18 @@ class Passwords:
     def _problem(self, password: str, user: User | None) -> tuple[str, str] | None:
         shortest, longest = self.settings.shortest, self.settings.longest
         if "\0" in password:
-            return "a password cannot hold a NUL character", "leave it out"
+            return N_("a password cannot hold a NUL character"), N_("leave it out")
         if len(_normal(password)) < shortest:
             return "this password is too short", f"use at least {shortest} characters; a few words are easy to remember"
         if len(password) > longest:
             return "this password is too long", f"use at most {longest} characters"
         plain = folded(password)
         if len(set(plain)) < 4:
-            return "this password is too easy to guess", "use more different characters"
+            return EASY, N_("use more different characters")
+        if is_common(password):
+            return COMMON, MEND
         if user is not None and plain in {folded(user.username), folded(user.email or ""), folded(user.name)}:
-            return "this password is too easy to guess", "do not use your own name or address"
+            return EASY, N_("do not use your own name or address")
         return None
 
     async def _run(self, work: Callable[[], T], *, preferred: bool) -> T:
@@ -116,13 +149,23 @@ async def set_password(
 
 
 async def store_password(
-    session: Session, user_id: str, encoded: str, *, actor: str, now: datetime, keep: str | None = None
+    session: Session,
+    user_id: str,
+    encoded: str,
+    *,
+    actor: str,
+    now: datetime,
+    keep: str | None = None,
+    history: int = 0,
 ) -> None:
     """Give a user a password that `Passwords.hash` has hashed already. Every session but `keep` ends.
+
+    The one before is kept among the `history` former ones (`PasswordSettings.history`).
 
     A new password is how somebody is thrown out who knew the old one, whoever sets it.
     """
     await end_all_sessions(session, user_id, but=keep, actor=actor, now=now)
+    await remember_former(session, user_id, most=history, now=now)
     await write_password(session, user_id, encoded, now=now)
     await record(session, "password.set", actor=actor, subject=user_id, now=now)
 

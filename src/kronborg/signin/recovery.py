@@ -75,14 +75,14 @@ async def choose_password(
     """
     async with database.read() as reading:
         user, link = await person_of_link(reading, people, purpose, token, now=now)
-    passwords.check(new, user=user, where="new")
+    await passwords.examine(new, user=user, where="new", database=database)
     encoded = await passwords.hash(new)
     async with whole(database) as session:
         spent = await spend_link(session, people.letters.vault, purpose, token, now=now)
         current = await find_user(session, user.id)
         if spent is None or current is None or not _stands(current, spent):
             raise NotFound(GONE)
-        await store_password(session, user.id, encoded, actor=user.id, now=now)
+        await store_password(session, user.id, encoded, actor=user.id, now=now, history=passwords.settings.history)
         await void_links(session, user.id, "reset", "invite")
         await update_user(session, user.id, UserChange(email_verified=True), actor=user.id, now=now)
         name = "user.invitation_accepted" if purpose == "invite" else "user.password_reset"

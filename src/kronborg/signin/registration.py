@@ -89,6 +89,7 @@ async def ask_to_register(
     Raises `Invalid`, `Forbidden`, `Overloaded`.
     """
     attributes = check_wanted(people.settings, passwords, wanted, now)
+    await passwords.examine(wanted.password, user=_nobody(wanted, now))
     encoded = await passwords.hash(wanted.password)
     email, name = clean(wanted.email), clean(wanted.name)
     vault = people.letters.vault

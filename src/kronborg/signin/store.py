@@ -99,6 +99,31 @@ async def write_password(session: Session, user_id: str, encoded: str, *, now: d
     )
 
 
+_FORMER = """
+SELECT hash, changed_at FROM signin_passwords WHERE user_id = ?
+UNION ALL SELECT hash, changed_at FROM signin_former_passwords WHERE user_id = ?
+ORDER BY changed_at DESC LIMIT ?
+"""
+
+
+async def former_hashes(lookup: Lookup, user_id: str, *, most: int) -> tuple[str, ...]:
+    """The hashes of the passwords a user has and had, the newest first."""
+    return tuple(str(row[0]) for row in await lookup.all(_FORMER, (user_id, user_id, most)))
+
+
+async def remember_former(session: Session, user_id: str, *, most: int, now: datetime) -> None:
+    """Keep the present hash among the former ones, of which `most` less the present are kept; before it is replaced."""
+    former = former_table.c
+    present = await session.first(select(passwords_table).where(_passwords.user_id == user_id))
+    if present is not None and most > 1:
+        kept = insert(former_table).values(user_id=user_id, changed_at=present.changed_at, hash=present.hash)
+        await session.execute(kept.on_conflict_do_nothing())
+    mine = select(former.changed_at).where(former.user_id == user_id).order_by(former.changed_at.desc())
+    oldest = mine.limit(max(most - 1, 0)).subquery()
+    too_old = (former.user_id == user_id) & former.changed_at.not_in(select(oldest.c.changed_at))
+    await session.execute(delete(former_table).where(too_old))
+
+
 # --- counters ------------------------------------------------------------------------------------------------------
 
 
