@@ -185,18 +185,8 @@ def check(settings: Settings) -> tuple[Problem, ...]:
                 )
             )
     problems += tls_problems(settings.tls, settings.mtls, proxies=bool(settings.trusted_proxies))
-    for proxy in settings.trusted_proxies:
-        try:
-            ipaddress.ip_network(proxy)
-        except ValueError:
-            problems.append(
-                Problem("server.trusted_proxies", "holds no address or network", "write 127.0.0.1 or 10.0.0.0/8")
-            )
-    for network in settings.fetch_allow:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError:
-            problems.append(Problem("server.fetch.allow", "holds no address or network", "write 10.1.0.0/16"))
+    problems += _network_problems("trusted_proxies", settings.trusted_proxies, "write 127.0.0.1 or 10.0.0.0/8")
+    problems += _network_problems("fetch.allow", settings.fetch_allow, "write 10.1.0.0/16")
     if settings.fetch_ca_file is not None and not settings.fetch_ca_file.is_file():
         problems.append(Problem("server.fetch.ca_file", "is no file", "give a file of certificates in PEM"))
     problems += sms_problems(settings.sign_in.factors.sms)
@@ -217,6 +207,16 @@ def check(settings: Settings) -> tuple[Problem, ...]:
     if len(set(ports)) != len(ports):
         problems.append(Problem("server", "two processes are given the same port", "give each its own"))
     return tuple(problems)
+
+
+def _network_problems(name: str, networks: tuple[str, ...], mend: str) -> list[Problem]:
+    problems = []
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            problems.append(Problem(f"server.{name}", "holds no address or network", mend))
+    return problems
 
 
 def _check_url(name: str, url: str, *, plain: bool) -> list[Problem]:
