@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from kronborg.clients.model import Client
 from kronborg.clients.settings import ClientSettings
 from kronborg.core.jose import parse
+from kronborg.factors.model import FactorSettings
+from kronborg.factors.parts import FactorParts
 from kronborg.oauth import acr
 from kronborg.oauth.authorize import Asking, Issue, Refuse, StepUp, decide
 from kronborg.sessions.model import Visit
+from kronborg.tokens.engine import Engine
 from oauth.flow import CATALOGUE, ISSUER, WEB, Flow, Value, answer_of, is_sign_in
 
 pytestmark = pytest.mark.anyio
@@ -49,11 +52,11 @@ async def test_a_voluntary_value_that_nobody_knows_is_ignored(flow: Flow) -> Non
     assert "acr" not in parse(tokens["access_token"]).claims
 
 
-UNREACHABLE: list[dict[str, Value]] = [
+NOWHERE: list[dict[str, Value]] = [{"claims": essential("urn:other:loa:9")}]
+WITHOUT_FACTORS: list[dict[str, Value]] = [
     {"acr_values": MULTI},
     {"acr_values": f"{STRONG} {MULTI}"},
     {"claims": essential(MULTI)},
-    {"claims": essential("urn:other:loa:9")},
     {"claims": essential(MULTI, STRONG)},
     {"claims": essential(MULTI), "acr_values": PASSWORD},
 ]
@@ -61,8 +64,13 @@ UNREACHABLE: list[dict[str, Value]] = [
 
 @pytest.mark.spec("RFC 9470 §5")
 @pytest.mark.spec("OpenID Connect Core Error Code unmet_authentication_requirements §2")
-@pytest.mark.parametrize("change", UNREACHABLE, ids=str)
-async def test_what_cannot_be_reached_is_said_and_nobody_asked_for_ever(flow: Flow, change: dict[str, Value]) -> None:
+@pytest.mark.parametrize("change", NOWHERE + WITHOUT_FACTORS, ids=str)
+async def test_what_cannot_be_reached_is_said_and_nobody_asked_for_ever(
+    flow: Flow, change: dict[str, Value], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if change in WITHOUT_FACTORS:
+        monkeypatch.setattr(Engine, "factors", ())
+        flow.site.app.state.factors = FactorParts(FactorSettings(policy="off"))
     browser = flow.browser()
 
     page = await flow.authorize(browser, WEB, **change)
@@ -108,12 +116,12 @@ async def test_nobody_who_asks_for_nothing_is_told(flow: Flow) -> None:
 async def test_the_metadata_lists_what_can_be_reached(flow: Flow) -> None:
     metadata = (await flow.http.get("/.well-known/openid-configuration")).json()
 
-    assert metadata["acr_values_supported"] == [PASSWORD]
+    assert metadata["acr_values_supported"] == [PASSWORD, MULTI, STRONG]
     assert "acr" in metadata["claims_supported"]
     assert metadata["claims_parameter_supported"]
 
 
-# --- the decision, with methods that are not there yet ---------------------------------------------------------------
+# --- the decision -----------------------------------------------------------------------------------------------
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

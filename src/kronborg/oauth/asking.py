@@ -43,6 +43,7 @@ async def understand(engine: Engine, case: KnownCase, *, now: datetime) -> Askin
         None if max_age is None else timedelta(seconds=max_age),
         await _hinted(engine, case, claims, now=now),
         acr=_acr(case, claims),
+        offered=acr.offered_by(engine.factors),
         claims=claims.kept,
         # What is asked for by name needs the same yes as the scope that it belongs to (OIDC Core §5.5).
         to_allow=tuple(dict.fromkeys((*granted.scopes, *sorted(claims.scopes)))),
@@ -74,7 +75,10 @@ def _grantable(engine: Engine, case: KnownCase, apis: Apis, details: tuple[JsonO
 def _acr(case: KnownCase, claims: AskedClaims) -> acr.Wanted:
     """What is wanted by an essential claim, by `acr_values`, by a claim, or by default, whichever comes first."""
     sent = tuple(dict.fromkeys((case.request.acr_values or "").split(" "))) if case.request.acr_values else ()
-    return acr.wanted_of(sent or claims.acr_values or case.client.settings.default_acr_values, essential=claims.acr)
+    settings = case.client.settings
+    least = acr.MULTI_FACTOR if settings.require_factors else acr.PASSWORD
+    values = sent or claims.acr_values or settings.default_acr_values
+    return acr.wanted_of(values, essential=claims.acr, at_least=least)
 
 
 async def _hinted(engine: Engine, case: KnownCase, claims: AskedClaims, *, now: datetime) -> str | None:

@@ -60,6 +60,8 @@ class StepUp:
     """Somebody is signed in, and has to sign in once more: too long ago, too weakly, or the wrong person."""
 
     visit: Visit
+    again: bool = True
+    """Whether from the beginning; else only what is missing is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def _stronger(request: Asking, visit: Visit) -> Decision:
     """RFC 9470 §5: sign in more strongly, or say that it cannot be done, so that the client does not ask for ever."""
     if not reachable(request.acr, request.offered) or _answered(request, visit.auth_time):
         return Refuse(UnmetAuthenticationRequirements, "the person cannot sign in in the way that the client needs")
-    return _unless_silent(request, StepUp(visit))
+    return _unless_silent(request, StepUp(visit, again=False))
 
 
 def _unless_silent(request: Asking, decision: SignIn | StepUp | AskConsent) -> Decision:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from kronborg.clients.directory import Apis
 from kronborg.core.jose import ALGORITHMS
 from kronborg.core.json import JsonObject
 from kronborg.core.jwe import CONTENT_ENCRYPTIONS, KEY_ENCRYPTIONS
-from kronborg.oauth.acr import OFFERED
+from kronborg.oauth.acr import offered_by
 from kronborg.oauth.claims_request import SCOPE_OF
 from kronborg.oauth.response_types import RESPONSE_MODES, RESPONSE_TYPES
 
@@ -16,8 +17,8 @@ PROMPTS: Final = ("none", "login", "consent", "select_account")
 DISPLAYS: Final = ("page", "popup", "touch", "wap")
 
 
-def authorize_metadata(issuer: str, apis: Apis) -> JsonObject:
-    """The members, for an issuer and its APIs."""
+def authorize_metadata(issuer: str, apis: Apis, factors: Collection[str] = ()) -> JsonObject:
+    """The members, for an issuer, its APIs and the factors that people sign in with."""
     types = {name for api in apis.by_audience.values() for name in api.settings.authorization_details_types}
     return {
         "authorization_endpoint": f"{issuer}/oauth/authorize",
@@ -44,7 +45,7 @@ def authorize_metadata(issuer: str, apis: Apis) -> JsonObject:
         "authorization_encryption_enc_values_supported": list(CONTENT_ENCRYPTIONS),
         # RFC 9396 §10
         **({"authorization_details_types_supported": sorted(types)} if types else {}),
-        "acr_values_supported": list(OFFERED),
+        "acr_values_supported": list(offered_by(factors)),
         "claims_parameter_supported": True,
         "claim_types_supported": ["normal"],
         "claims_supported": ["sub", *SCOPE_OF, "auth_time", "acr", "amr", "sid", "nonce"],

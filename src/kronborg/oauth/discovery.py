@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from kronborg.clients.admission import Admission
@@ -40,11 +41,13 @@ def admission_metadata(issuer: str, admission: Admission) -> JsonObject:
     return told
 
 
-def metadata(issuer: str, apis: Apis, mutual_tls: MutualTls = NO_MUTUAL_TLS) -> JsonObject:
+def metadata(
+    issuer: str, apis: Apis, mutual_tls: MutualTls = NO_MUTUAL_TLS, factors: Collection[str] = ()
+) -> JsonObject:
     """The document of an issuer. The scopes of the APIs are listed with those of OpenID Connect."""
     document: JsonObject = {
         "issuer": issuer,
-        **authorize_metadata(issuer, apis),
+        **authorize_metadata(issuer, apis, factors),
         "token_endpoint": f"{issuer}/oauth/token",
         "userinfo_endpoint": f"{issuer}/oauth/userinfo",
         "jwks_uri": f"{issuer}/oauth/jwks",

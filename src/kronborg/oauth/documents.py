@@ -51,7 +51,7 @@ def metadata_document(engine: Engine) -> Document:
         apis, opt_ins = await engine.directory.apis(now=now), await engine.directory.opt_ins(now=now)
         if known[0] is not apis or known[3] is not opt_ins:
             admission = admission_metadata(engine.issuer, engine.directory.admission)
-            whole = {**metadata(engine.issuer, apis, engine.mutual_tls), **admission}
+            whole = {**metadata(engine.issuer, apis, engine.mutual_tls, engine.factors), **admission}
             body = orjson.dumps(as_offered(whole, *opt_ins, profile=engine.profile))
             known = (apis, body, etag_of(body), opt_ins)
         return known[1], known[2]

@@ -69,7 +69,8 @@ def what_next(proof: Proof, person: Person, policy: FactorSettings, wanted: Want
     """The next step of the journey."""
     stands = strength(proof.amr)
     usable = tuple(kind for kind in KINDS if kind in person.kinds and kind in policy.offered)
-    needed = max(wanted.strength, _by_policy(person, policy, wanted, has_one=bool(usable)))
+    by_policy = _by_policy(person, policy, wanted, has_one=bool(usable))
+    needed = max(wanted.strength, by_policy)
     if stands >= needed:
         return Finish()
     if needed >= PHISHING_RESISTANT and "passkey" in usable:
@@ -81,7 +82,12 @@ def what_next(proof: Proof, person: Person, policy: FactorSettings, wanted: Want
             return AskFactor((*usable, *lost))
         if _only_risky(person, policy, wanted):
             return AskFactor(("email",))
-    return _enrol(person, policy, needed)
+    able = _able(person, policy, needed)
+    if able:
+        return MustEnrol(able)
+    # What the installation asks for cannot be waived. What an application asks for is its own to hear about: it is told
+    # how strong the sign-in was.
+    return Finish() if stands >= by_policy else Refuse()
 
 
 def _by_policy(person: Person, policy: FactorSettings, wanted: Wanted, *, has_one: bool) -> int:
@@ -109,8 +115,7 @@ def _can_be_mailed(person: Person, policy: FactorSettings) -> bool:
     return person.email_verified and "email" in policy.offered
 
 
-def _enrol(person: Person, policy: FactorSettings, needed: int) -> Step:
+def _able(person: Person, policy: FactorSettings, needed: int) -> tuple[str, ...]:
+    """What this person could enrol that would do."""
     able = tuple(kind for kind in policy.offered if kind != "email" or person.email_verified)
-    if needed >= PHISHING_RESISTANT:
-        able = tuple(kind for kind in able if kind == "passkey")
-    return MustEnrol(able) if able else Refuse()
+    return tuple(kind for kind in able if needed < PHISHING_RESISTANT or kind == "passkey")

@@ -11,6 +11,7 @@ from kronborg.clients.admission import NOBODY, Admission
 from kronborg.clients.directory import Directory
 from kronborg.clients.metadata_documents import MetadataDocuments
 from kronborg.clients.register import ensure_admin_api
+from kronborg.clients.scim_api import ensure_scim_api
 from kronborg.clients.settings import Profile
 from kronborg.core.client_certificate import NO_MUTUAL_TLS, MutualTls
 from kronborg.core.crypto import Vault
@@ -57,6 +58,11 @@ class Engine:
     """Whether the DPoP proofs of every client carry a nonce of ours."""
 
     @property
+    def factors(self) -> tuple[str, ...]:
+        """The kinds of factors that people can sign in with here."""
+        return () if self.signin is None else self.signin.settings.factors.offered
+
+    @property
     def userinfo(self) -> str:
         """The audience of tokens for the issuer's own userinfo endpoint."""
         return f"{self.issuer}/oauth/userinfo"
@@ -85,4 +91,5 @@ async def open_engine(
     await engine.keys.rotate(now=now)
     await engine.keys.current(now=now)  # a key that cannot be opened is better said now than at the first request
     await ensure_admin_api(database, issuer=issuer, now=now)
+    await ensure_scim_api(database, issuer=issuer, now=now)
     return engine

@@ -89,9 +89,9 @@ async def _proceed(
     match decision:
         case SignIn():
             return await _sign_in(request, engine, here, asking, here.case.request.login_hint or "", now=now)
-        case StepUp(visit=somebody):
+        case StepUp(visit=somebody, again=again):
             hint = here.case.request.login_hint or _same_person(asking, somebody)
-            return await _sign_in(request, engine, here, asking, hint, now=now, again=True)
+            return await _sign_in(request, engine, here, asking, hint, now=now, again=again)
         case AskConsent():
             return await _ask_consent(request, engine, here, asking, decision, now=now)
         case Issue():
@@ -114,7 +114,15 @@ async def _sign_in(
 ) -> Response:
     target = redirect_target(here.case)
     provider = (here.case.request.idp_hint or "")[:40]
-    ticket = Ticket(shown_name(here.case.client.name), redirect_source(target), again, login_hint, provider=provider)
+    ticket = Ticket(
+        shown_name(here.case.client.name),
+        redirect_source(target),
+        again,
+        login_hint,
+        strength=asking.acr.strength,
+        explicit=asking.acr.strength > 0 or asking.max_age is not None or bool(asking.prompts & {"login"}),
+        provider=provider,
+    )
     back, browser = await come_back(engine, here, asking, now=now)
     answer = redirect(request, sign_in_url(request, next_path=back, ticket=ticket))
     return with_browser(request, answer, browser)

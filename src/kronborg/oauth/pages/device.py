@@ -30,6 +30,7 @@ from kronborg.oauth.device_code import shown, typed
 from kronborg.oauth.device_page import DeviceConfirmPage, DeviceDonePage, DevicePage
 from kronborg.oauth.model import Waiting
 from kronborg.oauth.pages.answers import scope_groups
+from kronborg.oauth.pages.stronger import stronger_first
 from kronborg.oauth.waiting import Answered, allow, deny
 from kronborg.sessions.model import Visit, device_of
 from kronborg.sessions.tickets import Ticket
@@ -96,6 +97,9 @@ async def submit_decision(engine: Engine, request: Request) -> Response:
     if not hmac.compare_digest(waiting.reference, form.get("request", "")):
         return _ask(request, here, "", error=UNKNOWN, status=422)
     allowed = form["decision"] == "allow"
+    first = stronger_first(request, client, here, back=f"{PAGE}?{urlencode({'user_code': shown(code)})}")
+    if allowed and first is not None:
+        return first
     try:
         if allowed:
             await allow(engine, client, waiting, here, now=clock.now())
@@ -125,6 +129,9 @@ async def _confirm(engine: Engine, request: Request, here: Visit, code: str) -> 
     if isinstance(found, Response):
         return found
     waiting, client = found
+    first = stronger_first(request, client, here, back=f"{PAGE}?{urlencode({'user_code': shown(code)})}")
+    if first is not None:
+        return first
     now, origin = clock.now(), origin_of_request(request)
     agent = device_of(waiting.particulars.user_agent)
     back = urlencode({"user_code": shown(code)})

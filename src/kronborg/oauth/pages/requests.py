@@ -16,6 +16,7 @@ from kronborg.core.html import redirect, render
 from kronborg.oauth.ciba import GRANT
 from kronborg.oauth.model import Waiting
 from kronborg.oauth.pages.answers import scope_groups
+from kronborg.oauth.pages.stronger import stronger_first
 from kronborg.oauth.requests_page import RequestPage, RequestsPage, ShownRequest
 from kronborg.oauth.waiting import Answered, allow, deny
 from kronborg.oauth.waiting_store import waiting_of_user
@@ -75,6 +76,9 @@ async def show_request(engine: Engine, request: Request) -> Response:
     if found is None:
         return redirect(request, f"{REQUESTS}?done=over")
     waiting, client = found
+    first = stronger_first(request, client, here, back=f"{REQUESTS}/{waiting.reference}")
+    if first is not None:
+        return first
     groups = scope_groups(await engine.directory.apis(now=now), waiting.scopes, waiting.audiences)
     return render(request, "oauth/request.html", RequestPage(_shown(client, waiting), here, groups, now))
 
@@ -90,6 +94,9 @@ async def submit_answer(engine: Engine, request: Request) -> Response:
     if found is None or decision not in ("allow", "deny"):
         return redirect(request, f"{REQUESTS}?done=over" if found is None else REQUESTS)
     waiting, client = found
+    first = stronger_first(request, client, here, back=f"{REQUESTS}/{waiting.reference}")
+    if decision == "allow" and first is not None:
+        return first
     try:
         if decision == "allow":
             await allow(engine, client, waiting, here, now=now)
