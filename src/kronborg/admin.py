@@ -21,7 +21,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kronborg.accounts import api as accounts
-from kronborg.accounts import organisations_api
+from kronborg.accounts import invitations_api, organisations_api
+from kronborg.accounts.people import People
 from kronborg.accounts.principals import principal_of
 from kronborg.audit import api as audit_api
 from kronborg.audit import webhooks_api
@@ -112,11 +113,13 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies) -> ASGIApp:
     )
     app.state.parts, app.state.engine = parts, engine
     app.state.policies = policies
+    app.state.people = engine.people or People.make(parts.vault, parts.issuer)
     app.state.passwords = Passwords() if engine.signin is None else engine.signin.passwords
     for router in (
         import_api.router,
         accounts.router,
         organisations_api.router,
+        invitations_api.router,
         signin.router,
         clients.router,
         registration_api.router,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kronborg.cli import app
 from kronborg.cli.applications import api_commands, client_commands
 from kronborg.cli.audit import audit_commands
+from kronborg.cli.mail import mail_commands, user_invite
 from kronborg.cli.operations import events, key_commands, logouts
 from kronborg.cli.organisations import organisation_commands
 from kronborg.cli.people import group_commands, user_commands
@@ -19,6 +20,7 @@ app.add_typer(client_commands, name="client")
 app.add_typer(api_commands, name="api")
 app.add_typer(registration_commands, name="registration")
 user_commands.command("import")(user_import)
+user_commands.command("invite")(user_invite)
 app.add_typer(user_commands, name="user")
 app.add_typer(group_commands, name="group")
 app.add_typer(organisation_commands, name="organisation")
@@ -28,6 +30,7 @@ app.add_typer(route_commands, name="route")
 app.add_typer(key_commands, name="key")
 app.add_typer(token_commands, name="token")
 app.add_typer(audit_commands, name="audit")
+app.add_typer(mail_commands, name="mail")
 app.add_typer(webhook_commands, name="webhook")
 app.command()(events)
 app.command()(logouts)

@@ -20,6 +20,7 @@ _NOUNS = {
     "tokens": "access",
     "sessions": "access",
     "invitations": "users",
+    "attributes": "settings",
     "members": "users",
     "scim": "provisioning",
 }
