@@ -27,7 +27,7 @@ from kronborg.factors import pages as factor_pages
 from kronborg.factors.model import FactorSettings
 from kronborg.factors.parts import FactorParts
 from kronborg.factors.texts import sender_of
-from kronborg.federation import linked_pages
+from kronborg.federation import linked_pages, providers_pages
 from kronborg.federation import pages as federation_pages
 from kronborg.federation.directories import Directories
 from kronborg.federation.parts import FederationParts
@@ -38,6 +38,7 @@ from kronborg.oauth.pages import console, requests
 from kronborg.oauth.pages.logout import signed_out
 from kronborg.oauth.pages.settings import groups_of
 from kronborg.oauth.personal_data import kept_about
+from kronborg.oauth.scim_api import ScimServer
 from kronborg.signin import account_pages, journey_pages, pages, self_pages
 from kronborg.signin.own_ways import has_own_way
 from kronborg.signin.parts import SignInParts
@@ -129,8 +130,10 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *self_pages.routes(),
             *federation_pages.routes(),
             *linked_pages.routes(),
+            *providers_pages.routes(),
             *html.routes(),
             *console.routes(engine, groups_of(settings, Settings()), str(settings.file or "")),
+            Mount("/scim/v2", ScimServer(parts, engine)),
             Mount("/api", AdminApi(parts, engine, policies)),
         ],
         exception_handlers=error_pages.handlers(),
