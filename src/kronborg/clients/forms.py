@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import cache
@@ -65,8 +65,8 @@ def client_draft(form: Form, base: ClientDraft, *, scopes: Iterable[str] | None)
         redirect_uris=lines(form.get("redirect_uris", "")),
         post_logout_redirect_uris=lines(form.get("post_logout_redirect_uris", "")),
         web_origins=lines(form.get("web_origins", "")),
-        grants=tuple(grant for grant in GRANTS if f"grant:{grant}" in form),
-        scopes=lines(form.get("scopes", "")) if ticked is None else tuple(ticked),
+        grants=_in_order(base.grants, [grant for grant in GRANTS if f"grant:{grant}" in form]),
+        scopes=lines(form.get("scopes", "")) if ticked is None else _in_order(base.scopes, ticked),
         audiences=lines(form.get("audiences", "")),
         jwks=_keys(form.get("jwks", "")),
         first_party="first_party" in form,
@@ -139,6 +139,11 @@ def explanations(name: str) -> Mapping[str, str]:
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
             said[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
     return said
+
+
+def _in_order(before: Sequence[str], now: Sequence[str]) -> tuple[str, ...]:
+    """What is ticked: first what was there before, in its order, so that saving a form as it stands changes nothing."""
+    return (*(one for one in before if one in now), *(one for one in now if one not in before))
 
 
 def _way_of(hint: object) -> tuple[str, tuple[str, ...]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,6 +28,11 @@ DONE = {
     "rotated": "The next key signs from now on. The old one stays published until what it signed has expired.",
     "revoked": "Nothing that key signed is believed any more.",
 }
+SIGNED = (
+    "Every access token and ID token it signed is worthless at once: applications ask for new ones.",
+    "People stay signed in; services may fail until they have a new token.",
+    "APIs that check tokens themselves learn of it when they read the keys again.",
+)
 _ORDER = {"active": 0, "next": 1, "retiring": 2}
 
 
@@ -145,19 +149,21 @@ async def submit_revoke(engine: Engine, request: Request) -> Response:
 
 
 def _question(found: Admitted, key: StoredKey, *, error: str = "") -> ConfirmPage:
+    if key.line == DECRYPTING:
+        text = f"The key {key.id}, to which others encrypt, opens nothing any more."
+        effects = ("Request objects that were encrypted to it are refused: clients have to read our keys again.",)
+    else:
+        text = f"Nothing that the {key.line} key {key.id} signed is believed any more, by us and by every gateway."
+        effects = SIGNED
     return ConfirmPage(
         found,
         "keys",
         "Is this key compromised?",
-        f"Nothing that the {key.line} key {key.id} signed is believed any more, by us and by every gateway.",
+        text,
         "Stop believing it",
         f"{HOME}/{key.id}/revoke",
         HOME,
-        (
-            "Every access token and ID token it signed is worthless at once: applications ask for new ones.",
-            "People stay signed in; services may fail until they have a new token.",
-            "APIs that check tokens themselves learn of it when they read the keys again.",
-        ),
+        effects,
         crumbs=(("Keys", HOME),),
         typed="compromised",
         error=error,
@@ -176,7 +182,7 @@ async def _line_asked(engine: Engine, request: Request) -> Line | None:
     line = request.query_params.get("line", "")
     if line and line not in {key.line for key in await engine.keys.stored()}:
         raise NotFound("there is no such line of keys")
-    return cast("Line", line) if line else None
+    return line or None
 
 
 async def _key_asked(engine: Engine, request: Request) -> StoredKey:

@@ -128,6 +128,8 @@ def _rows(name: str, value: object, default: object) -> Iterator[ShownSetting]:
         return
     if is_dataclass(value) and not isinstance(value, type):
         for one in fields(value):
+            if one.name == "throttle":  # nobody can choose it
+                continue
             yield from _rows(f"{name}.{one.name}", getattr(value, one.name), getattr(default, one.name, None))
         return
     yield ShownSetting(name, _text(value), value == default)
