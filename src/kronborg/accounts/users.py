@@ -19,9 +19,10 @@ from kronborg.accounts.store import (
 )
 from kronborg.core.db import Session
 from kronborg.core.errors import Invalid, NotFound, Problem
-from kronborg.core.events import record
+from kronborg.core.events import changes, record
 from kronborg.core.ids import new_id
 from kronborg.core.json import JsonObject, JsonValue
+from kronborg.core.personal import forget_person
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,10 @@ async def create_user(session: Session, new: NewUser, *, actor: str, now: dateti
     groups = await _checked(session, user, new.groups)
     await insert_user(session, user)
     await set_memberships(session, user.id, [group_id for group_id, _ in groups])
-    await record(session, "user.created", actor=actor, subject=user.id, now=now, detail={"username": user.username})
-    return replace(user, groups=tuple(name for _, name in groups))
+    made = replace(user, groups=tuple(name for _, name in groups))
+    detail = {"username": user.username, **changes(None, made, but=("id",))}
+    await record(session, "user.created", actor=actor, subject=user.id, now=now, detail=detail)
+    return made
 
 
 async def update_user(
@@ -182,6 +185,8 @@ async def delete_user(session: Session, user_id: str, *, actor: str, now: dateti
     if not await delete_user_row(session, user_id):
         raise NotFound("there is no such user")
     await record(session, "user.deleted", actor=actor, subject=user_id, now=now)
+    # What the audit log says of them stays in the chain, and cannot be read any more.
+    await forget_person(session, user_id)
 
 
 async def join_group(session: Session, user_id: str, group: str, *, actor: str, now: datetime) -> User:

@@ -35,6 +35,7 @@ from kronborg.core.crypto import Vault
 from kronborg.core.db import Database, Session
 from kronborg.core.errors import Conflict, Invalid, NotFound, Problem
 from kronborg.core.ids import new_id
+from kronborg.core.json import JsonObject
 from kronborg.core.whole import whole
 
 SECRET_DIGEST = "client-secret"  # noqa: S105  # the context of a digest
@@ -67,7 +68,8 @@ async def save_api(session: Session, draft: ApiDraft, *, actor: str, now: dateti
     if api.settings.roles or (known is not None and known.settings.roles):
         await declare_roles(session, api.settings.role_prefix or "", f"api:{api.id}", api.settings.roles)
     await (store.replace_api if known else store.insert_api)(session, api)
-    await _tell(session, "api.changed" if known else "api.created", api.audience, actor, now)
+    detail = events.changes(known, api, but=("id",))
+    await _tell(session, "api.changed" if known else "api.created", api.audience, actor, now, detail)
     return api
 
 
@@ -78,7 +80,7 @@ async def remove_api(session: Session, audience: str, *, actor: str, now: dateti
         raise NotFound("there is no API with this audience")
     await store.delete_api(session, api.id)
     await declare_roles(session, "", f"api:{api.id}", {})
-    await _tell(session, "api.removed", audience, actor, now)
+    await _tell(session, "api.removed", audience, actor, now, events.changes(api, None, but=("id",)))
 
 
 async def save_client(
@@ -123,7 +125,8 @@ async def save_client(
         client = replace(client, secrets=())
     elif known is not None and known.auth_method == "client_secret_jwt" and client.auth_method != "client_secret_jwt":
         await store.unseal_secrets(session, client.id)
-    await _tell(session, "client.changed" if known else "client.created", client.id, actor, now)
+    detail = events.changes(known, client, but=("id",))
+    await _tell(session, "client.changed" if known else "client.created", client.id, actor, now, detail)
     if known is not None and known.disabled != client.disabled:
         # However it is switched off, its grants go the same way.
         await _tell(session, "client.disabled" if client.disabled else "client.enabled", client.id, actor, now)
@@ -134,15 +137,17 @@ async def set_disabled(session: Session, client_id: str, *, disabled: bool, acto
     """Stop a client from getting or using tokens, or let it again. Raises `NotFound`."""
     client = await _existing(session, client_id)
     await store.replace_client(session, replace(client, disabled=disabled, updated_at=now))
-    await _tell(session, "client.disabled" if disabled else "client.enabled", client_id, actor, now)
+    detail = {"changed": {"disabled": [client.disabled, disabled]}}
+    await _tell(session, "client.disabled" if disabled else "client.enabled", client_id, actor, now, detail)
 
 
 async def remove_client(session: Session, client_id: str, *, actor: str, now: datetime) -> None:
     """Remove a client and its secrets. Its tokens stop working with it. Raises `NotFound`."""
-    if not await store.delete_client(session, client_id):
+    known = await store.find_client(session, client_id)
+    if known is None or not await store.delete_client(session, client_id):
         raise NotFound("there is no client with this id")
     await declare_roles(session, client_id, f"client:{client_id}", {})
-    await _tell(session, "client.removed", client_id, actor, now)
+    await _tell(session, "client.removed", client_id, actor, now, events.changes(known, None, but=("id",)))
 
 
 async def add_secret(
@@ -242,7 +247,9 @@ async def _existing(session: Session, client_id: str) -> Client:
     return client
 
 
-async def _tell(session: Session, name: str, subject: str, actor: str, now: datetime) -> None:
+async def _tell(
+    session: Session, name: str, subject: str, actor: str, now: datetime, detail: JsonObject | None = None
+) -> None:
     """Record the event, and empty the directories once it stands."""
-    await events.record(session, name, actor=actor, subject=subject, now=now)
+    await events.record(session, name, actor=actor, subject=subject, now=now, detail=detail)
     session.after_commit(changed)

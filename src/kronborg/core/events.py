@@ -86,10 +86,16 @@ def changes(before: object | None, after: object | None, *, but: Collection[str]
     old, new = _fields_of(before), _fields_of(after)
     told: dict[str, JsonValue] = {}
     for name in [*old, *(name for name in new if name not in old)]:
-        pair = plain(old.get(name)), plain(new.get(name))
-        if name in hidden or pair[0] == pair[1] or all(each in (None, "", [], {}, False) for each in pair):
+        first, second = old.get(name), new.get(name)
+        if name in hidden or first == second:
             continue
-        told[name] = list(pair)
+        if is_dataclass(first) or is_dataclass(second):
+            inner = changes(first, second, but=but)[CHANGED]
+            told |= {f"{name}.{one}": pair for one, pair in inner.items()} if isinstance(inner, Mapping) else {}
+            continue
+        pair = plain(first), plain(second)
+        if pair[0] != pair[1] and not all(each in (None, "", [], {}, False) for each in pair):
+            told[name] = list(pair)
     return {CHANGED: told}
 
 

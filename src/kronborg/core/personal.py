@@ -22,7 +22,19 @@ from kronborg.core.json import JsonObject, JsonValue
 from kronborg.core.store import add_person_key, delete_person_key, read_person_key, read_person_keys
 
 FIELDS = frozenset(
-    {"username", "email", "name", "given_name", "family_name", "phone", "attributes", "display_name", "external_id"}
+    {
+        "username",
+        "email",
+        "name",
+        "given_name",
+        "family_name",
+        "display_name",
+        "phone",
+        "address",
+        "login",
+        "attributes",
+        "external_id",
+    }
 )
 """What is personal when it is recorded of a person."""
 CHANGED = "changed"

@@ -7,7 +7,7 @@ from datetime import datetime
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Session
 from kronborg.core.errors import Invalid, NotFound, Problem
-from kronborg.core.events import record
+from kronborg.core.events import changes, record
 from kronborg.federation import directory_store as store
 from kronborg.federation.directory_check import MAX_DIRECTORIES, directory_problems
 from kronborg.federation.directory_model import Directory, KeptDirectory
@@ -49,7 +49,8 @@ async def save_directory(
         return known
     await store.save_directory_row(session, directory, sealed, now=now)
     name = "directory.created" if known is None else "directory.changed"
-    await record(session, name, actor=actor, subject=directory.key, now=now)
+    detail = changes(known.directory if known else None, directory)
+    await record(session, name, actor=actor, subject=directory.key, now=now, detail=detail)
     return KeptDirectory(directory, sealed, known.created_at if known else now, now, known.sync if known else None)
 
 

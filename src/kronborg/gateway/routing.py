@@ -10,7 +10,7 @@ from datetime import datetime
 
 from kronborg.core.db import Session
 from kronborg.core.errors import NotFound
-from kronborg.core.events import record
+from kronborg.core.events import changes, record
 from kronborg.gateway.model import Route, Service
 from kronborg.gateway.store import (
     delete_route,
@@ -29,7 +29,7 @@ async def save_service(session: Session, service: Service, *, actor: str, now: d
         return
     await put_service(session, service, now=now)
     name = "service.created" if before is None else "service.changed"
-    await record(session, name, actor=actor, subject=service.name, now=now)
+    await record(session, name, actor=actor, subject=service.name, now=now, detail=changes(before, service))
 
 
 async def save_route(session: Session, route: Route, *, actor: str, now: datetime) -> None:
@@ -39,18 +39,20 @@ async def save_route(session: Session, route: Route, *, actor: str, now: datetim
         return
     await put_route(session, route, now=now)
     name = "route.created" if before is None else "route.changed"
-    await record(session, name, actor=actor, subject=route.name, now=now)
+    await record(session, name, actor=actor, subject=route.name, now=now, detail=changes(before, route))
 
 
 async def remove_service(session: Session, name: str, *, actor: str, now: datetime) -> None:
     """Remove a service. Raises `NotFound`."""
+    before = await find_service(session, name)
     if not await delete_service(session, name):
         raise NotFound("there is no service with this name")
-    await record(session, "service.removed", actor=actor, subject=name, now=now)
+    await record(session, "service.removed", actor=actor, subject=name, now=now, detail=changes(before, None))
 
 
 async def remove_route(session: Session, name: str, *, actor: str, now: datetime) -> None:
     """Remove a route. Raises `NotFound`."""
+    before = await find_route(session, name)
     if not await delete_route(session, name):
         raise NotFound("there is no route with this name")
-    await record(session, "route.removed", actor=actor, subject=name, now=now)
+    await record(session, "route.removed", actor=actor, subject=name, now=now, detail=changes(before, None))

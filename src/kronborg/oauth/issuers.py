@@ -12,7 +12,7 @@ from kronborg.clients.check import registered_keys
 from kronborg.clients.redirects import audience_problem, redirect_problem
 from kronborg.core.db import Session
 from kronborg.core.errors import Invalid, NotFound, Problem
-from kronborg.core.events import record
+from kronborg.core.events import changes, record
 from kronborg.core.jose import BadKey
 from kronborg.oauth import issuers_store as store
 from kronborg.oauth.model import SubjectKind, TrustedIssuer, TrustedIssuerDraft
@@ -53,18 +53,21 @@ async def save_issuer(
         return known
     if known is None:
         await store.insert_issuer(session, issuer)
-        await record(session, "issuer.created", actor=actor, subject=issuer.name, now=now)
+        await record(session, "issuer.created", actor=actor, subject=issuer.name, now=now, detail=changes(None, issuer))
     else:
         await store.replace_issuer(session, issuer)
-        await record(session, "issuer.changed", actor=actor, subject=issuer.name, now=now)
+        await record(
+            session, "issuer.changed", actor=actor, subject=issuer.name, now=now, detail=changes(known, issuer)
+        )
     return issuer
 
 
 async def remove_issuer(session: Session, name: str, *, actor: str, now: datetime) -> None:
     """Trust it no more; what was given for its assertions ends by itself. Raises `NotFound`."""
-    if not await store.delete_issuer(session, name):
+    known = await store.find_issuer(session, name)
+    if known is None or not await store.delete_issuer(session, name):
         raise NotFound("there is no trusted issuer with this name")
-    await record(session, "issuer.removed", actor=actor, subject=name, now=now)
+    await record(session, "issuer.removed", actor=actor, subject=name, now=now, detail=changes(known, None))
 
 
 def _problems(draft: TrustedIssuerDraft, own: str, taken: Collection[str]) -> Iterator[Problem]:
