@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from kronborg.accounts.model import User, clean, printable
 from kronborg.accounts.settings import Attribute, By
@@ -78,14 +78,12 @@ def readable(schema: Sequence[Attribute], attributes: JsonObject) -> JsonObject:
     return {one.name: attributes[one.name] for one in schema if one.read == "person" and one.name in attributes}
 
 
-def attribute_claims(
-    schema: Sequence[Attribute], user: User, scopes: Sequence[str] | frozenset[str], names: Sequence[str] = ()
-) -> JsonObject:
-    """What clients are told (OIDC Core §5.1.2): by scopes, and what they asked for by name (§5.5)."""
+def attribute_claims(schema: Sequence[Attribute], user: User, scopes: Collection[str]) -> JsonObject:
+    """What clients with these scopes are told (OIDC Core §5.1.2)."""
     return {
         one.claim: user.attributes[one.name]
         for one in schema
-        if one.claim is not None and one.name in user.attributes and (one.scope in scopes or one.claim in names)
+        if one.claim is not None and one.name in user.attributes and one.scope in scopes
     }
 
 

@@ -11,6 +11,7 @@ from kronborg.oauth.cors import VARY, cors_headers
 from kronborg.oauth.discovery import admission_metadata, metadata
 from kronborg.oauth.endpoint import Clock, Receive, Scope, Send
 from kronborg.oauth.offered import as_offered
+from kronborg.tokens.claims import told_attributes
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.keys import etag_of
 
@@ -52,6 +53,9 @@ def metadata_document(engine: Engine) -> Document:
         if known[0] is not apis or known[3] is not opt_ins:
             admission = admission_metadata(engine.issuer, engine.directory.admission)
             whole = {**metadata(engine.issuer, apis, engine.mutual_tls, engine.factors), **admission}
+            claims = [one.claim for one in told_attributes(engine)]
+            if claims and isinstance(standard := whole["claims_supported"], list):
+                whole["claims_supported"] = [*standard, *claims]
             body = orjson.dumps(as_offered(whole, *opt_ins, profile=engine.profile))
             known = (apis, body, etag_of(body), opt_ins)
         return known[1], known[2]

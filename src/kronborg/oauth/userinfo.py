@@ -11,7 +11,7 @@ from kronborg.clients.model import Client
 from kronborg.core.json import JsonObject
 from kronborg.oauth.endpoint import Encoded
 from kronborg.tokens import store
-from kronborg.tokens.claims import asked_by_name, claims_of, client_claims, tells_more
+from kronborg.tokens.claims import asked_by_name, claims_of, client_claims, tells_more, told_attributes
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.model import Access
 from kronborg.tokens.signing import encrypt_to, sign
@@ -28,7 +28,7 @@ async def about(engine: Engine, client: Client, access: Access, user: User, *, n
     grant = None
     if access.grant_id is not None:
         grant = await store.find_grant(engine.database.lookup, access.grant_id)
-    told = claims_of(user, access.scopes, asked_by_name(grant, "userinfo"))
+    told = claims_of(user, access.scopes, asked_by_name(grant, "userinfo"), told_attributes(engine))
     if grant is not None and tells_more(client, grant):
         told = {**told, **await client_claims(engine, client, grant, now=now)}
     return {"sub": subject_for(engine.vault, client, user.id), **told}

@@ -5,10 +5,12 @@ A claim without a value is left out, always.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from kronborg.accounts.attributes import attribute_claims
 from kronborg.accounts.model import User, told_roles
+from kronborg.accounts.settings import Attribute
 from kronborg.clients.claim_sources import ORGANISATION_SOURCES, STATIC
 from kronborg.clients.model import Client
 from kronborg.core.json import JsonObject, JsonValue
@@ -97,8 +99,13 @@ def tells_more(client: Client, grant: Grant) -> bool:
     return bool(client.settings.roles) or grant.details.organisation is not None
 
 
-def claims_of(user: User, scopes: Collection[str], names: Collection[str] = ()) -> JsonObject:
-    """What OpenID Connect tells by scopes (OIDC Core §5.4), and by the names of single claims (§5.5)."""
+def claims_of(
+    user: User, scopes: Collection[str], names: Collection[str] = (), attributes: Sequence[Attribute] = ()
+) -> JsonObject:
+    """What OpenID Connect tells by scopes (OIDC Core §5.4), and by the names of single claims (§5.5).
+
+    `attributes` are those of the installation's schema, told by scopes alone.
+    """
     known: dict[str, JsonValue] = {
         "preferred_username": user.username,
         "updated_at": int(user.updated_at.timestamp()),
@@ -109,11 +116,17 @@ def claims_of(user: User, scopes: Collection[str], names: Collection[str] = ()) 
         "locale": user.locale or None,
     }
     profile, email = "profile" in scopes, "email" in scopes
-    return {
+    told = {
         name: value
         for name, value in known.items()
         if value is not None and ((email if name.startswith("email") else profile) or name in names)
     }
+    return {**told, **attribute_claims(attributes, user, scopes)} if attributes else told
+
+
+def told_attributes(engine: Engine) -> tuple[Attribute, ...]:
+    """The attributes that clients are told of."""
+    return () if engine.people is None else tuple(one for one in engine.people.settings.attributes if one.claim)
 
 
 def asked_by_name(grant: Grant | None, place: str) -> tuple[str, ...]:

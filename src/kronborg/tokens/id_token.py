@@ -9,7 +9,7 @@ from kronborg.accounts.store import find_user
 from kronborg.clients.model import Client
 from kronborg.core.jose import b64
 from kronborg.core.json import JsonObject, JsonValue
-from kronborg.tokens.claims import asked_by_name, claims_of, client_claims, tells_more
+from kronborg.tokens.claims import asked_by_name, claims_of, client_claims, tells_more, told_attributes
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.keys import ID_TYPE
 from kronborg.tokens.model import ID_TOKEN_LIFETIME, Grant
@@ -84,4 +84,4 @@ def left_half(text: str, algorithm: str) -> str:
 async def _about(engine: Engine, grant: Grant, names: tuple[str, ...], *, alone: bool) -> JsonObject:
     async with engine.database.read() as session:
         user = await find_user(session, grant.user_id)
-    return {} if user is None else claims_of(user, grant.scopes if alone else (), names)
+    return {} if user is None else claims_of(user, grant.scopes if alone else (), names, told_attributes(engine))
