@@ -15,6 +15,7 @@ from kronborg.cli.options import DataOption, FileOption
 from kronborg.cli.output import JsonOption, plan_json, print_json, print_plan, summary
 from kronborg.cli.store_access import PENDING, actor, find_settings, prepare, with_store
 from kronborg.clients.register import ensure_admin_api
+from kronborg.clients.scim_api import ensure_scim_api
 from kronborg.config import Settings, environment
 from kronborg.core import clock
 from kronborg.core.errors import Invalid, Problem
@@ -135,6 +136,7 @@ def _apply(settings: Settings, loaded: Loaded, secrets: Secrets, digest: str | N
 async def _with_own_api(installation: Installation) -> None:
     """See that a file can name the scopes of the admin API before anything was ever started."""
     await ensure_admin_api(installation.database, issuer=installation.issuer, now=clock.now())
+    await ensure_scim_api(installation.database, issuer=installation.issuer, now=clock.now())
 
 
 def _read(file: Path | None, data: Path | None) -> tuple[Settings, Loaded, Secrets]:

@@ -223,7 +223,7 @@ async def remove_api(request: Request, api_id: Id) -> None:
     async with whole(parts_of(request).database) as session:
         api = await _found_api(session, api_id)
         check_match(request, _api(api))
-        if api.audience == f"{parts_of(request).issuer}/api":
+        if api.audience in (f"{parts_of(request).issuer}/api", f"{parts_of(request).issuer}/scim"):
             raise Conflict("the API of Kronborg itself cannot be removed")
         await register.remove_api(session, api.audience, actor=caller_of(request).actor, now=clock.now())
 

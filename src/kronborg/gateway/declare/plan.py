@@ -132,7 +132,7 @@ def compare(
     unmanaged = tuple(
         Unmanaged(ref.kind, label_of(thing))
         for ref, thing in sorted(current.objects.items(), key=lambda pair: pair[0])
-        if ref not in wanted and ref not in current.declared and ref != _own_api(installation)
+        if ref not in wanted and ref not in current.declared and ref not in _own_apis(installation)
     )
     notes = (*news.notes, *_legacy_notes(wanted))
     plan = Plan(tuple(changes), unmanaged, notes, _digest(wanted, current, news.fresh))
@@ -152,13 +152,13 @@ def _legacy_notes(wanted: Mapping[Ref, Wanted]) -> list[str]:
 def removed(wanted: Mapping[Ref, Wanted], current: Current, installation: Installation) -> list[Ref]:
     """What a file made, still stands, and is in the file no more; what names others first."""
     gone = [ref for ref in current.declared if ref not in wanted and ref in current.objects]
-    # The admin API of the installation itself is never removed: it is the way back in.
-    gone = [ref for ref in gone if ref != _own_api(installation)]
+    # The APIs of the installation itself are never removed: one of them is the way back in.
+    gone = [ref for ref in gone if ref not in _own_apis(installation)]
     return sorted(gone, key=lambda ref: (-KINDS.index(ref.kind), ref.key))
 
 
-def _own_api(installation: Installation) -> Ref:
-    return Ref("api", f"{installation.issuer}/api")
+def _own_apis(installation: Installation) -> tuple[Ref, ...]:
+    return Ref("api", f"{installation.issuer}/api"), Ref("api", f"{installation.issuer}/scim")
 
 
 def _after(wanted: Mapping[Ref, Wanted], current: Current, installation: Installation) -> dict[Ref, Object]:
