@@ -17,7 +17,7 @@ def test_an_organisation_on_the_command_line(shell: Shell) -> None:
     shell.run("organisation", "remove", "acme", "anna")
     shell.run("organisation", "delete", "acme", "--yes")
 
-    assert "kronborg-domain=" in made.stdout
+    assert "kronborg-domain=" in made
     assert (before["domains"], before["pending_domains"]) == ([], ["acme.example"])
     assert (after[0]["domains"], after[0]["pending_domains"]) == (["acme.example"], ["new.example"])
     assert [(one["username"], one["role"]) for one in members] == [("anna", "admin")]

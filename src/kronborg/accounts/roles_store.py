@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
-from sqlalchemy import Column, Index, Table, Text, delete, insert, select
+from sqlalchemy import Column, Index, Table, Text, delete, insert, select, text
 
-from kronborg.accounts.model import DeclaredRole
+from kronborg.accounts.model import DeclaredRole, User
+from kronborg.accounts.store import MAX_PAGE, OWN_ROLES, groups_table, users_of_rows, users_table
 from kronborg.core.db import ReadSession, Session, metadata
 
 declared_table = Table(
@@ -20,6 +22,8 @@ declared_table = Table(
 )
 
 _declared = declared_table.c
+# As the index is written, so that it is used.
+_has_roles = text(f"accounts_users.{OWN_ROLES}")
 
 
 async def declared_by(session: ReadSession, prefixes: Sequence[str]) -> Sequence[DeclaredRole]:
@@ -42,3 +46,35 @@ async def replace_declared(session: Session, prefix: str, owner: str, roles: Map
         for name, description in roles.items()
     ]
     await session.execute_many(insert(declared_table), rows)
+
+
+async def groups_with_role(session: ReadSession, role: str) -> Sequence[tuple[str, str]]:
+    """Id and name of each group that gives a role itself, by name; at most 200."""
+    rows = await session.execute(
+        select(groups_table.c.id, groups_table.c.name)
+        .where(groups_table.c.roles.cast(Text).contains(f'"{role}"', autoescape=True))
+        .order_by(groups_table.c.name_key)
+        .limit(MAX_PAGE)
+    )
+    return [(row.id, row.name) for row in rows]
+
+
+async def users_with_role(session: ReadSession, role: str, *, after: str = "", limit: int = 50) -> Sequence[User]:
+    """The people who were given a role directly, by id, after the id `after`."""
+    rows = await session.execute(
+        select(users_table)
+        .where(_has_roles, users_table.c.id > after)
+        .where(users_table.c.roles.cast(Text).contains(f'"{role}"', autoescape=True))
+        .order_by(users_table.c.id)
+        .limit(max(1, min(limit, MAX_PAGE)))
+    )
+    return await users_of_rows(session, rows)
+
+
+async def roles_given(session: ReadSession) -> tuple[str, ...]:
+    """Every role that some group gives or some person has directly; of very many people, those of the first."""
+    found: set[str] = set()
+    given = select(users_table.c.roles).where(_has_roles).order_by(users_table.c.id).limit(5000)
+    for row in (*await session.execute(select(groups_table.c.roles)), *await session.execute(given)):
+        found.update(cast("Sequence[str]", row.roles))
+    return tuple(sorted(found))

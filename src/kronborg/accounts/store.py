@@ -21,6 +21,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    text,
     tuple_,
     update,
 )
@@ -36,6 +37,8 @@ MAX_PAGE = 200
 
 # Beginnings are searched for as ranges of code points; PostgreSQL otherwise sorts as a language does.
 Key = Text().with_variant(Text(collation="C"), "postgresql")
+
+OWN_ROLES = "roles <> '[]'"
 
 users_table = Table(
     "accounts_users",
@@ -57,6 +60,8 @@ users_table = Table(
     Column("managed_by", Text, nullable=False, server_default=""),
     Column("name_key", Key, nullable=False, server_default=""),
     Index("ix_accounts_users_name_key_id", "name_key", "id"),
+    # The few who have roles of their own: who has which role is asked without looking at everybody.
+    Index("ix_accounts_users_with_roles", "id", sqlite_where=text(OWN_ROLES), postgresql_where=text(OWN_ROLES)),
 )
 
 groups_table = Table(

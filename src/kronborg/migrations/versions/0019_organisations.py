@@ -30,6 +30,10 @@ def upgrade() -> None:
     _fill_users()
     _fill_groups()
     op.create_index("ix_accounts_users_name_key_id", "accounts_users", ["name_key", "id"])
+    own = sa.text("roles <> '[]'")
+    op.create_index(
+        "ix_accounts_users_with_roles", "accounts_users", ["id"], sqlite_where=own, postgresql_where=own
+    )
     op.create_index("ix_accounts_groups_parent_id", "accounts_groups", ["parent_id"])
     op.drop_index("ix_accounts_memberships_group_id", "accounts_memberships")
     op.create_index("ix_accounts_memberships_group_id_user_id", "accounts_memberships", ["group_id", "user_id"])
