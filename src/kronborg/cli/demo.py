@@ -54,16 +54,21 @@ _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A person of the demo."""
+    """A person of the demo. `does` is a word for what they are here for."""
 
     username: str
     name: str
-    groups: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    does: str = ""
 
 
 PEOPLE = (
     Seed("freja", "Freja Holm", ("customers",)),
     Seed("mads", "Mads Lund", ("customers", "shopkeepers")),
+    Seed("astrid", "Astrid Brandt", roles=("kronborg:admin",), does="administrator"),
+    Seed("jonas", "Jonas Dahl", roles=("kronborg:support",), does="support"),
+    Seed("karen", "Karen Falk", roles=("kronborg:auditor",), does="auditor"),
 )
 
 
@@ -209,7 +214,13 @@ async def _seed(settings: Settings) -> dict[str, str]:
             async with database.write() as session:
                 if await find_by_login(session, person.username):
                     continue
-                new = NewUser(person.username, f"{person.username}@shop.example", person.name, groups=person.groups)
+                new = NewUser(
+                    person.username,
+                    f"{person.username}@shop.example",
+                    person.name,
+                    groups=person.groups,
+                    roles=person.roles,
+                )
                 user = await create_user(session, new, actor="demo", now=now)
                 password = "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4))
                 await set_password(session, user.id, password, actor="demo", now=now)
@@ -225,6 +236,7 @@ def _facts(settings: Settings, passwords: dict[str, str]) -> dict[str, object]:
         "shop": f"{settings.gateway_url}/shop/",
         "gateway": settings.gateway_url,
         "identity": settings.issuer,
+        "console": f"{settings.issuer}/console",
         "wish_list": f"http://localhost:{ports['wish_list']}/",
         "mcp": f"{settings.gateway_url}/mcp",
         "users": {person.username: passwords.get(person.username) for person in PEOPLE},
@@ -243,10 +255,11 @@ def tell(settings: Settings, passwords: dict[str, str]) -> None:
         ("shop", facts["shop"], "browse, sign in, order"),
         ("wish list", facts["wish_list"], "a third-party app, asks for consent"),
         ("identity", facts["identity"], "your account, sessions and apps"),
+        ("console", facts["console"], "administration, for the last three below"),
         ("gateway", facts["gateway"], "the only way to the services"),
         ("MCP", facts["mcp"], "the shop's tools, for an assistant"),
         ("", "", ""),
-        *(("user", person.username, _password_of(person, passwords)) for person in PEOPLE),
+        *(("user", _shown_name(person), _password_of(person, passwords)) for person in PEOPLE),
         ("", "", ""),
         ("clients", "shop-web, wish-list,", "people sign in to these"),
         ("", "assistant", ""),
@@ -262,6 +275,10 @@ def tell(settings: Settings, passwords: dict[str, str]) -> None:
     if passwords:
         typer.echo("\nThese passwords are shown this once. `kronborg demo --reset` makes new ones.")
     typer.echo("Ctrl-C ends everything.")
+
+
+def _shown_name(person: Seed) -> str:
+    return f"{person.username}, {person.does}" if person.does else person.username
 
 
 def _password_of(person: Seed, passwords: dict[str, str]) -> str:
