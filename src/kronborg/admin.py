@@ -35,7 +35,7 @@ from kronborg.core.http import problem, refusal_problem
 from kronborg.core.parts import Parts
 from kronborg.core.policy import Policies
 from kronborg.core.rights import wish_of
-from kronborg.federation import providers_api
+from kronborg.federation import directories_api, providers_api
 from kronborg.gateway import api as gateway
 from kronborg.gateway import config_api
 from kronborg.gateway.config_api import ConfigRequest
@@ -126,6 +126,7 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies) -> ASGIApp:
         gateway.router,
         tokens.router,
         issuers_api.router,
+        directories_api.router,
         revocations_api.router,
         config_api.router,
         audit_api.router,

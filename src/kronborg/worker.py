@@ -29,6 +29,7 @@ from kronborg.core.fetch import Fetcher
 from kronborg.core.health import health_routes
 from kronborg.core.log import get_logger
 from kronborg.federation import attempts
+from kronborg.federation.directory_sync import sync_due
 from kronborg.oauth import backchannel, ciba_notify, kept_requests, waiting
 from kronborg.server import serve
 from kronborg.sessions.life import end_all_sessions, purge_sessions
@@ -215,6 +216,11 @@ async def _until_none(batch: Callable[[], Awaitable[int]]) -> None:
         await asyncio.sleep(BREATH)
 
 
+async def sync_directories(engine: Engine, now: datetime) -> None:
+    """Sync every LDAP directory whose time has come."""
+    await sync_due(engine.database, engine.vault, now=now)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """Something to do now and then. `run` says True when there is more to do: its next turn, at a new time, follows."""
@@ -237,6 +243,7 @@ JOBS = (
     Job("deliver_webhooks", timedelta(seconds=1), deliver_webhooks),
     Job("clean_deliveries", timedelta(minutes=10), clean_deliveries),
     Job("deliver_ciba", timedelta(seconds=1), deliver_ciba),
+    Job("sync_directories", timedelta(seconds=30), sync_directories),
     Job("deliver_logouts", timedelta(seconds=2), deliver_logouts),
     Job("answer_asked", timedelta(seconds=1), answer_asked),
     Job("clean_letters", timedelta(minutes=10), clean_letters),

@@ -16,7 +16,9 @@ KINDS: tuple[Kind, ...] = ("oidc", "oauth2", "saml")
 AUTH_METHODS: tuple[AuthMethod, ...] = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 ALGORITHMS = ("RS256", "PS256", "ES256", "Ed25519", "EdDSA")
 """Those that an ID token may be signed with, all of them asymmetric."""
-EMAIL, EMAIL_VERIFIED = "email", "email_verified"
+EMAIL = "email"
+EDGE = {"extra": "forbid", "hide_input_in_errors": True, "use_attribute_docstrings": True}
+"""How the admin API reads the settings: a member that is not known is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class ProviderSettings:
 
     Protocol members are spelt as the protocol spells them.
     """
+
+    __pydantic_config__ = EDGE
 
     preset: str = ""
     """The data that fills what is left empty: `google`, `microsoft`, `github`, …; see the reference of presets."""

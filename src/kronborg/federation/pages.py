@@ -128,7 +128,11 @@ async def start(request: Request) -> Response:
         query.get("ui_locales", ""),
     )
     try:
-        url = await _address(request, provider, attempt, wish, browser=browser, now=clock.now())
+        if provider.provider.kind == "saml":
+            from kronborg.federation.saml_pages import begin_saml
+
+            return await begin_saml(request, provider, attempt, browser=browser, now=clock.now())
+        url = await begin(upstream_of(request), provider, attempt, wish, browser=browser, now=clock.now())
     except UpstreamRefused as refusal:
         return refused(request, provider, attempt, refusal.reason, error=AWAY)
     response = (
@@ -137,12 +141,6 @@ async def start(request: Request) -> Response:
         else redirect(request, url)
     )
     return with_browser(request, response, browser)
-
-
-async def _address(
-    request: Request, provider: Known, attempt: Attempt, wish: Wish, *, browser: str, now: datetime
-) -> str:
-    return await begin(upstream_of(request), provider, attempt, wish, browser=browser, now=now)
 
 
 async def callback(request: Request) -> Response:
@@ -172,7 +170,7 @@ async def posted_callback(request: Request) -> Response:
     Only what the callback reads goes on; nothing is decided here.
     """
     provider = await provider_of(request)
-    fields = _fields((await _body(request)).decode("utf-8", "replace"))
+    fields = await fields_of_body(request)
     if fields is None or not provider.preset.post_to_callback:
         return refused(request, provider, Attempt(provider.key, "/account", ""), "a form", error=STALE)
     passed = {name: fields[name][:2000] for name in ("state", "code", "error", "iss", "user") if name in fields}
@@ -231,7 +229,7 @@ async def _to_link(request: Request, told: Told, attempt: Attempt, *, browser: s
 async def backchannel_logout(request: Request) -> Response:
     """OIDC Back-Channel Logout §2.5 and §2.8: the provider ends sessions of its people here."""
     provider = await provider_of(request)
-    fields = _fields((await _body(request)).decode("utf-8", "replace")) or {}
+    fields = (await fields_of_body(request)) or {}
     headers = {"cache-control": "no-store"}
     try:
         if provider.provider.kind != "oidc" or "logout_token" not in fields:
@@ -280,13 +278,14 @@ def with_browser(request: Request, response: Response, browser: str) -> Response
     return response
 
 
-async def _body(request: Request) -> bytes:
+async def fields_of_body(request: Request, *, limit: int = MAX_FORM) -> Mapping[str, str] | None:
+    """The fields of a form that another site sent; None when there is none that can be read."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_FORM:
-            return b""
-    return bytes(body)
+        if len(body) > limit:
+            return None
+    return _fields(body.decode("utf-8", "replace"))
 
 
 def _fields(text: str) -> Mapping[str, str] | None:

@@ -126,7 +126,9 @@ PRESETS: Mapping[str, Preset] = {
 PLAIN: Mapping[Kind, Preset] = {
     "oidc": Preset("OpenID Connect"),
     "oauth2": Preset("OAuth 2.0", kind="oauth2", subject_claim="sub", scopes=()),
-    "saml": Preset("SAML 2.0", kind="saml", subject_claim="", username_claim="", name_claim="", email_claim=""),
+    "saml": Preset(
+        "SAML 2.0", kind="saml", subject_claim="", username_claim="uid", name_claim="displayName", email_claim="mail"
+    ),
 }
 """What holds without a preset."""
 

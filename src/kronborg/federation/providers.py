@@ -16,6 +16,7 @@ from kronborg.federation import providers_store as store
 from kronborg.federation.client_secrets import check_secret, seal_secret
 from kronborg.federation.model import ALGORITHMS, AUTH_METHODS, KINDS, Kind, Provider, ProviderDraft, ProviderSettings
 from kronborg.federation.presets import PRESETS, known, preset_of
+from kronborg.federation.saml import INSTALL, MISSING, is_installed
 from kronborg.federation.upstream import is_safe
 
 MAX_PROVIDERS = 200
@@ -186,6 +187,8 @@ def _protocol_problems(draft: ProviderDraft) -> Iterator[Problem]:
 
 
 def _saml_problems(settings: ProviderSettings) -> Iterator[Problem]:
+    if not is_installed():
+        yield Problem("kind", MISSING, INSTALL)
     if not settings.issuer or len(settings.issuer) > MAX_TEXT or not settings.issuer.isprintable():
         yield Problem("issuer", "is missing", "the entity id of the identity provider")
     if not settings.sso_url:
