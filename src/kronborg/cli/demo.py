@@ -255,7 +255,7 @@ def tell(settings: Settings, passwords: dict[str, str]) -> None:
         ("shop", facts["shop"], "browse, sign in, order"),
         ("wish list", facts["wish_list"], "a third-party app, asks for consent"),
         ("identity", facts["identity"], "your account, sessions and apps"),
-        ("console", facts["console"], "administration, for the last three below"),
+        ("console", facts["console"], "for the last three people below"),
         ("gateway", facts["gateway"], "the only way to the services"),
         ("MCP", facts["mcp"], "the shop's tools, for an assistant"),
         ("", "", ""),
