@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from kronborg.accounts.store import find_user
 from kronborg.core import clock
-from kronborg.core.cookies import BROWSER, cookie_name, read_cookie, set_cookie
+from kronborg.core.cookies import BROWSER, SESSION, cookie_name, read_cookie, set_cookie
 from kronborg.core.crypto import KeyProblem
 from kronborg.core.csrf import checked_form
 from kronborg.core.errors import Conflict, Invalid, NotFound
@@ -31,9 +31,11 @@ from kronborg.factors.parts import FactorParts
 from kronborg.factors.passkeys import Site
 from kronborg.factors.store import count_recovery_codes, list_browsers, list_factors
 from kronborg.factors.texts import NotSent
+from kronborg.sessions.life import Beginning, Begun, begin_in
 from kronborg.sessions.model import MULTI_FACTOR, AccountPage, Visit, device_of, strength
+from kronborg.sessions.store import find_session
 from kronborg.sessions.tickets import Ticket
-from kronborg.sessions.visits import sign_in_url, visit
+from kronborg.sessions.visits import origin_of_request, put_session, sign_in_url, visit
 
 HOME = "/account/security/factors"
 DONE = {
@@ -187,7 +189,7 @@ async def submit_add(request: Request) -> Response:
         if "send" in form:
             return _add(request, here, await send(database, at, kind, given, now=now), name=given.name)
         async with database.write() as session:
-            await enrol(session, at, kind, given, now=now)
+            _, amr = await enrol(session, at, kind, given, now=now)
             _, made = await count_recovery_codes(session, here.user_id)
             codes = (
                 () if made else await recovery.make_codes(session, at.vault, here.user_id, actor=here.user_id, now=now)
@@ -198,9 +200,15 @@ async def submit_add(request: Request) -> Response:
         return await _add_again(request, here, at, kind, given, {"passkey": TAKEN}, status=409)
     except Invalid as refusal:
         return await _add_again(request, here, at, kind, given, errors_of(refusal), status=422)
-    if codes:
-        return _codes(request, here, codes, added=True)
-    return redirect(request, f"{HOME}?done=added")
+    # Password and factor were both proved just now: the session says so, under a new secret.
+    begun = await _renewed(request, here, amr, now=now)
+    if begun is None:
+        return redirect(request, HOME)
+    request.cookies[cookie_name(SESSION, secure=parts_of(request).secure)] = begun.secret
+    done = f"{HOME}?done=added"
+    response = _codes(request, here, codes, added=True) if codes else redirect(request, done)
+    put_session(request, response, begun)
+    return response
 
 
 async def show_factor(request: Request) -> Response:
@@ -286,8 +294,29 @@ async def _fresh(request: Request, back: str) -> Visit | Response:
     needed = MULTI_FACTOR if has_any else 0
     if clock.now() - here.auth_time <= settings.fresh and strength(here.amr) >= needed:
         return here
-    ticket = Ticket(again=True, login_hint=here.username, strength=needed, explicit=True)
+    again = clock.now() - here.auth_time > settings.fresh
+    ticket = Ticket(again=again, login_hint=here.username, strength=needed, explicit=True)
     return redirect(request, sign_in_url(request, next_path=back, ticket=ticket))
+
+
+async def _renewed(request: Request, here: Visit, amr: tuple[str, ...], *, now: datetime) -> Begun | None:
+    """The same session, with what was proved besides; None when it ended meanwhile."""
+    parts = parts_of(request)
+    proved = tuple(dict.fromkeys((*here.amr, *amr, "mfa")))
+    async with parts.database.read() as reading:
+        known = await find_session(reading, here.session_id)
+    if known is None:
+        return None
+    beginning = Beginning(
+        here.user_id,
+        proved,
+        origin_of_request(request),
+        parts.session_absolute,
+        here.session_id,
+        vouched_by=known.vouched_by,
+        told=known.told,
+    )
+    return await parts.database.writer.run(lambda execute: begin_in(execute, parts.vault, beginning, now=now))
 
 
 async def _setting(request: Request, here: Visit) -> Setting:

@@ -12,6 +12,7 @@ from kronborg.factors.pages import browser_of, factor_parts_of, site_of
 from kronborg.factors.passkeys import Asked, ask_to_sign_in
 from kronborg.sessions.model import Visit, strength
 from kronborg.sessions.proof import Proof, continue_path, seal_proof
+from kronborg.sessions.store import find_session
 from kronborg.sessions.tickets import Ticket
 from kronborg.signin.journey import AskFactor, Wanted
 from kronborg.signin.model import Account
@@ -60,8 +61,12 @@ async def step_up_path(request: Request, here: Visit, next_path: str, ticket_tex
     if ticket.again:
         return None
     parts, policy, seat = parts_of(request), factor_parts_of(request).settings, seat_of(request)
-    proof = Proof(here.user_id, here.amr, clock.now(), login=here.username, renews=True)
     async with parts.database.read() as reading:
+        known = await find_session(reading, here.session_id)
+        if known is None:
+            return None
+        by, told = known.vouched_by, known.told
+        proof = Proof(here.user_id, here.amr, clock.now(), by, here.username, told, renews=True)
         found = await next_step(reading, parts.vault, policy, proof, wanted_of(ticket), seat, now=clock.now())
     if found is None or not isinstance(found.step, AskFactor):
         return None

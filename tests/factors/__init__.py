@@ -1,0 +1,1 @@
+"""Second factors, passkeys and the journey behind the sign-in page."""
