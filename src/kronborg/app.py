@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kronborg.accounts import group_pages, organisation_pages, user_pages
 from kronborg.accounts.people import People
 from kronborg.accounts.principals import principal_of
 from kronborg.config import Settings, sms_secret
@@ -24,6 +25,7 @@ from kronborg.core.http import Edge, LimitBody, Shortcut
 from kronborg.core.parts import Parts
 from kronborg.core.policy import Policies
 from kronborg.factors import pages as factor_pages
+from kronborg.factors.manage import reset_factors
 from kronborg.factors.model import FactorSettings
 from kronborg.factors.parts import FactorParts
 from kronborg.factors.texts import sender_of
@@ -130,6 +132,9 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *self_pages.routes(),
             *federation_pages.routes(),
             *linked_pages.routes(),
+            *user_pages.routes(),
+            *group_pages.routes(),
+            *organisation_pages.routes(),
             *providers_pages.routes(),
             *html.routes(),
             *console.routes(engine, groups_of(settings, Settings()), str(settings.file or "")),
@@ -151,6 +156,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     app.state.contributors = (partial(kept_about, engine),)
     app.state.announcers = (requests.announcer(engine),)
     app.state.policies = policies
+    app.state.reset_factors = reset_factors
     app.state.principal_of = lambda visit: principal_of(parts.database, visit.user_id)
     app.state.after_sign_out = partial(signed_out, engine)
     return Edge(Shortcut(LimitBody(app), protocol_endpoints(engine)), secure=parts.secure)
