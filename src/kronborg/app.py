@@ -14,6 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kronborg.accounts import group_pages, organisation_pages, user_pages
 from kronborg.accounts.people import People
 from kronborg.accounts.principals import principal_of
+from kronborg.audit import pages as audit_pages
+from kronborg.audit import webhook_pages
 from kronborg.config import Settings, sms_secret
 from kronborg.core import clock, error_pages
 from kronborg.core.brand import Brand
@@ -29,7 +31,7 @@ from kronborg.factors.manage import reset_factors
 from kronborg.factors.model import FactorSettings
 from kronborg.factors.parts import FactorParts
 from kronborg.factors.texts import sender_of
-from kronborg.federation import linked_pages, providers_pages
+from kronborg.federation import linked_pages, providers_pages, saml_pages
 from kronborg.federation import pages as federation_pages
 from kronborg.federation.directories import Directories
 from kronborg.federation.parts import FederationParts
@@ -136,7 +138,10 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *group_pages.routes(),
             *organisation_pages.routes(),
             *providers_pages.routes(),
+            *saml_pages.routes(),
             *html.routes(),
+            *audit_pages.routes(),
+            *webhook_pages.routes(),
             *console.routes(engine, groups_of(settings, Settings()), str(settings.file or "")),
             Mount("/scim/v2", ScimServer(parts, engine)),
             Mount("/api", AdminApi(parts, engine, policies)),
