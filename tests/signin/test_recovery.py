@@ -12,6 +12,9 @@ from kronborg.accounts.store import find_user
 from kronborg.accounts.users import NewUser, UserChange, create_user, update_user
 from kronborg.core import clock
 from kronborg.core.errors import Conflict, Invalid, TooMany
+from kronborg.core.events import record
+from kronborg.factors.model import Factor
+from kronborg.factors.store import insert_factor, list_factors
 from kronborg.signin.passwords import store_password
 from letter_box import Mailbox, link_in, text_of
 from people_site import PASSWORD, PeopleSite, Visitor
@@ -264,3 +267,63 @@ async def test_a_password_set_by_an_administrator_is_told_of(site: PeopleSite, m
     letters = await mailbox.turn()
 
     assert len(letters) == 1
+
+
+async def test_an_address_that_was_a_thiefs_for_a_while_does_not_come_back(site: PeopleSite, mailbox: Mailbox) -> None:
+    user = await site.person("hamlet")
+    thief = await signed_in(site)
+    await mailbox.turn()
+    brakes = []
+    for address in ("one@evil.example", "two@evil.example"):
+        await thief.post("/account/email", {"email": address, "current": PASSWORD}, page="/account")
+        [letter] = await mailbox.turn()
+        await thief.post("/verify", page=link_in(letter))
+        [notice] = await mailbox.turn()
+        brakes.append((notice["to"], link_in(notice)))
+
+    await site.visitor().post("/lockdown", page=brakes[0][1])
+    thiefs = await site.visitor().get(brakes[1][1])
+    async with site.parts.database.read() as session:
+        after = await find_user(session, user.id)
+
+    assert [to for to, _ in brakes] == ["hamlet@kronborg.example", "one@evil.example"]
+    assert thiefs.status_code == 404
+    assert after is not None
+    assert after.email == "hamlet@kronborg.example"
+
+
+async def test_when_an_administrator_sets_the_address_older_letters_are_void(
+    site: PeopleSite, mailbox: Mailbox
+) -> None:
+    user = await site.person("hamlet")
+    await signed_in(site)
+    await signed_in(site)
+    [notice] = await mailbox.turn()
+    reset = await forgotten(site, mailbox)
+
+    async with site.parts.database.write() as session:
+        change = UserChange(email="prince@kronborg.example")
+        await update_user(session, user.id, change, actor="client:ops", now=clock.now())
+
+    assert (await site.visitor().get(link_in(notice))).status_code == 404
+    assert (await site.visitor().get(reset)).status_code == 404
+
+
+async def test_the_brake_takes_away_the_factor_that_its_letter_tells_of_and_no_other(
+    site: PeopleSite, mailbox: Mailbox
+) -> None:
+    user = await site.person("hamlet")
+    now = clock.now()
+    async with site.parts.database.write() as session:
+        for name in ("mine", "thiefs"):
+            await insert_factor(session, Factor(name, user.id, "totp", name, now, None), sealed="x")
+        detail = {"kind": "totp", "name": "thiefs", "factor": "thiefs"}
+        await record(session, "factor.added", actor=user.id, subject=user.id, now=now, detail=detail)
+    [notice] = await mailbox.turn()
+
+    await site.visitor().post("/lockdown", page=link_in(notice))
+    async with site.parts.database.read() as session:
+        left = [one.name for one in await list_factors(session, user.id)]
+
+    assert "an authenticator app" in text_of(notice)
+    assert left == ["mine"]

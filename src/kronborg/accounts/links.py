@@ -18,6 +18,7 @@ from kronborg.accounts.links_store import (
     LinkRow,
     delete_expired_links,
     delete_links_of,
+    delete_younger_links,
     find_link_row,
     insert_asked,
     insert_link,
@@ -47,6 +48,7 @@ class Link:
     purpose: Purpose
     user_id: str | None
     held: JsonObject
+    made_at: datetime
     expires_at: datetime
 
     def text(self, name: str) -> str:
@@ -87,6 +89,11 @@ async def void_links(session: Session, user_id: str, *purposes: Purpose) -> None
     await delete_links_of(session, user_id, purposes)
 
 
+async def void_younger_links(session: Session, user_id: str, purpose: Purpose, *, than: datetime) -> None:
+    """Let a user's links for this purpose that were made after that moment work no more."""
+    await delete_younger_links(session, user_id, purpose, than=than)
+
+
 async def purge_links(session: Session, *, now: datetime, limit: int = 500) -> int:
     """Forget links whose time is over, at most `limit`; how many."""
     return await delete_expired_links(session, now=now, limit=limit)
@@ -114,7 +121,7 @@ def _opened(vault: Vault, purpose: Purpose, row: LinkRow | None) -> Link | None:
     if row is None:
         return None
     held = orjson.loads(vault.open(row.held, context=_context(purpose, row.digest)))
-    return Link(purpose, row.user_id, held, row.expires_at)
+    return Link(purpose, row.user_id, held, row.made_at, row.expires_at)
 
 
 def _digest(vault: Vault, purpose: Purpose, token: str) -> bytes:

@@ -86,6 +86,12 @@ async def delete_links_of(session: Session, user_id: str, purposes: Sequence[str
     await session.execute(delete(links_table).where(_links.user_id == user_id, _links.purpose.in_(purposes)))
 
 
+async def delete_younger_links(session: Session, user_id: str, purpose: str, *, than: datetime) -> None:
+    """Forget the links of a user for this purpose that were made after that moment."""
+    mine = (_links.user_id == user_id) & (_links.purpose == purpose)
+    await session.execute(delete(links_table).where(mine, _links.made_at > than))
+
+
 async def delete_expired_links(session: Session, *, now: datetime, limit: int) -> int:
     """Forget links whose time is over, at most `limit`; how many."""
     some = select(_links.digest).where(_links.expires_at <= now).limit(limit)

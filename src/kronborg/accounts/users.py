@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Literal
 
+from kronborg.accounts.links_store import delete_links_of
 from kronborg.accounts.model import User, clean, folded, name_problems, role_problems
 from kronborg.accounts.roles import unknown_roles
 from kronborg.accounts.store import (
@@ -113,6 +114,9 @@ async def update_user(
     await update_user_row(session, after)
     if "groups" in changed:
         await set_memberships(session, user_id, [group_id for group_id, _ in groups])
+    if "email" in changed and actor != user_id:
+        # Somebody else decided what the address is: no letter of before speaks for this person any more.
+        await delete_links_of(session, user_id, ("verify", "invite", "reset", "lockdown"))
     await record(session, "user.updated", actor=actor, subject=user_id, now=now, detail={"changed": changed})
     if "disabled" in changed:
         name = "user.disabled" if after.disabled else "user.enabled"

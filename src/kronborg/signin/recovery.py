@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from kronborg.accounts.links import Link, ask, find_link, make_link, spend_link, void_links
+from kronborg.accounts.links import Link, ask, find_link, make_link, spend_link, void_links, void_younger_links
 from kronborg.accounts.model import User, folded
 from kronborg.accounts.people import People
 from kronborg.accounts.store import find_by_login, find_user
@@ -21,6 +21,7 @@ from kronborg.core.events import record
 from kronborg.core.json import JsonObject
 from kronborg.core.letters import ASKED, NOTICE
 from kronborg.core.whole import whole
+from kronborg.factors.browsers import forget
 from kronborg.factors.manage import remove_factor
 from kronborg.sessions.life import end_all_sessions
 from kronborg.signin.activity_store import drop_password
@@ -106,11 +107,14 @@ async def lock_down(database: Database, people: People, token: str, *, now: date
         cause, address = link.text("cause"), link.text("email")
         await drop_password(session, user.id, set_before=now)
         await end_all_sessions(session, user.id, actor=user.id, now=now)
+        await forget(session, user.id, actor=user.id, now=now)
         if cause == "factor.added":
             with suppress(NotFound):  # it is gone already
                 await remove_factor(session, user.id, link.text("factor"), actor=user.id, now=now)
-        # Links that wait may have been asked for by the other one. Lockdown links stay: the other one cannot void them.
+        # Links that wait may have been asked for by the other one. Of brakes the older outranks the younger: the
+        # other one cannot void the owner's, nor set an address back that was theirs for a while.
         await void_links(session, user.id, "reset", "verify", "invite")
+        await void_younger_links(session, user.id, "lockdown", than=link.made_at)
         holder = await find_by_login(session, address)
         if cause == "address" and not user.managed_by and holder is None:
             change = UserChange(email=address, email_verified=True)
