@@ -45,14 +45,14 @@ class Scim:
             method, url, headers=sent, params=asked or None, **({"json": body} if body is not None else {})
         )
 
-    async def user(self, name: str, **more: Any) -> dict[str, Any]:
-        answer = await self.send("POST", "/Users", {"schemas": [USER], "userName": name, **more})
+    async def user(self, user_name: str, /, **more: Any) -> dict[str, Any]:
+        answer = await self.send("POST", "/Users", {"schemas": [USER], "userName": user_name, **more})
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
-    async def group(self, name: str, *members: str, **more: Any) -> dict[str, Any]:
+    async def group(self, display: str, /, *members: str, **more: Any) -> dict[str, Any]:
         inside = [{"value": member} for member in members]
-        body = {"schemas": [GROUP], "displayName": name, "members": inside, **more}
+        body = {"schemas": [GROUP], "displayName": display, "members": inside, **more}
         answer = await self.send("POST", "/Groups", body)
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
