@@ -24,6 +24,7 @@ from kronborg.accounts import api as accounts
 from kronborg.accounts import invitations_api, organisations_api
 from kronborg.accounts.people import People
 from kronborg.accounts.principals import principal_of
+from kronborg.accounts.store import roles_of
 from kronborg.audit import api as audit_api
 from kronborg.audit import webhooks_api
 from kronborg.clients import api as clients
@@ -33,8 +34,9 @@ from kronborg.core.api import Caller, ProblemDetails, Stale
 from kronborg.core.errors import Refusal
 from kronborg.core.http import problem, refusal_problem
 from kronborg.core.parts import Parts
-from kronborg.core.policy import Policies
+from kronborg.core.policy import Policies, is_privileged
 from kronborg.core.rights import wish_of
+from kronborg.factors import api as factors
 from kronborg.federation import directories_api, providers_api
 from kronborg.gateway import api as gateway
 from kronborg.gateway import config_api
@@ -96,6 +98,10 @@ class Guard:
         found = await principal_of(self._engine.database, access.subject)
         principal = replace(found, roles=access.roles)
         wish = wish_of(method, path)
+        if wish.action.startswith("users:") and wish.resource.id:
+            async with self._engine.database.read() as session:
+                privileged = is_privileged(await roles_of(session, wish.resource.id))
+            wish = replace(wish, resource=replace(wish.resource, privileged=privileged))
         return self._policies.allows(principal, wish.action, wish.resource)
 
 
@@ -120,6 +126,7 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies) -> ASGIApp:
         accounts.router,
         organisations_api.router,
         invitations_api.router,
+        factors.router,
         signin.router,
         clients.router,
         registration_api.router,

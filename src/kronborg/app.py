@@ -154,6 +154,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     app.state.pages = html
     app.state.signin = engine.signin or SignInParts.make()
     app.state.factors = factor_parts(app.state.signin.settings.factors, engine.fetcher)
+    app.state.reset_factors = reset_factors
     app.state.federation = FederationParts(engine.fetcher.apart(), has_own_way)
     app.state.directories = Directories(parts.database, parts.vault)
     app.state.people = engine.people or People.make(parts.vault, parts.issuer, settings.people, brand)

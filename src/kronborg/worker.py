@@ -28,6 +28,7 @@ from kronborg.core.events import Event
 from kronborg.core.fetch import Fetcher
 from kronborg.core.health import health_routes
 from kronborg.core.log import get_logger
+from kronborg.factors.store import delete_expired
 from kronborg.federation import attempts
 from kronborg.federation.directory_sync import sync_due
 from kronborg.oauth import backchannel, ciba_notify, kept_requests, waiting
@@ -49,6 +50,7 @@ BREATH = 0.05
 """Seconds between two batches of cleaning, in which others may write."""
 
 Handler = Callable[[Engine, Event, datetime], Awaitable[object]]
+
 
 async def revoke_of_user(engine: Engine, event: Event, now: datetime) -> None:
     """A user who is disabled or gone keeps neither sessions nor tokens."""
@@ -133,6 +135,7 @@ async def clean_signin(engine: Engine, now: datetime) -> None:
     await _until_none(sessions)
     async with engine.database.write() as session:
         await purge_counters(session, now=now)
+        await delete_expired(session, now=now)
     await backchannel.forget_old(engine, now=now)
 
 

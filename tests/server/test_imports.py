@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-LAZY = ("alembic", "fastapi", "httpcore", "httpx", "pkcs11", "pydantic", "rich", "ruamel", "typer")
+LAZY = (
+    *("alembic", "cbor2", "fastapi", "httpcore", "httpx", "pkcs11", "pydantic", "pyotp", "rich", "ruamel", "segno"),
+    *("typer", "webauthn"),
+)
 """What only commands, the admin API, outbound calls and extras need, each from its first use on."""
 
 

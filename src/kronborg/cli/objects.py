@@ -5,6 +5,7 @@ from __future__ import annotations
 from kronborg.cli import app
 from kronborg.cli.applications import api_commands, client_commands
 from kronborg.cli.audit import audit_commands
+from kronborg.cli.factors import user_reset_mfa
 from kronborg.cli.mail import mail_commands, user_invite
 from kronborg.cli.operations import events, key_commands, logouts
 from kronborg.cli.organisations import organisation_commands
@@ -21,6 +22,7 @@ app.add_typer(api_commands, name="api")
 app.add_typer(registration_commands, name="registration")
 user_commands.command("import")(user_import)
 user_commands.command("invite")(user_invite)
+user_commands.command("reset-mfa")(user_reset_mfa)
 app.add_typer(user_commands, name="user")
 app.add_typer(group_commands, name="group")
 app.add_typer(organisation_commands, name="organisation")
