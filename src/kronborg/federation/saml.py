@@ -143,7 +143,7 @@ def believe(known: Known, issuer: str, posted: str, *, now: datetime) -> Asserte
         response = client.parse_authn_request_response(posted, BINDING_HTTP_POST, outstanding={answers: "/"})
     except StatusError as error:
         raise UpstreamRefused("the provider refused") from error
-    except Exception as error:  # noqa: BLE001  # the library says no by all sorts, down to Exception itself
+    except Exception as error:  # the library says no by all sorts, down to Exception itself
         raise UpstreamRefused(f"the assertion is not believed: {type(error).__name__}") from error
     if response is None or response.assertion is None or response.in_response_to != answers:
         raise UpstreamRefused("the assertion is not believed")
