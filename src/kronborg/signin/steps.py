@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from kronborg.accounts.model import User
-from kronborg.accounts.store import find_user
+from kronborg.accounts.model import User, folded
+from kronborg.accounts.store import find_groups_by_names, find_user
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database, ReadSession, Session
 from kronborg.core.events import record
@@ -86,7 +86,7 @@ async def next_step(
     unused, _ = await count_recovery_codes(session, user.id)
     person = Person(
         kinds=await kinds_of(session, user.id),
-        groups=user.groups,
+        groups=await _groups_of(session, user) if policy.required_groups else (),
         recovery=unused > 0,
         email_verified=user.email_verified,
         remembered=await remembered(session, vault, user.id, seat.remembered, now=now),
@@ -95,6 +95,17 @@ async def next_step(
     step = what_next(proof, person, policy, wanted)
     # What a session says begins nothing anew: it would make an old sign-in look fresh.
     return None if proof.renews and not isinstance(step, AskFactor) else Here(user, step)
+
+
+async def _groups_of(session: ReadSession, user: User) -> tuple[str, ...]:
+    """The groups of somebody, and those that they stand in."""
+    known: dict[str, str] = {}
+    names = user.groups
+    while names:
+        found = await find_groups_by_names(session, names)
+        known |= {key: group.name for key, group in found.items()}
+        names = tuple(group.parent for group in found.values() if group.parent and folded(group.parent) not in known)
+    return tuple(known.values())
 
 
 async def _is_risky(
