@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from console.conftest import Console
+from kronborg.accounts.groups import create_group
+from kronborg.accounts.organisations import OrganisationDraft, add_member, create_organisation
+from kronborg.accounts.users import UserChange, update_user
 from kronborg.clients.model import ApiDraft, ClientDraft, Scope
 from kronborg.clients.register import add_secret, save_api, save_client
 from kronborg.core import clock
@@ -28,6 +31,8 @@ class Stage:
     secret: str
     grant: str
     key: str
+    group: str
+    organisation: str
 
     def fill(self, path: str) -> str:
         """A path with `{api}` and the like filled in."""
@@ -54,6 +59,12 @@ async def stage(console: Console) -> Stage:
         await save_client(session, draft, actor="test", now=now)
         secret = await add_secret(session, engine.vault, "shop", actor="test", now=now)
     person = await console.person("hamlet")
+    async with engine.database.write() as session:
+        group = await create_group(session, "guard", roles=("watch",), actor="test", now=now)
+        await update_user(session, person.id, UserChange(groups=("guard",), roles=("prince",)), actor="test", now=now)
+        draft_of = OrganisationDraft("elsinore", "Elsinore", domains=("elsinore.example",))
+        organisation = await create_organisation(session, draft_of, actor="test", now=now)
+        await add_member(session, organisation.id, person.id, actor="test", now=now)
     await console.session_of(person)
     async with engine.database.read() as reading:
         [begun] = await list_sessions(reading, person.id, now=now, idle=engine.session_idle)
@@ -64,4 +75,4 @@ async def stage(console: Console) -> Stage:
     await remember(engine.database, consent)
     [grant] = await grants_of_user(engine.database.lookup, person.id, now=now)
     key = next(key for key in await engine.keys.stored() if key.state == "active")
-    return Stage(api.id, person.id, begun.id, secret.id, grant.id, key.id)
+    return Stage(api.id, person.id, begun.id, secret.id, grant.id, key.id, group.id, organisation.id)

@@ -28,6 +28,15 @@ PAGES = (
     "/console/access/sessions/{session}",
     "/console/keys",
     "/console/settings",
+    "/console/users",
+    "/console/users?q=ham",
+    "/console/users/{user}",
+    "/console/groups",
+    "/console/groups/{group}",
+    "/console/groups/roles",
+    "/console/groups/roles/watch",
+    "/console/organisations",
+    "/console/organisations/{organisation}",
 )
 FORMS = (
     "/console/clients/-/new",
@@ -47,8 +56,25 @@ FORMS = (
     "/console/access/clients/shop/revoke",
     "/console/keys/rotate",
     "/console/keys/{key}/revoke",
+    "/console/users/new",
+    "/console/users/{user}/edit",
+    "/console/users/{user}/do/disable",
+    "/console/users/{user}/do/delete",
+    "/console/groups/new",
+    "/console/groups/{group}/edit",
+    "/console/groups/{group}/delete",
+    "/console/organisations/new",
+    "/console/organisations/{organisation}/edit",
+    "/console/organisations/{organisation}/delete",
+    "/console/organisations/{organisation}/domains/elsinore.example",
+    "/console/organisations/{organisation}/members/{user}/admin",
 )
-HELP = ("/console/access/users/{user}/end-sessions", "/console/access/sessions/{session}/end")
+HELP = (
+    "/console/users/{user}/do/factors",
+    "/console/users/{user}/do/sessions",
+    "/console/access/users/{user}/end-sessions",
+    "/console/access/sessions/{session}/end",
+)
 
 
 async def test_each_page_is_for_those_whose_role_reads_or_changes(console: Console) -> None:
@@ -166,3 +192,14 @@ async def test_a_person_without_the_role_cannot_give_it_to_themselves(console: C
         await browser.http.post(path, data={"csrf": token, "roles": "kronborg:admin", "role": "kronborg:admin"})
 
     assert (await browser.get("/console/clients/-/new")).status_code == 403
+
+
+async def test_support_does_not_end_the_sessions_of_an_administrator(console: Console) -> None:
+    boss = await console.person("ada", ADMIN)
+    await console.session_of(boss)
+    sue = await console.signed_in("sue", SUPPORT)
+
+    answer = await sue.get(f"/console/access/users/{boss.id}/end-sessions")
+
+    assert answer.status_code == 403
+    assert "End all sessions" not in (await sue.get(f"/console/access/users/{boss.id}")).text
