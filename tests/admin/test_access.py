@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from admin.conftest import ISSUER, Admin
+from kronborg.accounts.store import find_by_login, roles_of
 from kronborg.accounts.users import NewUser, create_user
 from kronborg.clients.model import ClientDraft
 from kronborg.clients.register import add_secret, save_client
@@ -20,6 +21,8 @@ from kronborg.tokens.engine import open_engine
 from kronborg.tokens.model import Authorization
 
 pytestmark = pytest.mark.anyio
+
+SCOPES = ("admin:read", "admin:write")
 
 
 @pytest.mark.spec("RFC 6750 §3.1")
@@ -108,15 +111,44 @@ async def test_the_description_is_open_and_complete(admin: Admin) -> None:
     assert all("security" in operation for path in document["paths"].values() for operation in path.values())
 
 
-@pytest.mark.parametrize(("roles", "status"), [((), 403), (("shopkeeper",), 403), (("kronborg:admin",), 200)])
-async def test_a_person_needs_the_role_besides_the_scope(
-    admin: Admin, vault: Vault, roles: tuple[str, ...], status: int
+@pytest.mark.parametrize(
+    ("roles", "read", "changed"),
+    [
+        ((), 403, 403),
+        (("shopkeeper",), 403, 403),
+        (("kronborg:auditor",), 200, 403),
+        (("kronborg:support",), 200, 403),
+        (("kronborg:admin",), 200, 204),
+    ],
+)
+async def test_what_a_person_may_do_is_said_by_the_policies_besides_the_scope(
+    admin: Admin, vault: Vault, roles: tuple[str, ...], read: int, changed: int
 ) -> None:
-    token = await token_of_a_person(admin, vault, roles=roles)
+    headers = {"authorization": f"Bearer {await token_of_a_person(admin, vault, roles=roles)}"}
+    async with admin.database.write() as session:
+        victim = await create_user(session, NewUser("victim"), actor="test", now=clock.now())
 
-    answer = await admin.http.get("/api/clients", headers={"authorization": f"Bearer {token}"})
+    listed = await admin.http.get("/api/clients", headers=headers)
+    planned = await admin.http.post(
+        "/api/config/plan", headers={**headers, "content-type": "application/yaml"}, content="version: 1"
+    )
+    removed = await admin.http.delete(f"/api/users/{victim.id}", headers=headers)
 
-    assert answer.status_code == status
+    assert (listed.status_code, planned.status_code, removed.status_code) == (read, read, changed)
+
+
+@pytest.mark.parametrize("role", ["kronborg:support", "kronborg:auditor"])
+async def test_nobody_gives_themselves_a_role_through_the_api(admin: Admin, vault: Vault, role: str) -> None:
+    headers = {"authorization": f"Bearer {await token_of_a_person(admin, vault, roles=(role,))}"}
+    async with admin.database.read() as session:
+        me = await find_by_login(session, "ophelia")
+    assert me is not None
+
+    answer = await admin.http.patch(f"/api/users/{me.id}", headers=headers, json={"roles": ["kronborg:admin"]})
+
+    assert answer.status_code == 403
+    async with admin.database.read() as session:
+        assert await roles_of(session, me.id) == (role,)
 
 
 async def token_of_a_person(admin: Admin, vault: Vault, *, roles: tuple[str, ...]) -> str:
@@ -124,14 +156,14 @@ async def token_of_a_person(admin: Admin, vault: Vault, *, roles: tuple[str, ...
     now, audience = clock.now(), f"{ISSUER}/api"
     draft = ClientDraft("panel", "Panel", redirect_uris=("https://panel.example/",), grants=("authorization_code",))
     async with admin.database.write() as session:
-        client = await save_client(session, replace(draft, scopes=("admin:read",)), actor="test", now=now)
+        client = await save_client(session, replace(draft, scopes=SCOPES), actor="test", now=now)
         secret = await add_secret(session, vault, client.id, actor="test", now=now)
         person = await create_user(session, NewUser("ophelia", roles=roles), actor="test", now=now)
         origin, day = Origin("127.0.0.1", "test"), timedelta(days=1)
         begun = await begin_session(session, vault, person.id, amr=("pwd",), origin=origin, lifetime=day, now=now)
     engine = await open_engine(admin.database, vault, issuer=ISSUER, session_idle=day, now=now)
     allowed = Authorization(
-        client.id, person.id, begun.session.id, ("admin:read",), (audience,), draft.redirect_uris[0], None, None, now
+        client.id, person.id, begun.session.id, SCOPES, (audience,), draft.redirect_uris[0], None, None, now
     )
     form = {"grant_type": "authorization_code", "redirect_uri": draft.redirect_uris[0]}
     form["code"] = await create_code(engine, allowed, now=now)

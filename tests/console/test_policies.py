@@ -108,7 +108,8 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         ("POST", "/tokens/revoke", "access:revoke"),
         ("GET", "/events", "audit:read"),
         ("POST", "/clients/x/secrets", "clients:secrets"),
-        ("PUT", "/organisations/acme/members/x", "organisations:members"),
+        ("PUT", "/organisations/acme/members/x", "organisations:write"),
+        ("DELETE", "/organisations/acme/members/x", "organisations:members"),
         ("POST", "/something/new", "something:write"),
         ("TRACE", "/", "api:write"),
     ],
@@ -117,7 +118,26 @@ def test_each_operation_of_the_admin_api_has_its_right(method: str, path: str, a
     assert wish_of(method, path).action == action
 
 
-def test_a_second_organisation_in_a_path_opens_nothing() -> None:
-    wish = wish_of("PUT", "/organisations/globex/members/acme")
+@pytest.mark.parametrize(
+    ("method", "path", "may"),
+    [
+        ("DELETE", "/organisations/acme/members/x", True),
+        ("DELETE", "/organisations/globex/members/acme", False),
+        ("PUT", "/organisations/acme/members/x", False),
+        ("PATCH", "/users/u-4", False),
+        ("GET", "/users", False),
+    ],
+)
+def test_who_administers_an_organisation_reaches_no_further(method: str, path: str, may: bool) -> None:
+    wish = wish_of(method, path)
 
-    assert not Policies().allows(OWNER, wish.action, wish.resource)
+    assert Policies().allows(OWNER, wish.action, wish.resource) == may
+
+
+@pytest.mark.parametrize("action", sorted(HELP))
+def test_support_does_not_weaken_the_account_of_an_administrator(action: str) -> None:
+    policies, person, boss = Policies(), Resource("user", "p"), Resource("user", "b", privileged=True)
+
+    assert policies.allows(SUPPORT, action, person)
+    assert not policies.allows(SUPPORT, action, boss)
+    assert policies.allows(ADMIN, action, boss)

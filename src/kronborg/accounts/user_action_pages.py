@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from kronborg.accounts.model import User
 from kronborg.accounts.reach import organisation_for
-from kronborg.accounts.store import find_user
+from kronborg.accounts.store import find_user, roles_of
 from kronborg.accounts.users import UserChange, delete_user, join_group, update_user
 from kronborg.core import clock
 from kronborg.core.csrf import checked_form
@@ -23,7 +23,7 @@ from kronborg.core.db import Session
 from kronborg.core.errors import Conflict, Invalid, NotFound, Problem
 from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
-from kronborg.core.policy import Principal, Resource
+from kronborg.core.policy import Principal, Resource, is_privileged
 from kronborg.core.whole import whole
 from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, confirm, may, picked, picks
 from kronborg.sessions.life import end_all_sessions
@@ -186,15 +186,16 @@ async def reached(request: Request, action: str, *, fresh: bool = False, page: s
     """
     user_id: str = request.path_params["user_id"]
     here = await visit(request)
-    organisation, user = "", None
+    organisation, user, privileged = "", None, False
     if here is not None:
         principal: Principal = await request.app.state.principal_of(here)
         async with parts_of(request).database.read() as session:
             user = await find_user(session, user_id)
             change = action != "users:read"
             organisation = await organisation_for(session, user_id, principal.administers, change=change)
+            privileged = is_privileged(await roles_of(session, user_id))
     back = f"{href_of(user_id)}{page}" if fresh else None
-    found = await admitted(request, action, Resource("user", user_id, organisation), fresh=fresh, back=back)
+    found = await admitted(request, action, Resource("user", user_id, organisation, privileged), fresh=fresh, back=back)
     if isinstance(found, Response):
         return found
     if user is None:

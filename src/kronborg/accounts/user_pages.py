@@ -22,7 +22,7 @@ from kronborg.core.csrf import checked_form
 from kronborg.core.errors import Conflict, Invalid, Problem
 from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
-from kronborg.core.policy import Resource
+from kronborg.core.policy import Resource, is_privileged
 from kronborg.core.whole import whole
 from kronborg.sessions.console_pages import actor_of, asked, may, page_link
 from kronborg.sessions.model import Admitted, BrowserSession, ConsolePage, device_of
@@ -134,7 +134,7 @@ async def show_user(request: Request) -> Response:
         roles = await roles_of(session, user.id)
         belongs = tuple(await organisations_of(session, user.id))
         browsers = await list_sessions(session, user.id, idle=parts_of(request).session_idle, now=now)
-    change = Resource("user", user.id, found.organisation)
+    change = Resource("user", user.id, found.organisation, is_privileged(roles))
     page = UserPage(
         here,
         found.section,

@@ -8,7 +8,7 @@ refused, and what any policy forbids is refused whatever others permit.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,11 +38,20 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What something is wanted of: a noun (`user`), an id, and the organisation it belongs to, if any."""
+    """What something is wanted of: a noun (`user`), an id, and the organisation it belongs to, if any.
+
+    `privileged` is a person with a role of Kronborg's own, whose account opens more than their own things.
+    """
 
     kind: str
     id: str = ""
     organisation: str = ""
+    privileged: bool = False
+
+
+def is_privileged(roles: Iterable[str]) -> bool:
+    """Whether somebody with these roles is more than a user: whoever takes over their account has the console."""
+    return any(role.startswith("kronborg:") for role in roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +86,8 @@ class Policies:
         asked: list[dict[str, object]] = []
         for wish in wishes:
             verb, what = wish.action.partition(":")[2], wish.resource
-            name = repr((what.kind, what.id, what.organisation))
-            attrs = {"kind": what.kind, "id": what.id}
+            name = repr((what.kind, what.id, what.organisation, what.privileged))
+            attrs: dict[str, object] = {"kind": what.kind, "id": what.id, "privileged": what.privileged}
             if what.organisation:
                 attrs["organisation"] = what.organisation
             uid, action = _uid("Resource", name), _uid("Action", wish.action)

@@ -36,7 +36,8 @@ _SPECIAL: tuple[tuple[str, str, str], ...] = (
     ("POST", r"/users/[^/]+/sessions/end", "users:end-sessions"),
     ("DELETE", r"/users/[^/]+/(factors|mfa)(/.*)?", "users:reset-mfa"),
     ("POST", r"/users/[^/]+/(factors|mfa)/reset", "users:reset-mfa"),
-    ("POST|PUT|DELETE|PATCH", r"/organisations/[^/]+/(members|invitations)(/.*)?", "organisations:members"),
+    # To put anybody into an organisation would give its administrators power over them: that takes `write`.
+    ("DELETE", r"/organisations/[^/]+/members(/.*)?", "organisations:members"),
 )
 
 

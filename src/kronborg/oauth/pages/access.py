@@ -13,13 +13,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kronborg.accounts.model import User
-from kronborg.accounts.store import find_by_login, find_user
+from kronborg.accounts.store import find_by_login, find_user, roles_of
 from kronborg.clients.model import Client
 from kronborg.clients.store import find_client
 from kronborg.core import clock
 from kronborg.core.errors import NotFound
 from kronborg.core.html import redirect, render
-from kronborg.core.policy import Resource
+from kronborg.core.policy import Resource, is_privileged
 from kronborg.oauth.model import Consent
 from kronborg.oauth.store import consents_of_user
 from kronborg.sessions.console_pages import asked, may, page_link
@@ -144,6 +144,10 @@ async def _show(
     if isinstance(found, Response):
         return found
     before, now = asked(request, "before"), clock.now()
+    privileged = False
+    if user is not None:
+        async with engine.database.read() as reading:
+            privileged = is_privileged(await roles_of(reading, user.id))
     grants = await grants_page(engine.database.lookup, side, of, before=before, limit=ROWS + 1)
     if side != "all" and not (grants or before or user or client or session):
         raise NotFound("there is nothing with this id")
@@ -164,7 +168,7 @@ async def _show(
         tuple(ShownSession(one, device_of(one.user_agent)) for one in sessions),
         consents,
         may(request, found, "access:revoke", resource),
-        may(request, found, "users:end-sessions", Resource("user", "" if user is None else user.id)),
+        may(request, found, "users:end-sessions", Resource("user", "" if user is None else user.id, "", privileged)),
         DONE.get(request.query_params.get("done", "")),
         now,
     )

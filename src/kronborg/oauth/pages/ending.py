@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kronborg.accounts.store import find_user
+from kronborg.accounts.store import find_user, roles_of
 from kronborg.clients.store import find_client
 from kronborg.core import clock
 from kronborg.core.csrf import checked_form
 from kronborg.core.errors import NotFound
 from kronborg.core.html import redirect
-from kronborg.core.policy import Resource
+from kronborg.core.policy import Resource, is_privileged
 from kronborg.oauth.consent import withdraw
 from kronborg.sessions.console_pages import ConfirmPage, actor_of, confirm
 from kronborg.sessions.life import end_all_sessions, end_session
@@ -65,7 +65,7 @@ def routes(engine: Engine) -> list[Route]:
 
 
 async def _show(engine: Engine, action: str, kind: str, ask: Ask, request: Request) -> Response:
-    found = await admitted(request, action, Resource(kind, request.path_params["of"]), fresh=True)
+    found = await admitted(request, action, await _resource(engine, kind, request), fresh=True)
     if isinstance(found, Response):
         return found
     question = await ask(engine, request)
@@ -85,12 +85,23 @@ async def _show(engine: Engine, action: str, kind: str, ask: Ask, request: Reque
 
 async def _submit(engine: Engine, action: str, kind: str, ask: Ask, request: Request) -> Response:
     await checked_form(request)
-    found = await admitted(request, action, Resource(kind, request.path_params["of"]), fresh=True)
+    found = await admitted(request, action, await _resource(engine, kind, request), fresh=True)
     if isinstance(found, Response):
         return found
     question = await ask(engine, request)
     await question.act(actor_of(found), clock.now())
     return redirect(request, f"{question.back}?done={question.done}")
+
+
+async def _resource(engine: Engine, kind: str, request: Request) -> Resource:
+    """What the right is asked for: of a session, the person whose it is."""
+    of: str = request.path_params["of"]
+    if kind != "user":
+        return Resource(kind, of)
+    async with engine.database.read() as reading:
+        session = await find_session(reading, of)
+        user_id = of if session is None else session.user_id
+        return Resource(kind, user_id, privileged=is_privileged(await roles_of(reading, user_id)))
 
 
 async def _grant(engine: Engine, request: Request) -> Question:
