@@ -32,7 +32,14 @@ from kronborg.sessions.tickets import Ticket, local_path, read_ticket
 from kronborg.sessions.visits import origin_of_request, put_session, visit
 from kronborg.signin.finish import SignedIn
 from kronborg.signin.parts import SignInParts
-from kronborg.signin.provider_pages import NONE, hinted_provider, home_provider, offered_here, see_providers
+from kronborg.signin.provider_pages import (
+    NONE,
+    hinted_provider,
+    home_provider,
+    offered_here,
+    see_providers,
+    sign_out_there,
+)
 from kronborg.signin.seat_pages import is_strong_enough, missing_here, passkey_here, step_up_path
 from kronborg.signin.sign_in import Attempt, DirectoryDown, Proved, Throttled, WrongCredentials, sign_in
 
@@ -192,6 +199,7 @@ async def submit_sign_out(request: Request) -> Response:
     """End this session, here and on the server."""
     await checked_form(request)
     here = await visit(request)
+    there = None if here is None else await sign_out_there(request, here.session_id)
     if here is not None:
         try:
             async with parts_of(request).database.write() as session:
@@ -200,7 +208,7 @@ async def submit_sign_out(request: Request) -> Response:
             pass  # ended in another window meanwhile
     after: AfterSignOut | None = getattr(request.app.state, "after_sign_out", None)
     told = None if after is None or here is None or is_fragment(request) else await after(request, here)
-    response = told or redirect(request, "/signout")
+    response = told or there or redirect(request, "/signout")
     drop_cookie(response, SESSION, secure=parts_of(request).secure)
     return response
 

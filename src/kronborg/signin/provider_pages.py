@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kronborg.core.html import redirect
+from kronborg.core import clock
+from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.federation.home_realm import Offered, home_of, is_offered, offered
+from kronborg.federation.parts import FederationParts
+from kronborg.federation.told_sessions import upstream_logout
 from kronborg.sessions.tickets import Ticket
 
 NONE = Offered()
@@ -52,3 +56,22 @@ def _start(key: str, next_path: str, ticket_text: str, login: str, *, via: str =
     fields = {"next": next_path, "ticket": ticket_text, "login_hint": login.strip()[:254], "via": via}
     query = urlencode({name: value for name, value in fields.items() if value})
     return f"/federation/{key}/start?{query}"
+
+
+@dataclass(frozen=True, slots=True)
+class SignOutTherePage:
+    """What `federation/sign_out_there.html` shows for a moment: the browser goes on to the provider by itself."""
+
+    url: str
+
+
+async def sign_out_there(request: Request, session_id: str) -> Response | None:
+    """The page that leads on to the provider that vouched for this session, if signing out there too is wished."""
+    federation = getattr(request.app.state, "federation", None)
+    if not isinstance(federation, FederationParts):
+        return None
+    parts = parts_of(request)
+    back = f"{parts.issuer}/signout"
+    url = await upstream_logout(parts.database, federation.fetcher, session_id, back_to=back, now=clock.now())
+    # A page in between: browsers hold the redirects after a form to `form-action`.
+    return None if url is None else render(request, "federation/sign_out_there.html", SignOutTherePage(url))
