@@ -13,6 +13,7 @@ from kronborg.core.events import plain
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.core.personal import opened
 from kronborg.factors.store import list_browsers, list_factors
+from kronborg.federation.providers_store import identities_of
 from kronborg.sessions.store import list_sessions
 from kronborg.signin.activity_store import all_events_about
 from kronborg.signin.store import password_changed_at
@@ -35,6 +36,7 @@ async def kept_about(
         links = await list_link_rows(session, user_id, now=now)
         factors = await list_factors(session, user_id)
         browsers = await list_browsers(session, user_id, now=now)
+        identities = await identities_of(session, user_id)
         events = await all_events_about(session, user_id, limit=MAX_EVENTS)
         details = await opened(session, vault, [event.detail for event in events])
     told: dict[str, JsonValue] = {
@@ -44,6 +46,7 @@ async def kept_about(
         "second_factors": [plain(factor) for factor in factors],
         "remembered_browsers": [plain(browser) for browser in browsers],
         "sessions": [plain(one) for one in sessions],
+        "linked_accounts": [plain(one) for one in identities],
         "links": [
             {"purpose": link.purpose, "made_at": plain(link.made_at), "expires_at": plain(link.expires_at)}
             for link in links

@@ -16,10 +16,10 @@ from typing import Literal
 
 from kronborg.accounts.attributes import checked_attributes
 from kronborg.accounts.links import Link, ask, find_link, make_link, spend_link
-from kronborg.accounts.model import User, clean, name_problems
+from kronborg.accounts.model import User, clean, folded, name_problems
 from kronborg.accounts.people import People
 from kronborg.accounts.settings import PeopleSettings
-from kronborg.accounts.store import find_by_login
+from kronborg.accounts.store import find_by_login, find_groups_by_names
 from kronborg.accounts.users import NewUser, create_user
 from kronborg.core.db import Database, Session
 from kronborg.core.errors import Forbidden, Invalid, NotFound, Problem
@@ -27,8 +27,11 @@ from kronborg.core.events import record
 from kronborg.core.ids import new_id
 from kronborg.core.json import JsonObject
 from kronborg.core.letters import ASKED
+from kronborg.core.log import get_logger
 from kronborg.core.whole import whole
 from kronborg.signin.passwords import Passwords, store_password
+
+log = get_logger("kronborg.registration")
 
 REGISTER: Literal["register"] = "register"
 ATTACH: Literal["attach"] = "attach"
@@ -185,11 +188,15 @@ async def _begin(
     session: Session, new: NewUser, encoded: str, attributes: JsonObject, language: str, *, now: datetime
 ) -> User:
     user_id = new_id()
+    known = await find_groups_by_names(session, new.groups)
+    if len(known) < len({folded(name) for name in new.groups}):
+        # Whoever registers cannot mend it, and loses less without a group than without an account.
+        log.warning("registration_group_missing")
     whole_new = NewUser(
         new.username,
         new.email,
         new.name,
-        groups=new.groups,
+        groups=tuple(group.name for group in known.values()),
         email_verified=new.email_verified,
         locale=language,
         attributes=attributes,
