@@ -9,7 +9,6 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
-from typing import cast
 
 from kronborg.accounts.people import People
 from kronborg.core import clock
@@ -53,7 +52,7 @@ class Mailbox:
 
 def read(content: bytes) -> EmailMessage:
     """A message as it was sent."""
-    return cast("EmailMessage", email.message_from_bytes(content, policy=default))
+    return email.message_from_bytes(content, policy=default)
 
 
 def text_of(letter: EmailMessage) -> str:

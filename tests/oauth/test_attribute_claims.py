@@ -12,6 +12,7 @@ from kronborg.accounts.settings import Attribute, PeopleSettings
 from kronborg.accounts.users import NewUser, create_user
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
+from kronborg.core.json import JsonValue
 from kronborg.oauth.documents import metadata_document
 from kronborg.tokens.claims import claims_of, told_attributes
 from token_site import ISSUER, token_site
@@ -29,7 +30,7 @@ SCHEMA = (
 async def test_claims_of_our_own_follow_their_scope(database: Database, vault: Vault, now: datetime) -> None:
     async with token_site(database, vault, now) as site:
         engine = replace(site.engine, people=People.make(vault, ISSUER, PeopleSettings(attributes=SCHEMA)))
-        kept = {"team": "red", "badge": 7, "note": "secret", "gone": "x"}
+        kept: dict[str, JsonValue] = {"team": "red", "badge": 7, "note": "secret", "gone": "x"}
         async with database.write() as session:
             user = await create_user(session, NewUser("ada", attributes=kept), actor="test", now=now)
         attributes = told_attributes(engine)

@@ -118,7 +118,7 @@ async def read_attributes(request: Request, user_id: Id) -> ShownAttributes:
         user = await find_user(session, user_id)
     if user is None:
         raise NotFound("there is no such user")
-    return ShownAttributes(attributes=dict(user.attributes))
+    return ShownAttributes.model_validate({"attributes": user.attributes})
 
 
 @router.patch("/users/{user_id}/attributes", responses=refusals(404, 422))
@@ -131,7 +131,7 @@ async def change_attributes(request: Request, user_id: Id, body: Attributes) -> 
             raise NotFound("there is no such user")
         change = UserChange(attributes=checked_attributes(schema, user.attributes, body.attributes, by="admin"))
         after = await update_user(session, user_id, change, actor=caller_of(request).actor, now=clock.now())
-    return ShownAttributes(attributes=dict(after.attributes))
+    return ShownAttributes.model_validate({"attributes": after.attributes})
 
 
 async def _invited(request: Request, session: Session, user_id: str, organisation_id: str | None) -> ShownInvitation:
