@@ -33,6 +33,7 @@ PARAMETERS = (
     "max_age",
     "login_hint",
     "idp_hint",
+    "organization",
     "id_token_hint",
     "ui_locales",
     "display",
@@ -77,6 +78,7 @@ class AuthorizeRequest:
     max_age: str | None = None
     login_hint: str | None = None
     idp_hint: str | None = None
+    organization: str | None = None
     id_token_hint: str | None = None
     ui_locales: str | None = None
     display: str | None = None

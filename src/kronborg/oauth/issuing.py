@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from kronborg.core.group_writer import Execute
 from kronborg.oauth.acr import PASSWORD
 from kronborg.oauth.authorize import Asking, Issue
+from kronborg.oauth.authorize_errors import AccessDenied
 from kronborg.oauth.checks import KnownCase, kind_of
 from kronborg.oauth.consent import unless_withdrawn
 from kronborg.oauth.kept_requests import unless_used
@@ -21,13 +22,17 @@ from kronborg.tokens.front import grant_in_front
 from kronborg.tokens.id_token import id_token
 from kronborg.tokens.issue import NO_CLAIMS
 from kronborg.tokens.model import Authorization, GrantDetails
+from kronborg.tokens.people_store import organisations_of
 from kronborg.tokens.rich import for_audience
 
 
 async def issue(engine: Engine, case: KnownCase, asking: Asking, decision: Issue, *, now: datetime) -> dict[str, str]:
-    """The values of the answer. Raises `ConsentGone`, `InvalidRequestUri`, `NobodyThere`."""
+    """The values of the answer. Raises `AccessDenied`, `ConsentGone`, `InvalidRequestUri`, `NobodyThere`."""
     check, kind = _check(case, asking, decision, now=now), kind_of(case)
     authorization = _authorization(case, asking, decision)
+    if case.request.organization is not None:
+        wanted = await _organisation(engine, case.request.organization, authorization.user_id)
+        authorization = replace(authorization, details=replace(authorization.details, organisation=wanted))
     if kind == "none":
         # OAuth 2.0 Multiple Response Types §4: nothing but that there would be something.
         if check is not None:
@@ -37,6 +42,14 @@ async def issue(engine: Engine, case: KnownCase, asking: Asking, decision: Issue
         return {"code": await create_code(engine, authorization, now=now, check=check)}
     note(case.client, "implicit" if "token" in words_of(kind) else "id_token", now=now)
     return await _in_front(engine, case, authorization, words_of(kind), check, now=now)
+
+
+async def _organisation(engine: Engine, asked: str, user_id: str) -> str:
+    """The id of the organisation that the client asked for, by id or short name. Raises `AccessDenied`."""
+    for org_id, slug, _ in await organisations_of(engine.database.lookup, user_id):
+        if asked == org_id or asked.lower() == slug:
+            return org_id
+    raise AccessDenied("the person is no member of the organisation that was asked for")
 
 
 async def _in_front(
