@@ -5,6 +5,7 @@ from __future__ import annotations
 from kronborg.cli import app
 from kronborg.cli.applications import api_commands, client_commands
 from kronborg.cli.audit import audit_commands
+from kronborg.cli.directories import directory_commands
 from kronborg.cli.factors import user_reset_mfa
 from kronborg.cli.mail import mail_commands, user_invite
 from kronborg.cli.operations import events, key_commands, logouts
@@ -27,6 +28,7 @@ app.add_typer(user_commands, name="user")
 app.add_typer(group_commands, name="group")
 app.add_typer(organisation_commands, name="organisation")
 app.add_typer(provider_commands, name="provider")
+app.add_typer(directory_commands, name="directory")
 app.add_typer(service_commands, name="service")
 app.add_typer(route_commands, name="route")
 app.add_typer(key_commands, name="key")

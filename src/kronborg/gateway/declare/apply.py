@@ -19,6 +19,8 @@ from kronborg.accounts.organisations import (
 )
 from kronborg.accounts.store import find_by_login, find_group_by_name
 from kronborg.accounts.users import NewUser, UserChange, create_user, delete_user, update_user
+from kronborg.audit.model import WebhookDraft
+from kronborg.audit.webhooks import remove_webhook, rotate_secret, save_webhook
 from kronborg.clients.model import ApiDraft, ClientDraft
 from kronborg.clients.register import (
     add_secret,
@@ -32,6 +34,8 @@ from kronborg.core.db import Session
 from kronborg.core.errors import Conflict
 from kronborg.core.events import record
 from kronborg.core.whole import whole
+from kronborg.federation.directory_changes import remove_directory, save_directory
+from kronborg.federation.directory_model import Directory
 from kronborg.federation.model import ProviderDraft
 from kronborg.federation.providers import give_secret, remove_provider, save_provider
 from kronborg.gateway.declare.current import Current
@@ -156,6 +160,12 @@ class _Work:
                     await update_group(
                         session, known.id, name=group.name, roles=group.roles, parent=moved, actor=actor, now=now
                     )
+            case WebhookDraft() as webhook:
+                secret, vault = self.planned.news.fresh.get(one.ref), self.installation.vault
+                await save_webhook(session, vault, webhook, actor=actor, now=now, secret=secret)
+            case Directory() as directory:
+                vault, password = self.installation.vault, self.planned.news.fresh.get(one.ref)
+                await save_directory(session, vault, directory, password=password, actor=actor, now=now)
             case ProviderDraft() as provider:
                 await save_provider(session, self.installation.vault, provider, actor=actor, now=now)
             case OrganisationDraft() as organisation:
@@ -199,6 +209,10 @@ class _Work:
                 await delete_user(session, user.id, actor=actor, now=now)
             case "group" if group is not None:
                 await delete_group(session, group.id, actor=actor, now=now)
+            case "webhook":
+                await remove_webhook(session, ref.key, actor=actor, now=now)
+            case "directory":
+                await remove_directory(session, ref.key, actor=actor, now=now)
             case "provider":
                 await remove_provider(session, ref.key, actor=actor, now=now)
             case "organisation" if organisation is not None:
@@ -217,6 +231,17 @@ class _Work:
             if user is None:
                 raise TypeError("the user was made in this transaction")
             await store_password(self.session, user.id, self.hashes[ref], actor=self.actor, now=self.now)
+            return
+        if ref.kind == "webhook":
+            if self.planned.current.webhook(ref) is not None:  # a new one was made with it
+                vault, actor = self.installation.vault, self.actor
+                await rotate_secret(self.session, vault, ref.key, actor=actor, now=self.now, secret=secret)
+            return
+        if ref.kind == "directory":
+            # Saved with the directory when that was new or has changed; here the password alone.
+            wanted = self.planned.wanted[ref]
+            if not self._differs(wanted):
+                await self._save(wanted)
             return
         if ref.kind == "provider":
             vault, actor = self.installation.vault, self.actor

@@ -24,11 +24,15 @@ from kronborg.accounts.model import (
 )
 from kronborg.accounts.organisations import OrganisationDraft
 from kronborg.accounts.users import NewUser
+from kronborg.audit.model import WebhookDraft
+from kronborg.audit.webhooks import webhook_problems
 from kronborg.clients.check import api_problems, client_problems
 from kronborg.clients.model import BUILT_IN_NAMES, SECRET_METHODS, Api, ApiDraft, Client, ClientDraft
 from kronborg.clients.settings import Profile
 from kronborg.core.errors import Problem
 from kronborg.core.suggest import nearest
+from kronborg.federation.directory_check import directory_problems
+from kronborg.federation.directory_model import Directory
 from kronborg.federation.model import ProviderDraft
 from kronborg.federation.providers import provider_problems
 from kronborg.gateway.declare.current import Current
@@ -80,6 +84,12 @@ class Checked:
                     yield self._at(wanted, problem)
                 yield from self._parent(wanted, group)
                 yield from self._roles(wanted, group.roles)
+            case WebhookDraft() as webhook:
+                for problem in webhook_problems(webhook):
+                    yield self._at(wanted, problem)
+            case Directory() as directory:
+                for problem in directory_problems(directory, has_password=wanted.secret is not None):
+                    yield self._at(wanted, problem)
             case ProviderDraft() as provider:
                 for problem in provider_problems(provider):
                     yield self._at(wanted, problem)

@@ -7,16 +7,20 @@ from dataclasses import dataclass, field
 
 from kronborg.accounts.model import User
 from kronborg.accounts.users import NewUser
+from kronborg.audit.model import WebhookDraft
+from kronborg.audit.webhooks import signs_with, webhook_secret_problem
 from kronborg.clients.model import ClientDraft
 from kronborg.clients.register import SECRET_DIGEST, serves
 from kronborg.core.db import from_micros
 from kronborg.core.errors import Invalid, Problem
 from kronborg.federation.client_secrets import open_secret, secret_mark
+from kronborg.federation.directory_changes import MAX_PASSWORD, opened_password, password_context
+from kronborg.federation.directory_model import Directory
 from kronborg.federation.model import ProviderDraft
 from kronborg.federation.providers import secret_problem
 from kronborg.gateway.declare.current import Current
 from kronborg.gateway.declare.installation import Installation
-from kronborg.gateway.declare.objects import Ref
+from kronborg.gateway.declare.objects import SECRET_OF, Ref
 from kronborg.gateway.declare.read import Loaded
 from kronborg.gateway.declare.secret_sources import Secrets, how_to_give
 from kronborg.gateway.declare.wanted import Wanted
@@ -44,11 +48,12 @@ async def compare_secrets(
             news.problems.append(problem)
         if one.secret is None:
             continue
-        name = "password" if ref.kind == "user" else "secret"
+        name = SECRET_OF.get(ref.kind, "secret")
         value = secrets.read(one.secret)
         if value is None:
             detail, mend = how_to_give(one.secret)
-            if _has_secret(ref, current):
+            # A new webhook has a secret that is made here.
+            if _has_secret(ref, current) or ref.kind == "webhook":
                 news.notes.append(f"{detail}: the {name} of {one.label} stays as it is")
             else:
                 news.problems.append(loaded.source.problem((*one.path, name), detail, mend))
@@ -70,6 +75,12 @@ def _has_secret(ref: Ref, current: Current) -> bool:
     provider = current.provider(ref)
     if provider is not None:
         return provider.secret is not None
+    webhook = current.webhook(ref)
+    if webhook is not None:
+        return bool(webhook.secrets)
+    directory = current.directory(ref)
+    if directory is not None:
+        return bool(directory.sealed)
     client = current.client(ref)
     return bool(client.secrets) if client is not None else current.hashes.get(ref) is not None
 
@@ -81,8 +92,12 @@ def _secret_problem(installation: Installation, wanted: Wanted, value: str) -> P
         if 32 <= len(value) <= 200 and value.isascii() and value.isprintable():
             return None
         return Problem("secret", "must be 32 to 200 visible ASCII characters", "make one with openssl rand -base64 32")
+    if isinstance(thing, Directory):
+        return None if 0 < len(value) <= MAX_PASSWORD else Problem("bind_password", "is longer than 500 characters")
     if isinstance(thing, ProviderDraft):
         return secret_problem(thing, value)
+    if isinstance(thing, WebhookDraft):
+        return webhook_secret_problem(value)
     try:
         installation.passwords.check(value, user=_as_user(thing) if isinstance(thing, NewUser) else None)
     except Invalid as invalid:
@@ -104,8 +119,12 @@ def _mark(installation: Installation, ref: Ref, value: str, current: Current) ->
     """
     if ref.kind == "client":
         return installation.vault.digest(value, context=SECRET_DIGEST).hex()
+    if ref.kind == "directory":
+        return installation.vault.digest(value, context=password_context(ref.key)).hex()
     if ref.kind == "provider":
         return secret_mark(installation.vault, ref.key, value)
+    if ref.kind == "webhook":
+        return installation.vault.digest(value, context="webhook-secret").hex()
     declared = current.declared.get(ref)
     return declared.mark if declared and declared.mark else current.hashes.get(ref)
 
@@ -118,6 +137,12 @@ async def _is_known(installation: Installation, wanted: Wanted, value: str, mark
     provider = current.provider(ref)
     if provider is not None:
         return open_secret(installation.vault, provider) == value
+    webhook = current.webhook(ref)
+    if webhook is not None:
+        return signs_with(installation.vault, webhook, value)
+    directory = current.directory(ref)
+    if directory is not None:
+        return opened_password(installation.vault, directory) == value
     client = current.client(ref)
     if client is not None:
         same = [known for known in client.secrets if known.digest.hex() == mark and known.expires_at is None]

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from kronborg.accounts.model import Group, Organisation, User
 from kronborg.accounts.organisations_store import list_organisations
 from kronborg.accounts.store import list_groups, list_users
+from kronborg.audit.model import Webhook
+from kronborg.audit.webhooks_store import list_webhooks
 from kronborg.clients.model import Api, Client
 from kronborg.clients.store import find_client, list_apis, list_clients
 from kronborg.core.db import ReadSession
+from kronborg.federation.directory_model import KeptDirectory
+from kronborg.federation.directory_store import list_directories
 from kronborg.federation.model import Provider
 from kronborg.federation.providers_store import list_providers
 from kronborg.gateway.declare.objects import Object, Ref, ref_of
@@ -51,6 +55,16 @@ class Current:
         found = self.objects.get(ref)
         return found if isinstance(found, Organisation) else None
 
+    def webhook(self, ref: Ref) -> Webhook | None:
+        """The webhook, if there is one."""
+        found = self.objects.get(ref)
+        return found if isinstance(found, Webhook) else None
+
+    def directory(self, ref: Ref) -> KeptDirectory | None:
+        """The LDAP directory, if there is one."""
+        found = self.objects.get(ref)
+        return found if isinstance(found, KeptDirectory) else None
+
     def provider(self, ref: Ref) -> Provider | None:
         """The identity provider, if there is one."""
         found = self.objects.get(ref)
@@ -80,6 +94,8 @@ async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]
     things += await _all_groups(session)
     things += await _all_organisations(session)
     things += await list_providers(session)
+    things += await list_directories(session)
+    things += await list_webhooks(session)
     users = await _all_users(session)
     things += users
     declared = await list_declared(session)
@@ -103,7 +119,19 @@ async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]
 
 def _ref(one: Declared) -> Ref:
     match one.kind:
-        case "api" | "group" | "service" | "route" | "issuer" | "client" | "user" | "organisation" | "provider":
+        case (
+            "api"
+            | "group"
+            | "service"
+            | "route"
+            | "issuer"
+            | "client"
+            | "user"
+            | "organisation"
+            | "provider"
+            | "directory"
+            | "webhook"
+        ):
             return Ref(one.kind, one.key)
         case _:
             raise TypeError("a row of gateway_declared is not as written")

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from kronborg.clients.model import AuthMethod, GrantName
 from kronborg.clients.settings import UNSET, UNSET_API, ApiSettings, ClientSettings
 from kronborg.core.quantities import Duration, Size, parse_duration
+from kronborg.gateway.declare.directory_section import DirectorySection
 from kronborg.gateway.declare.parts import (
     Host,
     JwksSource,
@@ -29,6 +30,7 @@ from kronborg.gateway.declare.parts import (
 )
 from kronborg.gateway.declare.provider_section import IdentityProviderSection
 from kronborg.gateway.declare.server_section import ServerSection
+from kronborg.gateway.declare.webhook_section import WebhookSection
 
 __all__ = [
     "ApiSection",
@@ -43,6 +45,7 @@ __all__ = [
     "SpikeArrestSection",
     "TrustedIssuerSection",
     "UserSection",
+    "WebhookSection",
     "load",
 ]
 
@@ -252,6 +255,10 @@ class Document(Section):
     """Organisations, by short name."""
     identity_providers: Annotated[dict[Name, IdentityProviderSection], Field(default_factory=dict)]
     """Who else vouches for people: OpenID Connect, OAuth 2.0 and SAML providers, by key."""
+    directories: Annotated[dict[Name, DirectorySection], Field(default_factory=dict)]
+    """LDAP directories and Active Directory whose people sign in here, by key."""
+    webhooks: Annotated[dict[Name, WebhookSection], Field(default_factory=dict)]
+    """Where events are sent, by name."""
     services: Annotated[dict[Name, ServiceSection], Field(default_factory=dict)]
     """Microservices behind the gateway, by name."""
     routes: Annotated[dict[Name, RouteSection], Field(default_factory=dict)]

@@ -19,6 +19,7 @@ from kronborg.clients.model import Api, Client
 from kronborg.core.db import ReadSession
 from kronborg.core.json import JsonValue
 from kronborg.gateway.declare.current import Current, read_current
+from kronborg.gateway.declare.directory_section import DirectorySection
 from kronborg.gateway.declare.document import (
     ApiSection,
     ClientSection,
@@ -30,6 +31,7 @@ from kronborg.gateway.declare.document import (
     SpikeArrestSection,
     TrustedIssuerSection,
     UserSection,
+    WebhookSection,
 )
 from kronborg.gateway.declare.objects import SECTION_OF, Kind, Object, Ref, fields_of, label_of
 from kronborg.gateway.declare.parts import Section
@@ -50,8 +52,22 @@ _SECTIONS: Mapping[Kind, type[Section]] = {
     "issuer": TrustedIssuerSection,
     "organisation": OrganisationSection,
     "provider": IdentityProviderSection,
+    "directory": DirectorySection,
+    "webhook": WebhookSection,
 }
-_ORDER: tuple[Kind, ...] = ("api", "group", "issuer", "client", "user", "provider", "organisation", "service", "route")
+_ORDER: tuple[Kind, ...] = (
+    "api",
+    "group",
+    "issuer",
+    "client",
+    "user",
+    "provider",
+    "directory",
+    "organisation",
+    "service",
+    "route",
+    "webhook",
+)
 
 
 async def export(session: ReadSession, *, issuer: str, gateway_url: str) -> str:
@@ -138,8 +154,12 @@ def _placeholder(ref: Ref, entry: CommentedMap, current: Current) -> None:
     if client is not None and client.secrets:
         name, count = "secret", len(client.secrets)
         comment = "set it to change the secret" if count == 1 else f"one of {count}; set it to change it"
-    elif (provider := current.provider(ref)) is not None and provider.secret is not None:
+    elif ((webhook := current.webhook(ref)) is not None and webhook.secrets) or (
+        (provider := current.provider(ref)) is not None and provider.secret is not None
+    ):
         name, comment = "secret", "set it to change the secret"
+    elif (directory := current.directory(ref)) is not None and directory.sealed:
+        name, comment = "bind_password", "set it to change the password"
     elif current.hashes.get(ref) is not None:
         name, comment = "password", "set it to change the password"
     if name:

@@ -14,18 +14,34 @@ from typing import Literal, assert_never, cast
 from kronborg.accounts.model import Group, Organisation, User, domain_name, folded
 from kronborg.accounts.organisations import OrganisationDraft
 from kronborg.accounts.users import NewUser
+from kronborg.audit.model import Webhook, WebhookDraft
 from kronborg.clients.model import Api, ApiDraft, Client, ClientDraft
 from kronborg.clients.settings import to_json
 from kronborg.core.json import JsonValue
 from kronborg.core.quantities import write_duration, write_size
 from kronborg.core.values import freeze
+from kronborg.federation.directory_model import Directory, KeptDirectory, directory_json
 from kronborg.federation.model import Provider, ProviderDraft
 from kronborg.gateway.model import Route, Service
 from kronborg.oauth.model import TrustedIssuer, TrustedIssuerDraft
 
-Kind = Literal["api", "group", "service", "route", "issuer", "client", "user", "organisation", "provider"]
+Kind = Literal[
+    "api", "group", "service", "route", "issuer", "client", "user", "organisation", "provider", "directory", "webhook"
+]
 
-KINDS: tuple[Kind, ...] = ("api", "service", "route", "issuer", "client", "group", "user", "provider", "organisation")
+KINDS: tuple[Kind, ...] = (
+    "api",
+    "service",
+    "route",
+    "issuer",
+    "client",
+    "group",
+    "user",
+    "provider",
+    "directory",
+    "organisation",
+    "webhook",
+)
 """In the order of making: what is named comes before what names it. Removal goes the other way."""
 
 SECTION_OF: Mapping[Kind, str] = {
@@ -38,7 +54,12 @@ SECTION_OF: Mapping[Kind, str] = {
     "user": "users",
     "organisation": "organisations",
     "provider": "identity_providers",
+    "directory": "directories",
+    "webhook": "webhooks",
 }
+
+SECRET_OF: Mapping[str, str] = {"user": "password", "directory": "bind_password"}
+"""What the secret of an object is called in a file, where it is not `secret`."""
 
 Fields = Mapping[str, JsonValue]
 
@@ -73,6 +94,10 @@ Object = (
     | OrganisationDraft
     | Provider
     | ProviderDraft
+    | Directory
+    | KeptDirectory
+    | Webhook
+    | WebhookDraft
     | Service
     | Route
     | TrustedIssuer
@@ -95,6 +120,12 @@ def ref_of(thing: Object) -> Ref:
             return Ref("organisation", thing.slug)
         case Provider() | ProviderDraft():
             return Ref("provider", thing.key)
+        case Directory():
+            return Ref("directory", thing.key)
+        case KeptDirectory():
+            return Ref("directory", thing.directory.key)
+        case Webhook() | WebhookDraft():
+            return Ref("webhook", thing.name)
         case Service():
             return Ref("service", thing.name)
         case Route():
@@ -116,8 +147,10 @@ def label_of(thing: Object) -> str:
             return thing.username
         case Organisation() | OrganisationDraft():
             return thing.slug
-        case Provider() | ProviderDraft():
+        case Provider() | ProviderDraft() | Directory():
             return thing.key
+        case KeptDirectory():
+            return thing.directory.key
         case _:
             return thing.name
 
@@ -161,6 +194,17 @@ def fields_of(thing: Object) -> Fields:
             )
         case Provider() | ProviderDraft():
             return _provider_fields(thing)
+        case Directory():
+            return directory_json(thing)
+        case KeptDirectory():
+            return directory_json(thing.directory)
+        case Webhook() | WebhookDraft():
+            return {
+                "url": thing.url,
+                "events": sorted(thing.events),
+                "checkpoints": thing.checkpoints,
+                "disabled": thing.disabled,
+            }
         case Service():
             return {
                 "urls": sorted(thing.urls),

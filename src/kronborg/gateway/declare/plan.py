@@ -22,7 +22,7 @@ from kronborg.gateway.declare.check import Checked
 from kronborg.gateway.declare.compare_secrets import SecretNews, compare_secrets
 from kronborg.gateway.declare.current import Current, read_current
 from kronborg.gateway.declare.installation import Installation
-from kronborg.gateway.declare.objects import KINDS, Fields, Kind, Object, Ref, fields_of, label_of
+from kronborg.gateway.declare.objects import KINDS, SECRET_OF, Fields, Kind, Object, Ref, fields_of, label_of
 from kronborg.gateway.declare.read import MOST_PROBLEMS, Loaded
 from kronborg.gateway.declare.secret_sources import Secrets
 from kronborg.gateway.declare.wanted import Names, Wanted, wanted_by
@@ -172,7 +172,7 @@ def _change(wanted: Wanted, current: Current, *, secret: bool) -> Change | None:
     before_thing = current.objects.get(wanted.ref)
     declared = current.declared.get(wanted.ref)
     after = wanted_fields(wanted, current)
-    secret_name = "password" if wanted.ref.kind == "user" else "secret"
+    secret_name = SECRET_OF.get(wanted.ref.kind, "secret")
     hidden = (FieldChange(secret_name, None, CHANGED),) if secret else ()
     if before_thing is None:
         told = {name: value for name, value in after.items() if value not in (None, [], {}, False, "")}

@@ -14,6 +14,7 @@ from kronborg.accounts.users import NewUser
 from kronborg.clients.model import ApiDraft, ClientDraft, Scope
 from kronborg.core.errors import Problem
 from kronborg.core.json import JsonObject
+from kronborg.gateway.declare.directory_section import directory_in
 from kronborg.gateway.declare.document import (
     ApiSection,
     ClientSection,
@@ -29,6 +30,7 @@ from kronborg.gateway.declare.parts import JwksSource, SecretReference
 from kronborg.gateway.declare.provider_section import provider_of
 from kronborg.gateway.declare.read import Loaded
 from kronborg.gateway.declare.secret_sources import Secrets
+from kronborg.gateway.declare.webhook_section import webhook_of
 from kronborg.gateway.declare.yaml_tree import Path
 from kronborg.gateway.model import Path as RoutePath
 from kronborg.gateway.model import Route, Service, SpikeArrest
@@ -110,6 +112,12 @@ def _each(document: Document, secrets: Secrets, names: Names) -> Iterator[Wanted
     for name, provider in document.identity_providers.items():
         vouching = provider_of(name, provider)
         yield Wanted(ref_of(vouching), name, vouching, provider.secret)
+    for name, section in document.directories.items():
+        directory = directory_in(name, section)
+        yield Wanted(ref_of(directory), name, directory, section.bind_password)
+    for name, webhook in document.webhooks.items():
+        told = webhook_of(name, webhook)
+        yield Wanted(ref_of(told), name, told, webhook.secret)
     for name, organisation in document.organisations.items():
         yield _wanted(name, _organisation(name, organisation))
 
