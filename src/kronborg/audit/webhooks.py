@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import os
 import re
 from collections.abc import Iterator
@@ -151,6 +152,22 @@ def read_secret(text: str) -> bytes:
         detail = "must be 24 to 64 bytes in base64, after whsec_"
         raise Invalid(Problem("secret", detail, "make one with openssl rand -base64 32"))
     return raw
+
+
+def webhook_secret_problem(text: str) -> Problem | None:
+    """What is wrong with a secret, without a word of it."""
+    try:
+        read_secret(text)
+    except Invalid as invalid:
+        return invalid.problems[0]
+    return None
+
+
+def signs_with(vault: Vault, webhook: Webhook, text: str) -> bool:
+    """Whether this is the secret that signs from now on."""
+    raw = read_secret(text)
+    lasting = [one for one in webhook.secrets if one.expires_at is None]
+    return any(hmac.compare_digest(vault.open(one.sealed, context=f"{SEAL}:{one.id}"), raw) for one in lasting)
 
 
 async def existing(session: Session, name: str) -> Webhook:
