@@ -137,7 +137,7 @@ def explanations(name: str) -> Mapping[str, str]:
     said = {}
     for field, text in zip(found.body, found.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-            said[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
+            said[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split()).replace("`", "")
     return said
 
 

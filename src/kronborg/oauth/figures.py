@@ -119,7 +119,7 @@ async def _bursts(engine: Engine, days: list[Day], end: int, *, now: datetime) -
     if last_hour < max(BURST, 5 * usual):
         return []
     text = f"{last_hour} sign-ins failed in the last hour, against {usual:.0f} in a usual one."
-    return [Attention("danger", text, "/console/audit?name=signin.refused", "See them")]
+    return [Attention("danger", text, "/console/audit?q=signin.refused", "See them")]
 
 
 async def _health(engine: Engine, *, now: datetime) -> list[Attention]:
