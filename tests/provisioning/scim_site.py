@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import orjson
 
 from kronborg.app import compose
 from kronborg.clients.model import ClientDraft
@@ -41,9 +42,8 @@ class Scim:
         if body is not None:
             sent = {"content-type": "application/scim+json", **sent}
         url = path if path.startswith("http") else f"{BASE}{path}"
-        return await self.http.request(
-            method, url, headers=sent, params=asked or None, **({"json": body} if body is not None else {})
-        )
+        content = None if body is None else orjson.dumps(body)
+        return await self.http.request(method, url, headers=sent, params=asked or None, content=content)
 
     async def user(self, user_name: str, /, **more: Any) -> dict[str, Any]:
         answer = await self.send("POST", "/Users", {"schemas": [USER], "userName": user_name, **more})
