@@ -122,6 +122,7 @@ async def test_who_has_rights_elsewhere_is_out_of_their_reach(console: Console) 
         seen = await browser.get(f"/console/users/{user.id}")
         reset = await browser.get(f"/console/users/{user.id}/do/factors")
         disabled = await browser.get(f"/console/users/{user.id}/do/disable")
+        assert "/do/" not in seen.text
         answers[user.username] = (seen.status_code, reset.status_code, disabled.status_code)
 
     assert answers == {"shared": (200, 403, 403), "boss": (200, 403, 403)}

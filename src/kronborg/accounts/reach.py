@@ -11,6 +11,7 @@ from collections.abc import Collection
 from kronborg.accounts.organisations_store import organisations_of
 from kronborg.accounts.store import roles_of
 from kronborg.core.db import ReadSession
+from kronborg.core.policy import is_privileged
 
 
 async def organisation_for(session: ReadSession, user_id: str, administers: Collection[str], *, change: bool) -> str:
@@ -21,8 +22,6 @@ async def organisation_for(session: ReadSession, user_id: str, administers: Coll
     theirs = [one for one in belongs if one in administers]
     if not theirs:
         return ""
-    if change:
-        powerful = any(role.startswith("kronborg:") for role in await roles_of(session, user_id))
-        if powerful or len(theirs) < len(belongs):
-            return ""
+    if change and (len(theirs) < len(belongs) or is_privileged(await roles_of(session, user_id))):
+        return ""
     return theirs[0]

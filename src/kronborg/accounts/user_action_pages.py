@@ -20,10 +20,10 @@ from kronborg.accounts.users import UserChange, delete_user, join_group, update_
 from kronborg.core import clock
 from kronborg.core.csrf import checked_form
 from kronborg.core.db import Session
-from kronborg.core.errors import Conflict, Invalid, NotFound, Problem
+from kronborg.core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
-from kronborg.core.policy import Principal, Resource, is_privileged
+from kronborg.core.policy import Policies, Principal, Resource, Wish, is_privileged
 from kronborg.core.whole import whole
 from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, confirm, may, picked, picks
 from kronborg.sessions.life import end_all_sessions
@@ -117,6 +117,7 @@ class Reached:
     admitted: Admitted
     user: User
     organisation: str
+    privileged: bool
 
     @property
     def section(self) -> str:
@@ -200,7 +201,7 @@ async def reached(request: Request, action: str, *, fresh: bool = False, page: s
         return found
     if user is None:
         raise NotFound("there is no such user")
-    return Reached(found, user, organisation)
+    return Reached(found, user, organisation, privileged)
 
 
 async def ask_one(request: Request) -> Response:
@@ -296,6 +297,7 @@ async def submit_bulk(request: Request) -> Response:
     if name == "delete" and not agreed(form, "delete"):
         raise Invalid(Problem("typed", "the word that confirms it is missing", "go back and type it"))
     users = await _selected(request, picked(form))
+    await _check_each(request, found, deed.action, users)
     async with whole(parts_of(request).database) as session:
         for user in users:
             await _do(request, session, name, user, found, clock.now())
@@ -309,6 +311,7 @@ async def submit_group(request: Request) -> Response:
     if isinstance(found, Response):
         return found
     users, group = await _selected(request, picked(form)), form.get("group", "").strip()
+    await _check_each(request, found, "users:roles", users)
     try:
         async with whole(parts_of(request).database) as session:
             for user in users:
@@ -349,6 +352,18 @@ async def _selected(request: Request, ids: tuple[str, ...]) -> tuple[User, ...]:
     async with parts_of(request).database.read() as session:
         found = [await find_user(session, user_id) for user_id in ids]
     return tuple(user for user in found if user is not None)
+
+
+async def _check_each(request: Request, found: Admitted, action: str, users: tuple[User, ...]) -> None:
+    """Raise `Forbidden` when one of those selected is out of reach: policies may tell people apart."""
+    policies: Policies = request.app.state.policies
+    async with parts_of(request).database.read() as session:
+        privileged = [is_privileged(await roles_of(session, user.id)) for user in users]
+    wishes = [
+        Wish(action, Resource("user", user.id, privileged=one)) for user, one in zip(users, privileged, strict=True)
+    ]
+    if not all(policies.decide(found.principal, wishes)):
+        raise Forbidden("you may not do this to all of those selected")
 
 
 def _called(user: User) -> str:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from kronborg.accounts import user_action_pages
 from kronborg.accounts.model import Belonging, User
 from kronborg.accounts.organisations_store import organisations_of
+from kronborg.accounts.reach import organisation_for
 from kronborg.accounts.roles_store import list_declared_roles
 from kronborg.accounts.store import list_groups, list_users, roles_of
 from kronborg.accounts.user_action_pages import HOME, href_of, lines, reached, told
@@ -22,7 +23,7 @@ from kronborg.core.csrf import checked_form
 from kronborg.core.errors import Conflict, Invalid, Problem
 from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
-from kronborg.core.policy import Resource, is_privileged
+from kronborg.core.policy import Resource
 from kronborg.core.whole import whole
 from kronborg.sessions.console_pages import actor_of, asked, may, page_link
 from kronborg.sessions.model import Admitted, BrowserSession, ConsolePage, device_of
@@ -134,7 +135,8 @@ async def show_user(request: Request) -> Response:
         roles = await roles_of(session, user.id)
         belongs = tuple(await organisations_of(session, user.id))
         browsers = await list_sessions(session, user.id, idle=parts_of(request).session_idle, now=now)
-    change = Resource("user", user.id, found.organisation, is_privileged(roles))
+        own = await organisation_for(session, user.id, here.principal.administers, change=True)
+    change = Resource("user", user.id, own, found.privileged)
     page = UserPage(
         here,
         found.section,
@@ -195,7 +197,7 @@ async def show_edit(request: Request) -> Response:
     found = await reached(request, "users:write")
     if isinstance(found, Response):
         return found
-    return await _form(request, found.admitted, found.section, found.user)
+    return await _form(request, found.admitted, found.section, found.user, privileged=found.privileged)
 
 
 async def submit_edit(request: Request) -> Response:
@@ -204,7 +206,7 @@ async def submit_edit(request: Request) -> Response:
     found = await reached(request, "users:write", fresh=True, page="/edit")
     if isinstance(found, Response):
         return found
-    user, everywhere = found.user, Resource("user", found.user.id)
+    user, everywhere = found.user, Resource("user", found.user.id, privileged=found.privileged)
     after, change = replace(user, name=form.get("name", user.name)), UserChange(name=form.get("name"))
     if may(request, found.admitted, "users:write", everywhere) and not user.managed_by:
         after = replace(after, username=form.get("username", user.username), email=form.get("email", ""))
@@ -217,7 +219,8 @@ async def submit_edit(request: Request) -> Response:
         async with whole(parts_of(request).database) as session:
             await update_user(session, user.id, change, actor=actor_of(found.admitted), now=clock.now())
     except (Invalid, Conflict) as refusal:
-        return await _form(request, found.admitted, found.section, after, problems=_problems(refusal))
+        here, problems = found.admitted, _problems(refusal)
+        return await _form(request, here, found.section, after, privileged=found.privileged, problems=problems)
     return redirect(request, f"{href_of(user.id)}?done=saved")
 
 
@@ -228,9 +231,10 @@ async def _form(
     user: User,
     *,
     is_new: bool = False,
+    privileged: bool = False,
     problems: tuple[Problem, ...] = (),
 ) -> Response:
-    everywhere = Resource("user", user.id)
+    everywhere = Resource("user", user.id, privileged=privileged)
     async with parts_of(request).database.read() as session:
         groups = await list_groups(session, limit=MOST_BOXES + 1)
         declared = await list_declared_roles(session, limit=200)
