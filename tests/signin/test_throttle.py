@@ -15,10 +15,10 @@ from kronborg.core.events import latest
 from kronborg.sessions.model import Origin
 from kronborg.sessions.proof import Proof
 from kronborg.signin.finish import Compared, SignedIn, finish
-from kronborg.signin.model import PasswordSettings, ThrottleSettings
+from kronborg.signin.model import Allowance, PasswordSettings, ThrottleSettings
 from kronborg.signin.passwords import Passwords
 from kronborg.signin.sign_in import Attempt, Outcome, Throttled, WrongCredentials, sign_in
-from kronborg.signin.throttle import counters_for, give_back, purge_counters, reserve
+from kronborg.signin.throttle import Counter, counters_for, give_back, purge_counters, reserve
 from people_site import PASSWORD, PeopleSite
 
 pytestmark = pytest.mark.anyio
@@ -332,3 +332,54 @@ async def test_strangers_who_fill_the_queue_do_not_keep_out_a_known_device() -> 
     passwords.admit(preferred=True)
 
     await asyncio.gather(*strangers)
+
+
+async def test_attempts_at_once_that_share_counters_are_all_counted_and_never_wait_in_a_circle(
+    database: Database, vault: Vault, now: datetime
+) -> None:
+    wide = Allowance(10_000, timedelta(seconds=2), timedelta(minutes=5), timedelta(hours=1))
+    settings = ThrottleSettings(wide, wide, wide, wide, wide, wide, wide)
+    attempts = [
+        counters_for(vault, settings, login=f"account {n % 7}", address=f"192.0.2.{n % 5}", device=None)
+        for n in range(120)
+    ]
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(reserve(database, counters, now=now) for counters in attempts))
+    counted = await _failures(database, attempts)
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(give_back(database, counters, now=now) for counters in attempts))
+
+    assert counted["subnet"] == {120}
+    assert counted["address"] == {24}
+    assert counted["account"] == {17, 18}
+    assert counted["spray"] == {7}
+    assert counted["spread"] == {5}
+    assert await _failures(database, attempts) == {}
+
+
+async def test_being_right_many_times_at_once_takes_back_no_more_than_was_counted(
+    database: Database, vault: Vault, now: datetime
+) -> None:
+    others = [
+        counters_for(vault, ThrottleSettings(), login=f"victim {n}", address=HOME, device=None) for n in range(10)
+    ]
+    own = counters_for(vault, ThrottleSettings(), login="guesser", address=HOME, device=None)
+    for counters in others:
+        await reserve(database, counters, now=now)
+
+    for _ in range(4):
+        await reserve(database, own, now=now)
+    for _ in range(4):
+        await give_back(database, own, now=now)
+
+    counted = await _failures(database, [*others, own])
+    assert (counted["spray"], counted["address"]) == ({10}, {10})
+
+
+async def _failures(database: Database, attempts: list[tuple[Counter, ...]]) -> dict[str, set[int]]:
+    kinds = {counter.key: counter.kind for counters in attempts for counter in counters}
+    found: dict[str, set[int]] = {}
+    for key, failures in await database.lookup.all("SELECT key, failures FROM signin_attempts"):
+        found.setdefault(kinds[bytes(key)], set()).add(failures)
+    return found

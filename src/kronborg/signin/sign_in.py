@@ -101,10 +101,7 @@ async def sign_in(
     except TooMany as refusal:
         return Throttled(refusal.retry_after)
     preferred = device is not None
-    if _of_directory(account) and directories is not None and await directories.any(now=now):
-        found = await _by_directory(passwords, directories, account, login, attempt.password, preferred, now)
-    else:
-        found = await _proved(passwords, account, login, attempt.password, preferred=preferred, now=now)
+    found = await _found(passwords, directories, account, login, attempt.password, preferred, now)
     if found is None:
         refused = await _refused(database, account, attempt, known_device=preferred, now=now)
         down = directories is not None and await directories.unreachable(now=now)
@@ -125,7 +122,22 @@ async def sign_in(
         compared=compared,
         counted=counters,
     )
-    return signed_in or await _refused(database, account, attempt, known_device=device is not None, now=now)
+    return signed_in or await _refused(database, account, attempt, known_device=preferred, now=now)
+
+
+async def _found(
+    passwords: Passwords,
+    directories: Directories | None,
+    account: Account | None,
+    login: str,
+    password: str,
+    preferred: bool,
+    now: datetime,
+) -> tuple[Proof, Compared | None] | None:
+    """Who this is, by a directory or by the password that is kept here; None for everybody else."""
+    if _of_directory(account) and directories is not None and await directories.any(now=now):
+        return await _by_directory(passwords, directories, account, login, password, preferred, now)
+    return await _proved(passwords, account, login, password, preferred=preferred, now=now)
 
 
 async def _proved(

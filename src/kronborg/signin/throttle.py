@@ -111,10 +111,12 @@ def give_back_in(execute: Execute, counters: tuple[Counter, ...], *, now: dateti
     if not counters:
         return
     seen = lock_counters(execute, [counter.key for counter in counters], now=now)
+    # A pair is counted once: of several attempts at once, only the first that is right takes it back.
+    pair = next((seen[counter.key].failures for counter in counters if counter.kind == "pair"), 1)
     kept, dropped = {}, []
     for counter in counters:
         state = seen[counter.key]
-        failures = max(0, state.failures - 1)
+        failures = max(0, state.failures - (pair > 0 or counter.kind not in DISTINCT))
         if counter.kind in FORGOTTEN_WHEN_RIGHT or failures == 0:
             dropped.append(counter.key)
             continue
