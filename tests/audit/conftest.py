@@ -17,6 +17,7 @@ from kronborg.audit.verify import Scope, verify
 from kronborg.core import events
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
+from kronborg.core.json import JsonObject
 from kronborg.core.migrate import sync_url
 
 TRIGGERS = {
@@ -38,7 +39,7 @@ class Log:
     async def happen(self, count: int, *, name: str = "thing.happened", actor: str = "ophelia") -> None:
         async with self.database.write() as session:
             for number in range(count):
-                detail = {"number": number, "text": 'æ\u2028 "quoted"'}
+                detail: JsonObject = {"number": number, "text": 'æ\u2028 "quoted"'}
                 at = self.now + timedelta(seconds=number)
                 await events.record(session, name, actor=actor, subject=f"s{number}", now=at, detail=detail)
 

@@ -131,8 +131,9 @@ async def test_nothing_old_enough_is_nothing_to_archive(full: Log) -> None:
 
 
 async def test_an_anchor_that_no_checkpoint_vouches_for_is_noticed(full: Log) -> None:
+    written: list[bytes] = []
     done = await archive(
-        full.database, full.vault, [].append, before=full.now + timedelta(hours=1), actor="test", now=full.now
+        full.database, full.vault, written.append, before=full.now + timedelta(hours=1), actor="test", now=full.now
     )
     await prune(full.database, done)
     full.meddle(f"UPDATE audit_head SET floor_link = '{'0' * 64}'")

@@ -18,7 +18,7 @@ import orjson
 
 from kronborg.audit import chain_store as store
 from kronborg.audit import webhooks_store
-from kronborg.audit.model import Sealed, event_json
+from kronborg.audit.model import Sealed, detail_of, event_json
 from kronborg.audit.tasks_store import add_tasks
 from kronborg.core.db import Database
 from kronborg.core.group_writer import Execute
@@ -44,15 +44,6 @@ def link_over(before: str, event: JsonObject) -> str:
 def link_of(before: str, event: Sealed) -> str:
     """The link of an event as stored. What is not JSON any more is covered as the text that it is."""
     return link_over(before, event_json(event, detail_of(event.detail)))
-
-
-def detail_of(text: str) -> JsonObject:
-    """The detail of an event; a text that was spoilt is no object and makes another link."""
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {"spoilt": text}
-    return value if isinstance(value, dict) else {"spoilt": text}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from datetime import datetime
 import orjson
 
 from kronborg.audit import chain_store as store
-from kronborg.audit.chain import canonical, detail_of
+from kronborg.audit.chain import canonical
 from kronborg.audit.checkpoints import Keys, checkpoint_json, key_json, own_keys, read_checkpoint, read_keys
-from kronborg.audit.model import Checkpoint, Finding, Sealed, Verified, event_json
+from kronborg.audit.model import Checkpoint, Finding, Sealed, Verified, detail_of, event_json
 from kronborg.audit.verify import PAGE, Scope, verify
 from kronborg.audit.walk import Walk
 from kronborg.core.crypto import Vault

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+import orjson
+
 from kronborg.core.json import JsonObject
 
 ZERO = "0" * 64
@@ -186,3 +188,12 @@ def event_json(event: Sealed, detail: JsonObject) -> JsonObject:
         "seq": event.seq,
         "subject": event.subject,
     }
+
+
+def detail_of(text: str) -> JsonObject:
+    """The detail of an event; a text that was spoilt is no object and makes another link."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {"spoilt": text}
+    return value if isinstance(value, dict) else {"spoilt": text}

@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 from prometheus_client import Counter
 
 from kronborg.audit import tasks_store as store
-from kronborg.audit.chain import Turn, detail_of, seal_waiting
+from kronborg.audit.chain import Turn, seal_waiting
+from kronborg.audit.model import detail_of
 from kronborg.audit.tasks_store import Task
 from kronborg.core.db import Database, from_micros
 from kronborg.core.events import Event

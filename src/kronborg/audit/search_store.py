@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from kronborg.audit.chain import detail_of
-from kronborg.audit.model import Search
+from kronborg.audit.model import Search, detail_of
 from kronborg.core.db import from_micros, to_micros
 from kronborg.core.events import Event
 from kronborg.core.group_writer import Lookup, Row, Value
