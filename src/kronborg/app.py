@@ -31,7 +31,7 @@ from kronborg.factors.manage import reset_factors
 from kronborg.factors.model import FactorSettings
 from kronborg.factors.parts import FactorParts
 from kronborg.factors.texts import sender_of
-from kronborg.federation import linked_pages, providers_pages, saml_pages
+from kronborg.federation import directory_pages, linked_pages, providers_pages, saml_pages
 from kronborg.federation import pages as federation_pages
 from kronborg.federation.directories import Directories
 from kronborg.federation.parts import FederationParts
@@ -138,6 +138,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *group_pages.routes(),
             *organisation_pages.routes(),
             *providers_pages.routes(),
+            *directory_pages.routes(),
             *saml_pages.routes(),
             *html.routes(),
             *audit_pages.routes(),
