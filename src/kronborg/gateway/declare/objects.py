@@ -159,39 +159,16 @@ def fields_of(thing: Object) -> Fields:
     """What is compared of an object."""
     match thing:
         case Api() | ApiDraft():
-            return {
-                "audience": thing.audience,
-                "name": thing.name,
-                "scopes": {scope.name: scope.description for scope in thing.scopes},
-                "token_format": thing.token_format,
-                "token_lifetime": write_duration(timedelta(seconds=int(thing.token_lifetime.total_seconds()))),
-                "settings": to_json(thing.settings),
-            }
+            return _api_fields(thing)
         case Client() | ClientDraft():
             return _client_fields(thing)
         case User() | NewUser():
-            return {
-                "username": thing.username,
-                "email": thing.email or None,
-                "name": thing.name,
-                "groups": sorted(folded(name) for name in thing.groups),
-                "roles": sorted(set(thing.roles)),
-                "kind": thing.kind,
-                "disabled": thing.disabled,
-            }
+            return _user_fields(thing)
         case Group() | GroupDraft():
             parent = folded(thing.parent) if thing.parent else None
             return {"name": thing.name, "roles": sorted(set(thing.roles)), "parent": parent}
-        case Organisation():
-            return _organisation_fields(
-                thing, {one.name for one in thing.domains}, {one.name for one in thing.domains if one.verified}
-            )
-        case OrganisationDraft():
-            return _organisation_fields(
-                thing,
-                {domain_name(one) or one for one in thing.domains},
-                {domain_name(one) or one for one in thing.verified},
-            )
+        case Organisation() | OrganisationDraft():
+            return _organisation_fields(thing)
         case Provider() | ProviderDraft():
             return _provider_fields(thing)
         case Directory():
@@ -199,33 +176,70 @@ def fields_of(thing: Object) -> Fields:
         case KeptDirectory():
             return directory_json(thing.directory)
         case Webhook() | WebhookDraft():
-            return {
-                "url": thing.url,
-                "events": sorted(thing.events),
-                "checkpoints": thing.checkpoints,
-                "disabled": thing.disabled,
-            }
+            events = sorted(thing.events)
+            return {"url": thing.url, "events": events, "checkpoints": thing.checkpoints, "disabled": thing.disabled}
         case Service():
-            return {
-                "urls": sorted(thing.urls),
-                "http2": thing.http2,
-                "connect_timeout": write_duration(thing.connect_timeout),
-            }
+            timeout = write_duration(thing.connect_timeout)
+            return {"urls": sorted(thing.urls), "http2": thing.http2, "connect_timeout": timeout}
         case Route():
             return _route_fields(thing)
         case TrustedIssuer() | TrustedIssuerDraft():
-            return {
-                "issuer": thing.issuer,
-                "jwks": thing.jwks,
-                "jwks_uri": thing.jwks_uri,
-                "audience": thing.audience,
-                "subject": thing.subject,
-            }
+            return {name: getattr(thing, name) for name in ("issuer", "jwks", "jwks_uri", "audience", "subject")}
         case _:
             assert_never(thing)
 
 
-def _organisation_fields(thing: Organisation | OrganisationDraft, domains: set[str], verified: set[str]) -> Fields:
+def _api_fields(api: Api | ApiDraft) -> Fields:
+    return {
+        "audience": api.audience,
+        "name": api.name,
+        "scopes": {scope.name: scope.description for scope in api.scopes},
+        "token_format": api.token_format,
+        "token_lifetime": write_duration(timedelta(seconds=int(api.token_lifetime.total_seconds()))),
+        "settings": to_json(api.settings),
+    }
+
+
+def _user_fields(user: User | NewUser) -> Fields:
+    return {
+        "username": user.username,
+        "email": user.email or None,
+        "name": user.name,
+        "groups": sorted(folded(name) for name in user.groups),
+        "roles": sorted(set(user.roles)),
+        "kind": user.kind,
+        "disabled": user.disabled,
+    }
+
+
+def _user_fields(user: User | NewUser) -> Fields:
+    return {
+        "username": user.username,
+        "email": user.email or None,
+        "name": user.name,
+        "groups": sorted(folded(name) for name in user.groups),
+        "roles": sorted(set(user.roles)),
+        "kind": user.kind,
+        "disabled": user.disabled,
+    }
+
+
+def _webhook_fields(webhook: Webhook | WebhookDraft) -> Fields:
+    return {
+        "url": webhook.url,
+        "events": sorted(webhook.events),
+        "checkpoints": webhook.checkpoints,
+        "disabled": webhook.disabled,
+    }
+
+
+def _organisation_fields(thing: Organisation | OrganisationDraft) -> Fields:
+    if isinstance(thing, Organisation):
+        domains = {one.name for one in thing.domains}
+        verified = {one.name for one in thing.domains if one.verified}
+    else:
+        domains = {domain_name(one) or one for one in thing.domains}
+        verified = {domain_name(one) or one for one in thing.verified}
     return {
         "name": thing.name or thing.slug,
         "domains": sorted(verified),
