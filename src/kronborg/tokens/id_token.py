@@ -63,9 +63,8 @@ async def id_token(
     names = asked_by_name(grant, "id_token")
     if names or alone:
         told = {**await _about(engine, grant, names, alone=alone), **told}
-    if tells_more(client, grant):
-        told.update(await client_claims(engine, client, grant, now=now))
-    told.update(claims)
+    more = await client_claims(engine, client, grant, now=now) if tells_more(client, grant) else NO_CLAIMS
+    told |= {**more, **claims}
     token = await sign(engine, told, typ=ID_TYPE, alg=settings.id_token_signed_response_alg, now=now)
     if settings.id_token_encrypted_response_alg is None:
         return token
