@@ -227,9 +227,13 @@ async def _connected(office: PostOffice) -> SMTP:
         timeout=TIMEOUT,
         local_hostname=office.domain,
     )
-    await smtp.connect()
-    if settings.username is not None and office.password is not None:
-        await smtp.login(settings.username, office.password)
+    try:
+        await smtp.connect()
+        if settings.username is not None and office.password is not None:
+            await smtp.login(settings.username, office.password)
+    except BaseException:
+        smtp.close()
+        raise
     return smtp
 
 
