@@ -101,7 +101,7 @@ def lists(port: int, issuer: str, keys: Keys, *, users: int, each: int) -> list[
 def _wanted(users: int) -> Iterator[tuple[str, Callable[[random.Random], str]]]:
     def search(made: Callable[[random.Random], str]) -> Iterator[tuple[str, Callable[[random.Random], str]]]:
         yield "API users", lambda chance: f"/api/users?search={quote(made(chance))}"
-        yield "console users", lambda chance: f"/console/users?search={quote(made(chance))}"
+        yield "console users", lambda chance: f"/console/users?q={quote(made(chance))}"
 
     yield "API users, first page", lambda _chance: "/api/users"
     yield "console users, first page", lambda _chance: "/console/users"
