@@ -9,6 +9,7 @@ import pytest
 
 from console.conftest import ADMIN, AUDITOR, SUPPORT, Console
 from console.stage import stage
+from kronborg.accounts.organisations import add_member
 from kronborg.core import clock
 from kronborg.sessions.store import list_sessions
 
@@ -37,6 +38,9 @@ PAGES = (
     "/console/groups/roles/watch",
     "/console/organisations",
     "/console/organisations/{organisation}",
+    "/console/providers",
+    "/console/audit",
+    "/console/webhooks",
 )
 FORMS = (
     "/console/clients/-/new",
@@ -203,3 +207,25 @@ async def test_support_does_not_end_the_sessions_of_an_administrator(console: Co
 
     assert answer.status_code == 403
     assert "End all sessions" not in (await sue.get(f"/console/access/users/{boss.id}")).text
+
+
+async def test_who_administers_an_organisation_finds_it_and_nothing_else(console: Console) -> None:
+    there = await stage(console)
+    owner = await console.person("claudius")
+    async with console.engine.database.write() as session:
+        await add_member(session, there.organisation, owner.id, role="admin", actor="test", now=clock.now())
+    browser = await console.browser(owner)
+
+    begin = await browser.get("/console")
+    answers = {path: (await browser.get(there.fill(path))).status_code for path in PAGES + FORMS}
+
+    assert (begin.status_code, begin.headers["location"]) == (303, "/console/organisations")
+    assert {path for path, status in answers.items() if status == 200} == {
+        "/console/organisations",
+        "/console/organisations/{organisation}",
+        "/console/organisations/{organisation}/members/{user}/admin",
+        "/console/users/{user}",
+        "/console/users/{user}/edit",
+        "/console/users/{user}/do/disable",
+    }
+    assert 'href="/console"' in (await browser.get("/account")).text

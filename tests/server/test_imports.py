@@ -8,7 +8,21 @@ import sys
 import pytest
 
 LAZY = (
-    *("alembic", "cbor2", "fastapi", "httpcore", "httpx", "pkcs11", "pydantic", "pyotp", "rich", "ruamel", "segno"),
+    *(
+        "aiosmtplib",
+        "alembic",
+        "cbor2",
+        "cedarpy",
+        "fastapi",
+        "httpcore",
+        "httpx",
+        "pkcs11",
+        "pydantic",
+        "pyotp",
+        "rich",
+        "ruamel",
+        "segno",
+    ),
     *("defusedxml", "saml2", "typer", "webauthn", "xmlschema", "zxcvbn"),
 )
 """What only commands, the admin API, outbound calls and extras need, each from its first use on."""

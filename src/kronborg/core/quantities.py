@@ -9,39 +9,32 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-DURATION_PATTERN = r"^[0-9]{1,7}(ms|s|m|h|d)$"
+from kronborg.core import durations
+from kronborg.core.durations import DURATION_PATTERN, write_duration
+
+__all__ = [
+    "DURATION_PATTERN",
+    "SIZE_PATTERN",
+    "Duration",
+    "Size",
+    "parse_duration",
+    "parse_size",
+    "write_duration",
+    "write_size",
+]
+
 SIZE_PATTERN = r"^[0-9]{1,9}(B|KiB|MiB)$"
 
-_DURATION = re.compile(DURATION_PATTERN.replace("$", r"\Z"))
 _SIZE = re.compile(SIZE_PATTERN.replace("$", r"\Z"))
-_UNITS = {
-    "d": timedelta(days=1),
-    "h": timedelta(hours=1),
-    "m": timedelta(minutes=1),
-    "s": timedelta(seconds=1),
-    "ms": timedelta(milliseconds=1),
-}
 _SIZES = {"MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
 
 
 def parse_duration(value: object) -> timedelta:
     """`15m` as a timedelta; a timedelta as it is. Raises pydantic's error for anything else."""
-    if isinstance(value, timedelta):
-        return value
-    if isinstance(value, str) and _DURATION.match(value):
-        number, unit = re.split(r"(?<=[0-9])(?=[a-z])", value)
-        return int(number) * _UNITS[unit]
-    raise PydanticCustomError("duration", "is not a duration; write 30s, 15m, 2h or 14d")
-
-
-def write_duration(value: timedelta) -> str:
-    """The shortest spelling in one unit: `15m`, never `900s`; below a millisecond is cut off."""
-    if not value:
-        return "0s"
-    for unit, length in _UNITS.items():
-        if value % length == timedelta(0):
-            return f"{value // length}{unit}"
-    return f"{value // _UNITS['ms']}ms"
+    try:
+        return durations.parse_duration(value)
+    except ValueError:
+        raise PydanticCustomError("duration", durations.EXPECTED) from None
 
 
 def parse_size(value: object) -> int:

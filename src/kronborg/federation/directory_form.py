@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from kronborg.core.durations import parse_duration, write_duration
 from kronborg.core.errors import Problem
-from kronborg.core.quantities import parse_duration, write_duration
 from kronborg.federation.directory_model import Directory
 from kronborg.federation.provider_form import Field, Part
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
+from kronborg.core.durations import parse_duration, write_duration
 from kronborg.core.json import JsonObject
-from kronborg.core.quantities import parse_duration, write_duration
 
 DirectoryKind = Literal["ldap", "ad"]
 GroupsBy = Literal["member_of", "search", "in_chain"]

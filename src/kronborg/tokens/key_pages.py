@@ -151,7 +151,9 @@ async def submit_revoke(engine: Engine, request: Request) -> Response:
 def _question(found: Admitted, key: StoredKey, *, error: str = "") -> ConfirmPage:
     if key.line == DECRYPTING:
         text = f"The key {key.id}, to which others encrypt, opens nothing any more."
-        effects = ("Request objects that were encrypted to it are refused: clients have to read our keys again.",)
+        effects: tuple[str, ...] = (
+            "Request objects that were encrypted to it are refused: clients have to read our keys again.",
+        )
     else:
         text = f"Nothing that the {key.line} key {key.id} signed is believed any more, by us and by every gateway."
         effects = SIGNED

@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kronborg.core.durations import write_duration
 from kronborg.core.html import render
 from kronborg.core.policy import Resource
-from kronborg.core.quantities import write_duration
 from kronborg.sessions.model import ConsolePage
 from kronborg.sessions.visits import admitted
 
