@@ -212,18 +212,6 @@ def _user_fields(user: User | NewUser) -> Fields:
     }
 
 
-def _user_fields(user: User | NewUser) -> Fields:
-    return {
-        "username": user.username,
-        "email": user.email or None,
-        "name": user.name,
-        "groups": sorted(folded(name) for name in user.groups),
-        "roles": sorted(set(user.roles)),
-        "kind": user.kind,
-        "disabled": user.disabled,
-    }
-
-
 def _webhook_fields(webhook: Webhook | WebhookDraft) -> Fields:
     return {
         "url": webhook.url,
