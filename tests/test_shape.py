@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from known_hosts import KNOWN_HOSTS, PRESET_HOSTS, SECRETS
+
 ROOT = Path(__file__).parent.parent
 SERVER = ROOT / "src" / "kronborg"
 SDK = ROOT / "sdk" / "src"
@@ -54,22 +56,6 @@ CLOCK_CALLS = {
     "time.time",
     "time.time_ns",
 }
-# Hosts that may be written in the product: the loopback, names reserved for examples, names of specifications.
-KNOWN_HOSTS = re.compile(
-    r"localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|([\w-]+\.)*(example|test|invalid|localhost)|([\w-]+\.)*example\.(com|org|net)"
-    r"|json-schema\.org|www\.w3\.org|www\.rfc-editor\.org|datatracker\.ietf\.org|iana\.org|www\.iana\.org|(schemas\.)?openid\.net"
-    r"|www\.envoyproxy\.io|www\.apache\.org|htmx\.org|spdx\.org"
-)
-# The one module that says where the providers are that everybody knows.
-PRESETS = SERVER / "federation" / "presets.py"
-PRESET_HOSTS = re.compile(
-    r"accounts\.google\.com|login\.microsoftonline\.com|(api\.)?github\.com|gitlab\.com|appleid\.apple\.com"
-    r"|(www|graph)\.facebook\.com|www\.linkedin\.com"
-)
-SECRETS = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s*\n?[A-Za-z0-9+/]{16}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b"
-    r"|\bkro_(at|rt|ac|cs|dc|rq)_[A-Za-z0-9_-]{43,}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,7 +391,7 @@ def test_the_product_names_no_foreign_host_and_carries_no_secret() -> None:
         content = path.read_text(encoding="utf-8")
         found += [f"{path.relative_to(ROOT)}: {m.group()[:16]}…" for m in SECRETS.finditer(content)]
         for host in re.findall(r"\bhttps?://([\w.-]*[\w]|\[[0-9a-f:]+\])", content):
-            if path == PRESETS and PRESET_HOSTS.fullmatch(host):
+            if path == SERVER / "federation" / "presets.py" and PRESET_HOSTS.fullmatch(host):
                 continue
             if not KNOWN_HOSTS.fullmatch(host) and "." in host:
                 found.append(f"{path.relative_to(ROOT)}: {host}")

@@ -41,7 +41,7 @@ from kronborg.signin.provider_pages import (
     sign_out_there,
 )
 from kronborg.signin.seat_pages import is_strong_enough, missing_here, passkey_here, step_up_path
-from kronborg.signin.sign_in import Attempt, DirectoryDown, Proved, Throttled, WrongCredentials, sign_in
+from kronborg.signin.sign_in import Attempt, DirectoryDown, Outcome, Proved, Throttled, WrongCredentials, sign_in
 
 WRONG = "That username and password do not match. Check both and try again."
 DIRECTORY_DOWN = N_(
@@ -161,6 +161,13 @@ async def submit_sign_in(request: Request) -> Response:
     except Overloaded:
         page, ticket = page_of(request, form, login=login, error=" ".join(TEXTS[503]))
         return render_sign_in(request, page, ticket, status=503, headers={"retry-after": "2"})
+    return _answered(request, form, login, outcome)
+
+
+def _answered(request: Request, form: Mapping[str, str], login: str, outcome: Outcome) -> Response:
+    """The page or the way on that an attempt leads to."""
+    parts = parts_of(request)
+    page, ticket = page_of(request, form, login=login)
     match outcome:
         case SignedIn(begun=begun, device_cookie=device_cookie):
             return enter(request, SignedIn(begun, device_cookie), page.next)
