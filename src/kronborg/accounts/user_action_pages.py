@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kronborg.accounts.invitations import invite
 from kronborg.accounts.model import User
+from kronborg.accounts.people import People
 from kronborg.accounts.reach import organisation_for
 from kronborg.accounts.store import find_user, roles_of
 from kronborg.accounts.users import UserChange, delete_user, join_group, update_user
@@ -37,6 +39,7 @@ DONE = {
     "disable": "Disabled. Nobody signs in with this account any more.",
     "enable": "Enabled again.",
     "delete": "Deleted.",
+    "invite": "The invitation is on its way.",
     "sessions": "Signed out everywhere.",
     "factors": "All second factors are gone. The next sign-in is by password alone.",
     "group": "Added to the group.",
@@ -76,6 +79,14 @@ DEEDS: Mapping[str, Deed] = {
         "People can sign in with the account again.",
         "Enable",
         ("Roles and groups are those it had.", "They have to sign in again everywhere."),
+        danger=False,
+    ),
+    "invite": Deed(
+        "users:write",
+        "Invite",
+        "A letter with a link goes to the address of the account: whoever follows it chooses the password.",
+        "Send the invitation",
+        ("The link works once, within seven days.", "Links of earlier invitations work no more."),
         danger=False,
     ),
     "delete": Deed(
@@ -330,6 +341,9 @@ async def _do(request: Request, session: Session, name: str, user: User, found: 
     match name:
         case "disable" | "enable":
             await update_user(session, user.id, UserChange(disabled=name == "disable"), actor=actor, now=now)
+        case "invite":
+            people: People = request.app.state.people
+            await invite(session, people.letters, user.id, actor=actor, now=now)
         case "delete":
             await delete_user(session, user.id, actor=actor, now=now)
         case "sessions":
