@@ -282,12 +282,12 @@ async def worker(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(_handle(Outbox(engine), stop))
             for job in (*JOBS, delivery(settings)):
                 tasks.create_task(repeat(job, engine, stop))
-        await _sign_off(engine)
+        await sign_off(engine)
     finally:
         await database.close()
 
 
-async def _sign_off(engine: Engine) -> None:
+async def sign_off(engine: Engine) -> None:
     """At the end of a run the audit log is sealed and signed as far as it goes."""
     try:
         while await Outbox(engine).seal(now=clock.now()):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from kronborg.audit.outbox import ATTEMPTS, LONGEST_WAIT
+from kronborg.audit.verify import verify
 from kronborg.clients.directory import FRESH
 from kronborg.core import events
 from kronborg.core.crypto import Vault
@@ -16,7 +17,7 @@ from kronborg.core.events import Event
 from kronborg.tokens import store
 from kronborg.tokens.engine import Engine, open_engine
 from kronborg.tokens.model import Grant
-from kronborg.worker import JOBS, Job, Outbox, repeat
+from kronborg.worker import JOBS, Job, Outbox, repeat, sign_off
 
 pytestmark = pytest.mark.anyio
 
@@ -208,3 +209,15 @@ async def test_a_job_that_has_more_to_do_goes_on_at_once(engine: Engine) -> None
 async def test_every_job_runs_on_an_empty_store(engine: Engine, now: datetime) -> None:
     for job in JOBS:
         await job.run(engine, now)
+
+
+async def test_at_the_end_of_a_run_the_log_is_sealed_and_signed(engine: Engine, now: datetime) -> None:
+    await tell(engine, "thing.happened", "s", now)
+
+    await sign_off(engine)
+
+    found = await verify(engine.database, engine.vault)
+    assert (found.finding, found.checkpoints) == (None, 1)
+    row = await engine.database.lookup.first("SELECT count(*) FROM core_unsealed JOIN core_events USING (seq)")
+    assert row is not None
+    assert row[0] <= 1  # the making of the first key is an event too
