@@ -78,7 +78,9 @@ async def running_site(
     redirect = f"{client_url}/callback"
     draft = ClientDraft("bank", "Bank", kind="public", auth_method="none", redirect_uris=(redirect,), first_party=True)
     async with database.write() as session:
-        await save_client(session, replace(draft, scopes=("openid",)), actor="test", now=clock.now())
+        await save_client(
+            session, replace(draft, scopes=("openid",), grants=("authorization_code",)), actor="test", now=clock.now()
+        )
     routes = (*protocol_routes(engine), *browser_routes(engine))
     async with AsyncExitStack() as stack:
         opened = people_site(database, vault, issuer=url, settings=settings, routes=routes)

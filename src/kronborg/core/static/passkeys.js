@@ -1,7 +1,8 @@
 /* Passkeys: fills the form that a page was made for (WebAuthn Level 3) and sends it. Nothing else is scripted.
 
    <form data-passkey="get|create" data-options="…" [data-autofill]> holds the options, a field `credential`, a part
-   `data-passkey-only` that is shown where passkeys work, and a text `data-passkey-error` for when one did not. */
+   `data-passkey-only` that is shown where passkeys work, one `data-passkey-without` that is shown elsewhere, and a text
+   `data-passkey-error` for when one did not work. */
 "use strict";
 (() => {
   const bytes = (text) =>
@@ -53,6 +54,7 @@
   if (!window.PublicKeyCredential) return;
   for (const form of document.querySelectorAll("form[data-passkey]")) {
     for (const part of form.querySelectorAll("[data-passkey-only]")) part.hidden = false;
+    for (const part of form.querySelectorAll("[data-passkey-without]")) part.hidden = true;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       ask(form, null).catch((error) => failed(form, error));
