@@ -153,23 +153,24 @@ async def _found(
     session: ReadSession, prefix: str, last: Row[tuple[object, ...]] | None, limit: int
 ) -> Sequence[Row[tuple[object, ...]]]:
     """One page of a search: what is left of the part that `last` was found in, and of the parts behind it."""
-    by_username, by_email, by_name = (
-        begins(column, prefix) for column in (_users.username_key, _users.email_key, _users.name_key)
-    )
-    not_yet = by_email.is_not(True)
+    by_username, by_email = begins(_users.username_key, prefix), begins(_users.email_key, prefix)
     parts = (
-        (by_username, (_users.username_key,), ()),
-        (by_email, (_users.email_key,), (~by_username,)),
-        (by_name, (_users.name_key, _users.id), (~by_username, not_yet)),
+        ((_users.username_key,), ()),
+        ((_users.email_key,), (~by_username,)),
+        ((_users.name_key, _users.id), (~by_username, by_email.is_not(True))),
     )
     at = -1 if last is None else _part_of(last, prefix)
     rows: list[Row[tuple[object, ...]]] = []
-    for number, (within, order, without) in enumerate(parts):
+    for number, (order, without) in enumerate(parts):
         if number < at or len(rows) >= limit:
             continue
-        query = select(users_table).where(within, *without).order_by(*order).limit(limit - len(rows))
+        start, within = prefix, without
         if number == at and last is not None:
-            query = query.where(tuple_(*order) > tuple_(*(getattr(last, column.name) for column in order)))
+            # The range itself begins here: what came before is not read again.
+            start = str(getattr(last, order[0].name))
+            within = (*without, tuple_(*order) > tuple_(*(getattr(last, column.name) for column in order)))
+        ranged = begins(order[0], prefix, start=start)
+        query = select(users_table).where(ranged, *within).order_by(*order).limit(limit - len(rows))
         rows += await session.execute(query)
     return rows
 
@@ -178,9 +179,9 @@ def _part_of(row: Row[tuple[object, ...]], prefix: str) -> int:
     return 0 if row.username_key.startswith(prefix) else 1 if (row.email_key or "").startswith(prefix) else 2
 
 
-def begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
-    """Whether a folded name begins so, as a range that an index serves."""
-    return and_(column >= prefix, column < prefix + "\U0010ffff")
+def begins(column: ColumnElement[str], prefix: str, *, start: str | None = None) -> ColumnElement[bool]:
+    """Whether a folded name begins so, as a range that an index serves; from `start` on, which begins so too."""
+    return and_(column >= (start or prefix), column < prefix + "\U0010ffff")
 
 
 async def users_of_rows(session: ReadSession, rows: Sequence[Row[tuple[object, ...]]]) -> list[User]:
