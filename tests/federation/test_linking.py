@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -74,7 +75,7 @@ async def test_both_sides_proved_and_a_trusted_domain__the_account_is_linked(
     ],
 )
 async def test_an_address_alone_opens_no_account(
-    site: FederationSite, fake: FakeProvider, settings: dict[str, object], claims: dict[str, object], verified: bool
+    site: FederationSite, fake: FakeProvider, settings: dict[str, Any], claims: dict[str, object], verified: bool
 ) -> None:
     if "trusted_domains" in settings and settings["trusted_domains"] == ("example",):
         settings = {"trusted_domains": ("rp.example",)}
@@ -321,7 +322,8 @@ async def test_what_the_provider_says_of_methods_counts_where_it_is_trusted(
 
     fake.claims |= {"amr": ["pwd", "otp", "made-up"], "acr": "gold", "sid": "there-1"}
     found = []
-    for settings in ({}, {"trust_amr": True, "multi_factor_acr": ("gold",)}):
+    cases: tuple[dict[str, Any], ...] = ({}, {"trust_amr": True, "multi_factor_acr": ("gold",)})
+    for settings in cases:
         await site.provider(fake, **settings)
         visitor = site.visitor()
         answer = await outcome(site, fake, visitor)

@@ -169,7 +169,7 @@ async def test_an_answer_counts_in_the_browser_that_asked_and_once(site: Federat
 
 @pytest.mark.parametrize("changes", [{"state": None}, {"state": "guessed"}, {"state": ""}, {"code": None}])
 async def test_an_answer_without_its_state_or_code_is_refused(
-    site: FederationSite, fake: FakeProvider, changes: dict[str, str | None]
+    site: FederationSite, fake: FakeProvider, changes: dict[str, Any]
 ) -> None:
     await site.provider(fake)
     visitor = site.visitor()

@@ -46,7 +46,7 @@ async def site(database: Database, vault: Vault) -> AsyncIterator[FederationSite
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_lacks_nothing_but_the_client(name: str) -> None:
     draft = draft_of(name)
-    more = {"team_id": "T1", "key_id": "K1"} if name == "apple" else {}
+    more: dict[str, Any] = {"team_id": "T1", "key_id": "K1"} if name == "apple" else {}
 
     whole = replace(draft, settings=replace(draft.settings, client_id="kronborg", **more))
 
