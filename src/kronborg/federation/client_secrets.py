@@ -37,7 +37,7 @@ def secret_mark(vault: Vault, key: str, secret: str) -> str:
 def client_assertion(client_id: str, secret: str, issuer: str, *, now: datetime) -> str:
     """A signed statement of who we are (RFC 7523 §2.2); its audience is the issuer alone (RFC 10070)."""
     issued = int(now.timestamp())
-    claims = {
+    claims: JsonObject = {
         "iss": client_id,
         "sub": client_id,
         "aud": issuer,
@@ -52,7 +52,7 @@ def signed_secret(known: Known, secret: str, issuer: str, *, now: datetime) -> s
     """A client secret that is itself a JWT, signed by the team's key."""
     issued = int(now.timestamp())
     settings = known.settings
-    claims = {
+    claims: JsonObject = {
         "iss": settings.team_id,
         "iat": issued,
         "exp": issued + int(LIFETIME.total_seconds()),
