@@ -10,7 +10,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, TypeGuard
 
 import orjson
 
@@ -210,7 +210,7 @@ def _keycloak_username(value: JsonValue) -> JsonValue:
 def _keycloak_password(credentials: JsonValue) -> str | None:
     if not _is_list(credentials):
         return None
-    for one in cast("Sequence[JsonValue]", credentials):
+    for one in credentials:
         if isinstance(one, Mapping) and one.get("type") == "password":
             parts = [_parsed(one.get(name)) for name in ("credentialData", "secretData")]
             return keycloak_hash(parts[0], parts[1])
@@ -227,7 +227,7 @@ def _parsed(text: JsonValue) -> dict[str, object]:
     return value
 
 
-def _is_list(value: JsonValue) -> bool:
+def _is_list(value: JsonValue) -> TypeGuard[list[JsonValue]]:
     return isinstance(value, list)
 
 

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from kronborg.core.policy import Principal
 
-
 PASSWORD, MULTI_FACTOR, PHISHING_RESISTANT = range(3)
 """How strong a sign-in is."""
 
