@@ -85,8 +85,7 @@ async def test_roles_of_an_api_are_not_carried_to_another_by_exchange(site: Site
     )
     person = await site.person()
     await _give(site, person, "clerk", "catalogue/editor", "cart/reader")
-    granted = {"scopes": ("catalogue:read", "cart:read"), "audiences": (CATALOGUE, CART)}
-    code = await site.code(person, **granted)
+    code = await site.code(person, scopes=("catalogue:read", "cart:read"), audiences=(CATALOGUE, CART))
     token = (await site.redeem(code, resource=CATALOGUE)).json()["access_token"]
 
     answer = await site.token(
