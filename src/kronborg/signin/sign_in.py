@@ -104,8 +104,7 @@ async def sign_in(
     found = await _found(passwords, directories, account, login, attempt.password, preferred, now)
     if found is None:
         refused = await _refused(database, account, attempt, known_device=preferred, now=now)
-        down = directories is not None and await directories.unreachable(now=now)
-        return DirectoryDown() if down else refused
+        return DirectoryDown() if directories is not None and await directories.unreachable(now=now) else refused
     proof, compared = found
     if missing is not None and await missing(proof, account):
         await _noted(database, proof, compared, counters, now=now)
