@@ -18,6 +18,7 @@ from kronborg.core.cookies import SESSION, drop_cookie
 from kronborg.core.csrf import checked_form
 from kronborg.core.errors import Invalid, NotFound
 from kronborg.core.html import is_fragment, redirect, render
+from kronborg.core.languages import N_
 from kronborg.core.parts import parts_of
 from kronborg.sessions.life import begin_session, end_all_sessions, end_session
 from kronborg.sessions.model import AccountPage, BrowserSession, Visit, device_of
@@ -30,9 +31,9 @@ from kronborg.signin.store import password_changed_at
 
 _ID = re.compile(r"[0-9a-f-]{36}")
 DONE = {
-    "password": "Your password is changed. Every other browser was signed out.",
-    "session": "That browser is signed out.",
-    "others": "Every other browser is signed out.",
+    "password": N_("Your password is changed. Every other browser was signed out."),
+    "session": N_("That browser is signed out."),
+    "others": N_("Every other browser is signed out."),
 }
 
 
