@@ -56,6 +56,25 @@ async def add_app(page: Page) -> pyotp.TOTP:
     return app
 
 
+async def remembered_and_stepped_up(page: Page, running: Running, app: pyotp.TOTP, code: str) -> None:
+    """Let the browser be remembered, and step up in it all the same when the bank asks."""
+    await sign_in(page, f"{running.url}/signin?next=/account")
+    await page.get_by_role("link", name="Authenticator app").click()
+    await page.get_by_label("Code").fill(app.at(clock.now()))
+    await page.get_by_label(re.compile("Do not ask again")).check()
+    await page.get_by_role("button", name="Continue").click()
+    await page.wait_for_url("**/account")
+    await sign_out(page, running)
+    await sign_in(page, f"{running.url}/signin?next=/account")
+    await page.wait_for_url("**/account")
+    await page.goto(running.authorize(acr_values=MULTI_FACTOR))
+    await expect(page.get_by_role("heading", name="One more step")).to_be_visible()
+    await page.get_by_role("link", name="Recovery code").click()
+    await page.get_by_label("Code").fill(code)
+    await page.get_by_role("button", name="Continue").click()
+    await expect(page.get_by_text("back at the bank: code, iss, state")).to_be_visible()
+
+
 async def test_from_a_password_to_a_passkey_and_back_by_a_recovery_code(running: Running, browser: Browser) -> None:
     context = await browser.new_context()
     page = await context.new_page()
@@ -98,22 +117,7 @@ async def test_from_a_password_to_a_passkey_and_back_by_a_recovery_code(running:
     await expect(page.get_by_text("back at the bank: code, iss, state")).to_be_visible()
     await sign_out(page, running)
 
-    # Remember this browser, and step up in it all the same when the bank asks.
-    await sign_in(page, f"{running.url}/signin?next=/account")
-    await page.get_by_role("link", name="Authenticator app").click()
-    await page.get_by_label("Code").fill(app.at(clock.now()))
-    await page.get_by_label(re.compile("Do not ask again")).check()
-    await page.get_by_role("button", name="Continue").click()
-    await page.wait_for_url("**/account")
-    await sign_out(page, running)
-    await sign_in(page, f"{running.url}/signin?next=/account")
-    await page.wait_for_url("**/account")
-    await page.goto(running.authorize(acr_values=MULTI_FACTOR))
-    await expect(page.get_by_role("heading", name="One more step")).to_be_visible()
-    await page.get_by_role("link", name="Recovery code").click()
-    await page.get_by_label("Code").fill(codes[1])
-    await page.get_by_role("button", name="Continue").click()
-    await expect(page.get_by_text("back at the bank: code, iss, state")).to_be_visible()
+    await remembered_and_stepped_up(page, running, app, codes[1])
     assert [text for text in complaints if "Content Security Policy" in text] == []
 
 
