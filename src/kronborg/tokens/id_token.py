@@ -51,9 +51,8 @@ async def id_token(
         "amr": grant.amr,
     }
     # OIDC Core §3.3.2.11; FAPI 1.0 Part 2 §5.1 for s_hash.
-    for name, text in (("at_hash", access_token), ("c_hash", code), ("s_hash", state)):
-        if text is not None:
-            told[name] = left_half(text, algorithm)
+    hashed = (("at_hash", access_token), ("c_hash", code), ("s_hash", state))
+    told |= {name: left_half(text, algorithm) for name, text in hashed if text is not None}
     if nonce is not None:
         told["nonce"] = nonce
     if grant.session_id is not None:
