@@ -98,7 +98,7 @@ async def read_person_keys(session: ReadSession, persons: Collection[str]) -> di
     """The sealed keys of those among these people who have one."""
     columns = person_keys_table.c
     rows = await session.execute(select(columns.person, columns.sealed).where(columns.person.in_(sorted(persons))))
-    return {str(row[0]): str(row[1]) for row in rows}
+    return {row.person: row.sealed for row in rows}
 
 
 async def add_person_key(session: Session, person: str, sealed: str, *, now: datetime) -> None:

@@ -65,8 +65,8 @@ def local_path(text: str | None, *, default: str = "/account") -> str:
 
 
 def _sign(vault: Vault, ticket: Ticket, next_path: str) -> str:
-    values = [ticket.client_name, ticket.form_action, ticket.again, ticket.login_hint]
-    values += [ticket.strength, ticket.explicit, ticket.provider]
+    asked = (ticket.client_name, ticket.form_action, ticket.again, ticket.login_hint)
+    values = (*asked, ticket.strength, ticket.explicit, ticket.provider)
     body = base64.urlsafe_b64encode(orjson.dumps(values)).decode()
     return f"{body}.{_mac(vault, body, next_path)}"
 

@@ -31,9 +31,7 @@ def upgrade() -> None:
     _fill_groups()
     op.create_index("ix_accounts_users_name_key_id", "accounts_users", ["name_key", "id"])
     own = sa.text("roles <> '[]'")
-    op.create_index(
-        "ix_accounts_users_with_roles", "accounts_users", ["id"], sqlite_where=own, postgresql_where=own
-    )
+    op.create_index("ix_accounts_users_with_roles", "accounts_users", ["id"], sqlite_where=own, postgresql_where=own)
     op.create_index("ix_accounts_groups_parent_id", "accounts_groups", ["parent_id"])
     op.drop_index("ix_accounts_memberships_group_id", "accounts_memberships")
     op.create_index("ix_accounts_memberships_group_id_user_id", "accounts_memberships", ["group_id", "user_id"])
@@ -42,9 +40,9 @@ def upgrade() -> None:
 
 def _fill_users() -> None:
     bind, last = op.get_bind(), ""
-    page = sa.text(f"SELECT id, name FROM accounts_users WHERE id > :last ORDER BY id LIMIT {_PAGE}")
+    page = sa.text("SELECT id, name FROM accounts_users WHERE id > :last ORDER BY id LIMIT :size")
     change = sa.text("UPDATE accounts_users SET name_key = :key WHERE id = :id")
-    while rows := bind.execute(page, {"last": last}).fetchall():
+    while rows := bind.execute(page, {"last": last, "size": _PAGE}).fetchall():
         bind.execute(change, [{"id": row[0], "key": _folded(row[1])} for row in rows])
         last = rows[-1][0]
 

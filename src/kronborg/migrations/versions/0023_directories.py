@@ -31,9 +31,7 @@ def upgrade() -> None:
             ["user_id"], ["accounts_users.id"], name="fk_federation_directory_people_user_id", ondelete="CASCADE"
         ),
     )
-    op.create_index(
-        "uq_federation_directory_people_user_id", "federation_directory_people", ["user_id"], unique=True
-    )
+    op.create_index("uq_federation_directory_people_user_id", "federation_directory_people", ["user_id"], unique=True)
     op.create_index(
         "ix_federation_directory_people_directory_seen_at",
         "federation_directory_people",
