@@ -16,7 +16,8 @@ from typing import Any
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from kronborg.core.jose import b64, unb64
+from kronborg.core.base64url import b64
+from kronborg.core.jose import unb64
 from token_site import ISSUER
 
 TOKEN = f"{ISSUER}/oauth/token"

@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.jwk import ECKey
 
 from kronborg.clients.model import ClientDraft
+from kronborg.core.base64url import b64
 from kronborg.core.ids import token_id
-from kronborg.core.jose import b64, unb64
+from kronborg.core.jose import unb64
 from kronborg.core.json import JsonObject
 from oauth.flow import ISSUER, WEB, Flow
 from oauth.signing import jwks_of, request_claims

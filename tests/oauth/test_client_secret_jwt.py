@@ -15,10 +15,10 @@ from joserfc.jwk import ECKey, RSAKey
 from kronborg.clients.register import add_secret, remove_secret
 from kronborg.clients.settings import ClientSettings
 from kronborg.clients.store import find_client
+from kronborg.core.base64url import b64
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.errors import Invalid
-from kronborg.core.jose import b64
 from token_site import ISSUER, Site, token_site
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,9 @@ from joserfc.jwk import ECKey, RSAKey
 
 from kronborg.clients.register import save_client
 from kronborg.clients.settings import ClientSettings, SigningAlgorithm
+from kronborg.core.base64url import b64
 from kronborg.core.errors import Invalid
-from kronborg.core.jose import b64, parse, public_key, verify
+from kronborg.core.jose import parse, public_key, verify
 from kronborg.tokens.codes import grant_of
 from kronborg.tokens.id_token import id_token
 from kronborg.tokens.model import Authorization, GrantDetails

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from joserfc import jws
 
 from client_certificates import certify
+from kronborg.core.base64url import b64
 from kronborg.core.client_certificate import Authorities
 from kronborg.core.forwarded_certificate import CertificateHeader, forwarded_certificates
-from kronborg.core.jose import b64
 from kronborg.oauth.dpop import Proof, normalised, read_proof
 from kronborg.oauth.errors import InvalidDpopProof
 from kronborg.oauth.mtls import registered_certificates

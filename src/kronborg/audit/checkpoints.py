@@ -6,8 +6,6 @@ Whoever can write to the database can make the whole chain anew, but not its che
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -22,6 +20,7 @@ from kronborg.audit import chain_store as store
 from kronborg.audit import webhooks_store
 from kronborg.audit.chain import canonical
 from kronborg.audit.model import ZERO, AuditKey, AuditSettings, Checkpoint
+from kronborg.core.base64url import b64, from_b64
 from kronborg.core.crypto import KeyProblem, Vault
 from kronborg.core.db import Database, from_micros, to_micros
 from kronborg.core.errors import Invalid, Problem
@@ -79,7 +78,7 @@ def message(one: Checkpoint) -> JsonObject:
 
 def signed(one: Checkpoint, private: Ed25519PrivateKey) -> Checkpoint:
     """The checkpoint with its signature (Ed25519, RFC 8032)."""
-    return replace(one, signature=_b64(private.sign(_SIGNED + canonical(_statement(one)))))
+    return replace(one, signature=b64(private.sign(_SIGNED + canonical(_statement(one)))))
 
 
 def is_signed_by(one: Checkpoint, keys: Keys) -> bool:
@@ -88,7 +87,7 @@ def is_signed_by(one: Checkpoint, keys: Keys) -> bool:
     if key is None:
         return False
     try:
-        key.verify(_unb64(one.signature), _SIGNED + canonical(_statement(one)))
+        key.verify(from_b64(one.signature), _SIGNED + canonical(_statement(one)))
     except (InvalidSignature, ValueError):
         return False
     return True
@@ -124,9 +123,9 @@ async def rotate_key(database: Database, vault: Vault, *, actor: str, now: datet
     """Sign with a new key from now on. The old ones are kept: what they signed is still verified."""
     private = Ed25519PrivateKey.generate()
     public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    kid = _b64(sha256(public).digest()[:12])
+    kid = b64(sha256(public).digest()[:12])
     raw = private.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-    key = AuditKey(kid, _b64(public), vault.seal(raw, context=_context(kid)), now, None)
+    key = AuditKey(kid, b64(public), vault.seal(raw, context=_context(kid)), now, None)
 
     def unit(execute: Execute) -> None:
         store.add_audit_key(execute, key)
@@ -150,7 +149,7 @@ async def own_keys(database: Database, vault: Vault) -> tuple[dict[str, Ed25519P
         except (KeyProblem, ValueError):
             strange.append(key.id)
             continue
-        if _b64(public.public_bytes(Encoding.Raw, PublicFormat.Raw)) == key.public:
+        if b64(public.public_bytes(Encoding.Raw, PublicFormat.Raw)) == key.public:
             found[key.id] = public
         else:
             strange.append(key.id)
@@ -160,7 +159,7 @@ async def own_keys(database: Database, vault: Vault) -> tuple[dict[str, Ed25519P
 def key_json(kid: str, public: Ed25519PublicKey) -> JsonObject:
     """A public key as a JWK (RFC 8037)."""
     raw = public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return {"kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": kid, "x": _b64(raw)}
+    return {"kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": kid, "x": b64(raw)}
 
 
 def read_keys(value: object) -> dict[str, Ed25519PublicKey]:
@@ -169,7 +168,7 @@ def read_keys(value: object) -> dict[str, Ed25519PublicKey]:
     if not isinstance(keys, list) or not 0 < len(keys) <= 1000:
         raise Invalid(Problem("key", "is not a set of public keys", "print it with kronborg audit key"))
     try:
-        return {str(one["kid"]): Ed25519PublicKey.from_public_bytes(_unb64(str(one["x"]))) for one in keys}
+        return {str(one["kid"]): Ed25519PublicKey.from_public_bytes(from_b64(str(one["x"]))) for one in keys}
     except (KeyError, TypeError, ValueError):
         raise Invalid(Problem("key", "holds something that is no Ed25519 key")) from None
 
@@ -180,14 +179,3 @@ def _private(vault: Vault, key: AuditKey) -> Ed25519PrivateKey:
 
 def _context(kid: str) -> str:
     return f"audit.key:{kid}"
-
-
-def _b64(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _unb64(text: str) -> bytes:
-    try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except binascii.Error:
-        raise ValueError("not base64url") from None

@@ -9,7 +9,6 @@ Two gates, both in `checked_form`, the only way our pages read a POST body:
 
 from __future__ import annotations
 
-import base64
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from kronborg.core.base64url import b64
 from kronborg.core.cookies import BROWSER, SESSION, read_cookie
 from kronborg.core.errors import Forbidden, Invalid, Problem
 from kronborg.core.ids import random_token
@@ -104,4 +104,4 @@ def _mac(request: Request, nonce: str, browser: str) -> str:
     parts = parts_of(request)
     session = read_cookie(request, SESSION, secure=parts.secure) or ""
     digest = parts.vault.digest("\n".join((nonce, browser, session)), context="csrf")
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return b64(digest)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import os
 import secrets
 import time
+
+from kronborg.core.base64url import b64
 
 
 def new_id() -> str:
@@ -20,7 +21,7 @@ def new_id() -> str:
 
 def random_token(size: int = 32) -> str:
     """`size` random bytes as unpadded base64url text (43 characters for 32 bytes)."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(size)).rstrip(b"=").decode()
+    return b64(secrets.token_bytes(size))
 
 
 _process = secrets.token_hex(8)

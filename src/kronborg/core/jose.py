@@ -21,6 +21,7 @@ from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from kronborg.core.base64url import b64
 from kronborg.core.json import JsonObject, JsonValue, NotJson, read_object
 
 MAX_TOKEN = 8192
@@ -70,11 +71,6 @@ class Jwt:
     header: JsonObject
     claims: JsonObject
     compact: str
-
-
-def b64(raw: bytes) -> str:
-    """Unpadded base64url."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def unb64(text: str) -> bytes:

@@ -12,6 +12,7 @@ import re
 from binascii import crc32
 from typing import Final, Literal
 
+from kronborg.core.base64url import b64
 from kronborg.core.ids import random_token
 
 Kind = Literal["kro_at_", "kro_rt_", "kro_ac_", "kro_cs_", "kro_dc_", "kro_rq_", "kro_ia_", "kro_ra_"]
@@ -37,7 +38,7 @@ def mint(kind: Kind) -> str:
 def mint_at(kind: Kind, minute: int) -> str:
     """A new credential of this kind: the minute since the epoch, and 224 random bits."""
     body = minute.to_bytes(4, "big") + os.urandom(28)
-    return assemble(kind, base64.urlsafe_b64encode(body).rstrip(b"=").decode())
+    return assemble(kind, b64(body))
 
 
 def minute_of(text: str) -> bytes:

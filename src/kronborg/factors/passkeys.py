@@ -7,7 +7,6 @@ library; counters, flags and owners are checked here.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +15,14 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from kronborg.core.base64url import b64, from_b64
 from kronborg.core.crypto import KeyProblem, Vault
 from kronborg.core.db import Session, from_micros, to_micros
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.events import record
 from kronborg.core.ids import new_id, random_token
 from kronborg.core.json import JsonObject
+from kronborg.core.languages import N_
 from kronborg.factors.manage import add_factor
 from kronborg.factors.model import Factor, Passkey, Person
 from kronborg.factors.store import find_passkey, insert_factor, spend, use_passkey
@@ -88,7 +89,7 @@ def ask_to_register(
         "rp": {"id": site.rp_id, "name": site.name},
         # WebAuthn §14.6.1: the handle says nothing about the person, not even the id they have here.
         "user": {
-            "id": _text(handle_of(vault, person.id)),
+            "id": b64(handle_of(vault, person.id)),
             "name": person.username,
             "displayName": person.name or person.username,
         },
@@ -238,7 +239,7 @@ def _context(vault: Vault, purpose: Purpose) -> str:
 
 
 def _descriptors(known: Sequence[Passkey]) -> list[JsonObject]:
-    return [{"type": "public-key", "id": _text(one.credential_id), "transports": list(one.transports)} for one in known]
+    return [{"type": "public-key", "id": b64(one.credential_id), "transports": list(one.transports)} for one in known]
 
 
 def _read(answer: str) -> JsonObject:
@@ -270,14 +271,10 @@ def _bytes(text: object) -> bytes:
     if not isinstance(text, str):
         return b""
     try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        return from_b64(text)
     except ValueError:
         return b""
 
 
-def _text(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
 def _refused() -> Invalid:
-    return Invalid(Problem("passkey", "this passkey could not be used", "try once more, or choose another way"))
+    return Invalid(Problem("passkey", N_("this passkey could not be used"), N_("try once more, or choose another way")))

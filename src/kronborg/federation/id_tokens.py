@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from kronborg.core.base64url import b64
 from kronborg.core.fetch import Fetcher, Unreachable
 from kronborg.core.jose import BadJwt, BadKey, Jwt, PublicKey, numeric_date, parse, public_key, verify
 from kronborg.core.json import JsonObject
@@ -175,7 +175,7 @@ def _left_half(jwt: Jwt, access_token: str) -> str:
     # OIDC Core §3.1.3.6: the left half of the hash that the algorithm uses; Ed25519 uses SHA-512.
     hash_ = hashlib.sha512 if jwt.header.get("alg") in ("Ed25519", "EdDSA") else hashlib.sha256
     digest = hash_(access_token.encode()).digest()
-    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+    return b64(digest[: len(digest) // 2])
 
 
 def _same(given: object, expected: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from kronborg.core.base64url import b64
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.fetch import Fetcher
@@ -189,4 +189,4 @@ def challenge_of(verifier: str) -> str:
     """RFC 7636 §4.2, S256; empty without a verifier."""
     if not verifier:
         return ""
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return b64(hashlib.sha256(verifier.encode()).digest())

@@ -11,12 +11,12 @@ A second mark, for the session of a person, says that they allowed what the requ
 
 from __future__ import annotations
 
-import base64
 import hmac
 import re
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
+from kronborg.core.base64url import b64
 from kronborg.core.crypto import Vault
 from kronborg.core.db import from_micros, to_micros
 from kronborg.oauth.authorize_request import ALLOWED, MARK
@@ -69,4 +69,4 @@ def _moment(
 
 def _mac(vault: Vault, context: str, query: str, bound_to: str, micros: int) -> str:
     digest = vault.digest(f"{micros}\n{bound_to}\n{query}", context=context)
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return b64(digest)

@@ -17,9 +17,9 @@ import orjson
 
 from kronborg.clients.model import Client
 from kronborg.core import opaque
+from kronborg.core.base64url import b64
 from kronborg.core.fetch import Unreachable
 from kronborg.core.group_writer import Execute
-from kronborg.core.jose import b64
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.core.log import get_logger
 from kronborg.oauth.call import Call

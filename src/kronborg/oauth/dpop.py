@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 import orjson
 
 from kronborg.clients.model import Client
+from kronborg.core.base64url import b64
 from kronborg.core.crypto import Vault
 from kronborg.core.group_writer import Execute
-from kronborg.core.jose import BadJwt, BadKey, Jwt, PublicKey, b64, numeric_date, parse, public_key, unb64, verify
+from kronborg.core.jose import BadJwt, BadKey, Jwt, PublicKey, numeric_date, parse, public_key, unb64, verify
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.oauth.errors import InvalidDpopProof, UseDpopNonce
 from kronborg.oauth.requests import Headers

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from kronborg.clients.keys_of import jwks_of
 from kronborg.clients.model import AuthMethod, Client
 from kronborg.clients.settings import ClientSettings
-from kronborg.core.jose import b64
+from kronborg.core.base64url import b64
 from kronborg.core.json import JsonObject
 from kronborg.tokens.engine import Engine
 

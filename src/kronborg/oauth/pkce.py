@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
 
+from kronborg.core.base64url import b64
 from kronborg.oauth.errors import InvalidGrant, InvalidRequest
 
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}", re.ASCII)
@@ -20,7 +20,7 @@ def is_challenge(text: str) -> bool:
 
 def challenge_of(verifier: str) -> str:
     """The S256 challenge of a verifier (RFC 7636 §4.2)."""
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return b64(hashlib.sha256(verifier.encode()).digest())
 
 
 def check(verifier: str | None, challenge: str | None) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
+from kronborg.core.base64url import b64
 from kronborg.core.crypto import Vault
 
 MAX_NEXT = 6000
@@ -73,4 +74,4 @@ def _sign(vault: Vault, ticket: Ticket, next_path: str) -> str:
 
 def _mac(vault: Vault, body: str, next_path: str) -> str:
     digest = vault.digest(f"{body}\n{next_path}", context="signin.ticket")
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return b64(digest)

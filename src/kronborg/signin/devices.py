@@ -5,10 +5,10 @@ It opens nothing by itself; it only gives a browser its own allowance of wrong p
 
 from __future__ import annotations
 
-import base64
 import hmac
 import re
 
+from kronborg.core.base64url import b64
 from kronborg.core.crypto import Vault
 from kronborg.core.ids import random_token
 
@@ -37,4 +37,4 @@ def remember_device(vault: Vault, cookie: str | None, user_id: str) -> str:
 
 def _mac(vault: Vault, user_id: str, device: str) -> str:
     digest = vault.digest(f"{user_id}\n{device}", context="signin.device")
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return b64(digest)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from kronborg.accounts.store import find_user
 from kronborg.clients.model import Client
-from kronborg.core.jose import b64
+from kronborg.core.base64url import b64
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.tokens.claims import asked_by_name, claims_of, client_claims, tells_more, told_attributes
 from kronborg.tokens.engine import Engine

@@ -18,13 +18,14 @@ import orjson
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from joserfc.jwk import ECKey
 
+from kronborg.core.base64url import b64
 from kronborg.core.crypto import KeyProblem, Vault
 from kronborg.core.db import Database
 from kronborg.core.errors import Conflict, NotFound
 from kronborg.core.events import record_in
 from kronborg.core.group_writer import Execute
 from kronborg.core.hardware import token_at
-from kronborg.core.jose import PublicKey, b64, public_key
+from kronborg.core.jose import PublicKey, public_key
 from kronborg.core.json import JsonObject
 from kronborg.core.jwe import EncryptionKey, encryption_key
 from kronborg.core.jws import DECRYPTING, LINES, SIGNING, Line, SigningKey, line_of, read_private

@@ -16,8 +16,8 @@ from datetime import datetime
 from typing import NoReturn
 
 from kronborg.core import opaque
+from kronborg.core.base64url import b64
 from kronborg.core.group_writer import Execute
-from kronborg.core.jose import b64
 from kronborg.tokens import store
 from kronborg.tokens.ending import end_grant
 from kronborg.tokens.engine import Engine

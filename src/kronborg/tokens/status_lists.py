@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from kronborg.core.jose import b64
+from kronborg.core.base64url import b64
 from kronborg.core.json import JsonValue
 from kronborg.tokens import status_store as store
 from kronborg.tokens.engine import Engine

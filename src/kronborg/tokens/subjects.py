@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from kronborg.clients.model import Client
 from kronborg.clients.sectors import sector_of
+from kronborg.core.base64url import b64
 from kronborg.core.crypto import Vault
-from kronborg.core.jose import BadJwt, b64, unb64
+from kronborg.core.jose import BadJwt, unb64
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.model import Access
 

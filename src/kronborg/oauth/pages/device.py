@@ -7,7 +7,6 @@ that a link that somebody sends leads to a page that says what is about to happe
 
 from __future__ import annotations
 
-import base64
 import hmac
 import io
 from datetime import timedelta
@@ -20,10 +19,12 @@ from starlette.routing import Route
 
 from kronborg.clients.model import Client
 from kronborg.core import clock
+from kronborg.core.base64url import b64
 from kronborg.core.cookies import BROWSER, read_cookie
 from kronborg.core.csrf import checked_form
 from kronborg.core.errors import TooMany
 from kronborg.core.html import redirect, render
+from kronborg.core.languages import N_
 from kronborg.core.parts import parts_of
 from kronborg.oauth.device import GRANT, PAGE, by_user_code
 from kronborg.oauth.device_code import shown, typed
@@ -42,8 +43,8 @@ from kronborg.tokens.engine import Engine
 
 TRIES = Allowance(4, timedelta(seconds=5), timedelta(minutes=15), timedelta(minutes=1))
 """Five wrong codes, then a wait that doubles."""
-UNREADABLE = "That is not a code. It has eight letters, like BCDF-GHJK."
-UNKNOWN = (
+UNREADABLE = N_("That is not a code. It has eight letters, like BCDF-GHJK.")
+UNKNOWN = N_(
     "No device waits with this code. Check the letters; codes work for ten minutes, then the device shows a new one."
 )
 
@@ -197,7 +198,7 @@ def _mark(request: Request, code: str) -> str:
     parts = parts_of(request)
     browser = read_cookie(request, BROWSER, secure=parts.secure) or ""
     digest = parts.vault.digest(f"{code}\n{browser}", context="device.typed")
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return b64(digest)
 
 
 def _typed_here(request: Request, code: str, mark: str) -> bool:
