@@ -104,6 +104,7 @@ HANDLERS: Mapping[str, tuple[Handler, ...]] = {
     "session.begun": (tell_person,),
     "factor.added": (tell_person,),
     "factor.removed": (tell_person,),
+    "identity.linked": (tell_person,),
     "session.ended": (revoke_of_session, announce_session),
     "client.disabled": (revoke_of_client,),
     "client.removed": (revoke_of_client,),

@@ -86,7 +86,7 @@ async def test_a_page_has_a_strict_policy_is_not_stored_and_names_its_language(s
     )
     assert page.headers["cache-control"] == "no-store"
     assert page.headers["referrer-policy"] == "same-origin"
-    assert page.headers["vary"] == "HX-Request"
+    assert page.headers["vary"] == "HX-Request, Accept-Language, Cookie"
     assert '<html lang="en">' in page.text
 
 

@@ -8,6 +8,7 @@ from kronborg.accounts.model import User, clean, printable
 from kronborg.accounts.settings import Attribute, By
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.json import JsonObject, JsonValue
+from kronborg.core.languages import N_, Phrase
 
 MAX_TEXT = 300
 
@@ -27,7 +28,7 @@ def checked_attributes(
     """
     known = {one.name: one for one in schema}
     problems = [
-        Problem(f"attributes.{name}"[:60], "there is no such attribute", "name one of the schema")
+        Problem(f"attributes.{name}"[:60], N_("there is no such attribute"), N_("name one of the schema"))
         for name in given
         if name not in known
     ]
@@ -41,14 +42,14 @@ def checked_attributes(
             problems.append(Problem(where, *problem))
         elif by == "person" and one.write == "admin":
             if value != before.get(name):
-                problems.append(Problem(where, "only administrators can change this", "ask one of them"))
+                problems.append(Problem(where, N_("only administrators can change this"), N_("ask one of them")))
         elif value is None:
             after.pop(name, None)
         else:
             after[name] = value
     if complete:
         problems += [
-            Problem(f"attributes.{one.name}", "this is needed", "fill it in")
+            Problem(f"attributes.{one.name}", N_("this is needed"), N_("fill it in"))
             for one in schema
             if one.required and one.name not in after and not any(p.where.endswith(f".{one.name}") for p in problems)
         ]
@@ -105,17 +106,26 @@ def _value(one: Attribute, given: JsonValue) -> tuple[JsonValue, tuple[str, str]
         return None, None
     match one.kind:
         case "boolean":
-            return (given, None) if isinstance(given, bool) else (None, ("this is not yes or no", "say true or false"))
+            return (
+                (given, None)
+                if isinstance(given, bool)
+                else (None, (N_("this is not yes or no"), N_("say true or false")))
+            )
         case "number":
             if isinstance(given, bool) or not isinstance(given, (int, float)) or abs(given) >= 1e15:
-                return None, ("this is not a number", "write digits")
+                return None, (N_("this is not a number"), N_("write digits"))
             return given, None
         case "choice":
-            return (given, None) if given in one.choices else (None, ("this is none of the choices", "pick one"))
+            return (
+                (given, None) if given in one.choices else (None, (N_("this is none of the choices"), N_("pick one")))
+            )
         case "text":
             if not isinstance(given, str):
-                return None, ("this is not a text", "write text")
+                return None, (N_("this is not a text"), N_("write text"))
             text = clean(given)
             if len(text) > MAX_TEXT or not printable(text):
-                return None, ("this cannot be shown", f"use at most {MAX_TEXT} printable characters")
+                return None, (
+                    N_("this cannot be shown"),
+                    Phrase(N_("use at most %(num)s printable characters"), num=MAX_TEXT),
+                )
             return text or None, None

@@ -21,7 +21,7 @@ from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.core.policy import Resource
 from kronborg.core.whole import whole
-from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, asked, confirm, may, page_link
+from kronborg.sessions.console_pages import ConfirmPage, Paging, actor_of, agreed, asked, confirm, done_of, may, paged
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted
 
@@ -41,9 +41,7 @@ class GroupsPage(ConsolePage):
     """The list of groups."""
 
     q: str
-    groups: tuple[Group, ...]
-    first: str | None
-    older: str | None
+    groups: Paging[Group]
     may_write: bool
     done: str | None
 
@@ -55,9 +53,7 @@ class GroupPage(ConsolePage):
     group: Group
     href: str
     children: tuple[Group, ...]
-    members: tuple[User, ...]
-    first: str | None
-    older: str | None
+    members: Paging[User]
     may_write: bool
     may_delete: bool
     done: str | None
@@ -90,9 +86,7 @@ class RolePage(ConsolePage):
     role: str
     description: str | None
     groups: tuple[tuple[str, str], ...]
-    users: tuple[User, ...]
-    first: str | None
-    older: str | None
+    users: Paging[User]
 
 
 def routes() -> list[Route]:
@@ -124,11 +118,9 @@ async def show_groups(request: Request) -> Response:
         found,
         "groups",
         q,
-        tuple(groups[:ROWS]),
-        page_link(request, after=None) if after else None,
-        page_link(request, after=groups[ROWS - 1].id) if len(groups) > ROWS else None,
+        paged(request, groups, ROWS, lambda one: one.id),
         may(request, found, "groups:write", Resource("group")),
-        DONE.get(request.query_params.get("done", "")),
+        done_of(request, DONE),
     )
     return render(request, "accounts/groups.html", page, block="found")
 
@@ -148,12 +140,10 @@ async def show_group(request: Request) -> Response:
         group,
         f"{HOME}/{group.id}",
         tuple(children),
-        tuple(members[:ROWS]),
-        page_link(request, after=None) if after else None,
-        page_link(request, after=members[ROWS - 1].id) if len(members) > ROWS else None,
+        paged(request, members, ROWS, lambda one: one.id),
         may(request, found, "groups:write", Resource("group", group.id)),
         may(request, found, "groups:delete", Resource("group", group.id)),
-        DONE.get(request.query_params.get("done", "")),
+        done_of(request, DONE),
     )
     return render(request, "accounts/group.html", page)
 
@@ -257,9 +247,7 @@ async def show_role(request: Request) -> Response:
         role,
         declared.get(role),
         tuple(groups),
-        tuple(users[:ROWS]),
-        page_link(request, after=None) if after else None,
-        page_link(request, after=users[ROWS - 1].id) if len(users) > ROWS else None,
+        paged(request, users, ROWS, lambda one: one.id),
     )
     return render(request, "accounts/role.html", page)
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from kronborg.core.errors import Problem
 from kronborg.core.json import JsonObject
+from kronborg.core.languages import N_, Phrase
 
 MAX_USERNAME = 64
 MAX_EMAIL = 254
@@ -168,9 +169,15 @@ def name_problems(*, username: str | None = None, email: str | None = None, name
         )
         problems.append(Problem("username", "this is not a possible username", mend))
     if email is not None and (len(email) > MAX_EMAIL or not _EMAIL.fullmatch(email) or not printable(email)):
-        problems.append(Problem("email", "this is not an e-mail address", "write it like name@example.com"))
+        problems.append(Problem("email", N_("this is not an e-mail address"), N_("write it like name@example.com")))
     if name is not None and (len(name) > MAX_NAME or not printable(name)):
-        problems.append(Problem("name", "this name cannot be shown", f"use at most {MAX_NAME} printable characters"))
+        problems.append(
+            Problem(
+                "name",
+                N_("this name cannot be shown"),
+                Phrase(N_("use at most %(num)s printable characters"), num=MAX_NAME),
+            )
+        )
     return problems
 
 

@@ -28,7 +28,7 @@ from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.core.policy import Principal, Resource
 from kronborg.core.whole import whole
-from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, asked, confirm, may, page_link
+from kronborg.sessions.console_pages import ConfirmPage, Paging, actor_of, agreed, asked, confirm, done_of, may, paged
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted, visit
 
@@ -49,9 +49,7 @@ class OrganisationsPage(ConsolePage):
     """The list."""
 
     q: str
-    organisations: tuple[Organisation, ...]
-    first: str | None
-    older: str | None
+    organisations: Paging[Organisation]
     may_write: bool
     done: str | None
 
@@ -64,9 +62,7 @@ class OrganisationPage(ConsolePage):
     href: str
     txt: str
     q: str
-    members: tuple[Member, ...]
-    first: str | None
-    older: str | None
+    members: Paging[Member]
     may_write: bool
     may_delete: bool
     may_members: bool
@@ -120,11 +116,9 @@ async def show_organisations(request: Request) -> Response:
         found,
         "organisations",
         q,
-        tuple(some[:ROWS]),
-        page_link(request, after=None) if after else None,
-        page_link(request, after=some[ROWS - 1].id) if len(some) > ROWS else None,
+        paged(request, some, ROWS, lambda one: one.id),
         may(request, found, "organisations:write", Resource("organisation")),
-        DONE.get(request.query_params.get("done", "")),
+        done_of(request, DONE),
     )
     return render(request, "accounts/organisations.html", page, block="found")
 
@@ -145,14 +139,12 @@ async def show_organisation(request: Request) -> Response:
         href_of(one.id),
         TXT,
         q,
-        tuple(members[:ROWS]),
-        page_link(request, after=None) if after else None,
-        page_link(request, after=members[ROWS - 1].user.id) if len(members) > ROWS else None,
+        paged(request, members, ROWS, lambda one: one.user.id),
         may(request, found, "organisations:write", resource),
         may(request, found, "organisations:delete", resource),
         may(request, found, "organisations:members", resource),
         may(request, found, "users:write", Resource("user")),
-        DONE.get(request.query_params.get("done", "")),
+        done_of(request, DONE),
     )
     return render(request, "accounts/organisation.html", page, block="found")
 

@@ -27,7 +27,7 @@ from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.core.policy import Policies, Principal, Resource, Wish, is_privileged
 from kronborg.core.whole import whole
-from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, confirm, may, picked, picks
+from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, confirm, done_of, may, picked, picks
 from kronborg.sessions.life import end_all_sessions
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted, visit
@@ -169,7 +169,7 @@ def lines(text: str) -> tuple[str, ...]:
 
 def told(request: Request) -> str | None:
     """What the page says about what was just done."""
-    return DONE.get(request.query_params.get("done", ""))
+    return done_of(request, DONE)
 
 
 def resetter(request: Request) -> Resetter | None:

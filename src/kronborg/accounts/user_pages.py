@@ -25,7 +25,7 @@ from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.core.policy import Resource
 from kronborg.core.whole import whole
-from kronborg.sessions.console_pages import actor_of, asked, may, page_link
+from kronborg.sessions.console_pages import Paging, actor_of, asked, may, paged
 from kronborg.sessions.model import Admitted, BrowserSession, ConsolePage, device_of
 from kronborg.sessions.store import list_sessions
 from kronborg.sessions.visits import admitted
@@ -40,9 +40,7 @@ class UsersPage(ConsolePage):
     """The list."""
 
     q: str
-    users: tuple[User, ...]
-    first: str | None
-    older: str | None
+    users: Paging[User]
     verbs: tuple[tuple[str, str, str], ...]
     may_write: bool
     done: str | None
@@ -115,9 +113,7 @@ async def show_users(request: Request) -> Response:
         found,
         "users",
         q,
-        tuple(users[:ROWS]),
-        page_link(request, after=None) if after else None,
-        page_link(request, after=users[ROWS - 1].id) if len(users) > ROWS else None,
+        paged(request, users, ROWS, lambda one: one.id),
         user_action_pages.verbs_for(request, found),
         may_write,
         told(request),

@@ -86,7 +86,7 @@ _RETIRE_KEYS = "UPDATE audit_keys SET retired_at = ? WHERE retired_at IS NULL"
 _RAISE_FLOOR = "UPDATE audit_head SET floor = ?, floor_link = ? WHERE one = 1 AND floor < ? RETURNING floor"
 _PLACE_BEFORE = """
 SELECT c.n, c.link FROM core_events e JOIN audit_chain c ON c.seq = e.seq
-WHERE e.at < ? ORDER BY e.at DESC LIMIT 1
+WHERE e.at < ? ORDER BY e.at DESC, e.seq DESC LIMIT 1
 """
 _OLD_EVENTS = """
 DELETE FROM core_events WHERE seq IN (SELECT seq FROM audit_chain WHERE n <= ? ORDER BY n LIMIT ?) RETURNING seq

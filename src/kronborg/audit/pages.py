@@ -22,7 +22,7 @@ from kronborg.core.html import redirect, render
 from kronborg.core.json import JsonValue
 from kronborg.core.parts import parts_of
 from kronborg.core.policy import Resource
-from kronborg.sessions.console_pages import asked, may, page_link
+from kronborg.sessions.console_pages import Paging, asked, may, paged
 from kronborg.sessions.model import ConsolePage
 from kronborg.sessions.visits import admitted
 
@@ -56,9 +56,7 @@ class EventsPage(ConsolePage):
     q: str
     span: str
     spans: tuple[tuple[str, str], ...]
-    rows: tuple[Read, ...]
-    first: str | None
-    older: str | None
+    events: Paging[Read]
     chain: Chain
     may_write: bool
     done: str | None
@@ -110,9 +108,7 @@ async def show_events(request: Request) -> Response:
         q,
         span,
         _CHOICES,
-        tuple(rows[:ROWS]),
-        page_link(request, before=None) if at is not None else None,
-        page_link(request, before=str(rows[ROWS - 1].event.seq)) if len(rows) > ROWS else None,
+        paged(request, rows, ROWS, lambda one: one.event.seq, by="before"),
         await _chain(request),
         may(request, found, "audit:write", Resource("audit")),
         "The chain is verified." if request.query_params.get("done") == "verified" else None,

@@ -20,7 +20,7 @@ from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.core.policy import Resource
 from kronborg.core.whole import whole
-from kronborg.sessions.console_pages import ConfirmPage, actor_of, asked, confirm, may, page_link
+from kronborg.sessions.console_pages import ConfirmPage, Paging, actor_of, asked, confirm, done_of, may, paged
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted
 
@@ -58,9 +58,7 @@ class WebhookPage(ConsolePage):
     """One webhook. `secret` is there once, when it was just made."""
 
     webhook: Webhook
-    rows: tuple[Delivery, ...]
-    first: str | None
-    older: str | None
+    deliveries: Paging[Delivery]
     secret: str | None
     may_write: bool
     may_delete: bool
@@ -268,9 +266,7 @@ async def _page(
         found,
         "webhooks",
         webhook,
-        tuple(rows[:ROWS]),
-        page_link(request, before=None, done=None) if before else None,
-        page_link(request, before=rows[ROWS - 1].id, done=None) if len(rows) > ROWS else None,
+        paged(request, rows, ROWS, lambda one: one.id, by="before"),
         secret,
         _may_write(request, found),
         may(request, found, "webhooks:delete", Resource("webhook")),
@@ -286,4 +282,4 @@ def _may_write(request: Request, found: Admitted) -> bool:
 
 
 def _done(request: Request) -> str | None:
-    return DONE.get(request.query_params.get("done", "")) if request.method == "GET" else None
+    return done_of(request, DONE)

@@ -9,7 +9,17 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field, JsonValue
 
 from kronborg.clients import register
-from kronborg.clients.model import SECRET_METHODS, Api, ApiDraft, AuthMethod, Client, ClientDraft, NewSecret, Scope
+from kronborg.clients.model import (
+    SECRET_METHODS,
+    Api,
+    ApiDraft,
+    AuthMethod,
+    Client,
+    ClientDraft,
+    NewSecret,
+    Scope,
+    own_audiences,
+)
 from kronborg.clients.settings import UNSET, UNSET_API, ApiSettings, ClientSettings, Profile
 from kronborg.clients.store import find_api, find_client, list_apis, list_clients
 from kronborg.core import clock
@@ -223,7 +233,7 @@ async def remove_api(request: Request, api_id: Id) -> None:
     async with whole(parts_of(request).database) as session:
         api = await _found_api(session, api_id)
         check_match(request, _api(api))
-        if api.audience in (f"{parts_of(request).issuer}/api", f"{parts_of(request).issuer}/scim"):
+        if api.audience in own_audiences(parts_of(request).issuer):
             raise Conflict("the API of Kronborg itself cannot be removed")
         await register.remove_api(session, api.audience, actor=caller_of(request).actor, now=clock.now())
 

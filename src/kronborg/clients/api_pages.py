@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from kronborg.clients import register
 from kronborg.clients.forms import SettingField, api_draft, setting_fields, settings_of
-from kronborg.clients.model import Api, ApiDraft
+from kronborg.clients.model import Api, ApiDraft, own_audiences
 from kronborg.clients.settings import ApiSettings
 from kronborg.clients.store import list_apis
 from kronborg.core import clock
@@ -23,7 +23,7 @@ from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.core.policy import Resource
 from kronborg.core.whole import whole
-from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, asked, confirm, may
+from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, asked, confirm, done_of, may
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted
 
@@ -98,7 +98,7 @@ async def show_apis(request: Request) -> Response:
     shown = tuple(
         api for api in apis if any(word in text.casefold() for text in (api.name, api.audience, *api.scope_names))
     )
-    done = DONE.get(request.query_params.get("done", ""))
+    done = done_of(request, DONE)
     page = ApisPage(found, "apis", q, shown, may(request, found, "apis:write", Resource("api")), done)
     return render(request, "clients/apis.html", page, block="found")
 
@@ -119,7 +119,7 @@ async def show_api(request: Request) -> Response:
         tuple(field for field in setting_fields(api.settings) if field.chosen),
         may(request, found, "apis:write", Resource("api", api_id)),
         may(request, found, "apis:delete", Resource("api", api_id)),
-        DONE.get(request.query_params.get("done", "")),
+        done_of(request, DONE),
         clock.now(),
     )
     return render(request, "clients/api.html", page)
@@ -196,7 +196,7 @@ async def submit_delete(request: Request) -> Response:
         return found
     api = await _existing(request, api_id)
     if _is_ours(request, api):
-        raise Conflict("the admin API cannot be removed")
+        raise Conflict("the API of Kronborg itself cannot be removed")
     if not agreed(form, api.audience):
         return confirm(request, replace(_deletion(found, api), error="This is not the audience of the API."))
     async with whole(parts_of(request).database) as session:
@@ -242,7 +242,7 @@ def _form(
 
 
 def _is_ours(request: Request, api: Api) -> bool:
-    return api.audience == f"{parts_of(request).issuer}/api"
+    return api.audience in own_audiences(parts_of(request).issuer)
 
 
 async def _apis(request: Request) -> tuple[Api, ...]:

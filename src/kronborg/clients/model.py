@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from kronborg.clients.settings import UNSET, UNSET_API, ApiSettings, ClientSettings
 from kronborg.core.json import JsonObject
+from kronborg.core.languages import N_
 
 TokenFormat = Literal["jwt", "reference"]
 Kind = Literal["public", "confidential"]
@@ -50,11 +51,16 @@ class Scope:
     description: str
 
 
+def own_audiences(issuer: str) -> tuple[str, ...]:
+    """The APIs that an installation itself is, which nobody removes."""
+    return f"{issuer}/api", f"{issuer}/scim"
+
+
 BUILT_IN_SCOPES: tuple[Scope, ...] = (
-    Scope("openid", "Sign you in"),
-    Scope("profile", "See your name and user name"),
-    Scope("email", "See your e-mail address"),
-    Scope("offline_access", "Stay connected when you have signed out"),
+    Scope("openid", N_("Sign you in")),
+    Scope("profile", N_("See your name and user name")),
+    Scope("email", N_("See your e-mail address")),
+    Scope("offline_access", N_("Stay connected when you have signed out")),
 )
 """Scopes of OpenID Connect (OIDC Core §5.4, §11): they belong to no API."""
 

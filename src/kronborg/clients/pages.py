@@ -21,7 +21,7 @@ from kronborg.core.errors import NotFound, Problem
 from kronborg.core.html import render
 from kronborg.core.parts import parts_of
 from kronborg.core.policy import Resource
-from kronborg.sessions.console_pages import asked, may, page_link
+from kronborg.sessions.console_pages import Paging, asked, done_of, may, paged
 from kronborg.sessions.model import ConsolePage
 from kronborg.sessions.visits import admitted
 
@@ -51,9 +51,7 @@ class ClientsPage(ConsolePage):
     """The list."""
 
     q: str
-    rows: tuple[ClientRow, ...]
-    first: str | None
-    older: str | None
+    clients: Paging[ClientRow]
     may_write: bool
     done: str | None
 
@@ -95,18 +93,14 @@ async def show_clients(request: Request) -> Response:
     q, after = asked(request), asked(request, "after")
     async with parts_of(request).database.read() as session:
         clients = await list_clients(session, search=q, after=after, limit=ROWS + 1)
-    rows = tuple(
-        ClientRow(client, href_of(client.id), word_of(client), bool(legacy_of(client))) for client in clients[:ROWS]
-    )
+    rows = [ClientRow(client, href_of(client.id), word_of(client), bool(legacy_of(client))) for client in clients]
     page = ClientsPage(
         found,
         "clients",
         q,
-        rows,
-        page_link(request, after=None) if after else None,
-        page_link(request, after=rows[-1].client.id) if len(clients) > ROWS else None,
+        paged(request, rows, ROWS, lambda one: one.client.id),
         may(request, found, "clients:write", Resource("client")),
-        DONE.get(request.query_params.get("done", "")),
+        done_of(request, DONE),
     )
     return render(request, "clients/list.html", page, block="found")
 
@@ -137,7 +131,7 @@ async def show_client(request: Request) -> Response:
         len(soon),
         may(request, found, "clients:write", resource),
         may(request, found, "clients:delete", resource),
-        DONE.get(request.query_params.get("done", "")),
+        done_of(request, DONE),
         now,
     )
     return render(request, "clients/client.html", page)

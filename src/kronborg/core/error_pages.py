@@ -17,23 +17,28 @@ from starlette.types import ExceptionHandler
 from kronborg.core.errors import Conflict, Forbidden, Invalid, NotFound, Overloaded, Problem, Refusal, TooMany
 from kronborg.core.html import is_fragment, render
 from kronborg.core.http import problem, refusal_problem
+from kronborg.core.languages import N_, Phrase, sentence
 
 TEXTS: Mapping[int, tuple[str, str]] = {
     400: (
-        "That request was not understood",
-        "Something in the address or the form was not as expected. Go back and try again.",
+        N_("That request was not understood"),
+        N_("Something in the address or the form was not as expected. Go back and try again."),
     ),
-    401: ("Please sign in", "This page is for people who are signed in."),
-    403: ("You cannot do that here", "You are not allowed to see this page or to do this."),
-    404: ("There is nothing here", "The address may be mistyped, or the page has moved."),
-    405: ("That does not work here", "This address exists, but not for what your browser asked of it."),
-    409: ("Someone was faster", "This was changed meanwhile. Look at it again before you change it."),
-    413: ("That is too much", "What you sent is larger than this page accepts."),
-    422: ("Please check what you entered", "Nothing was changed."),
-    429: ("Too many attempts", "Please wait a little before you try again."),
-    500: ("Something went wrong on our side", "This is our mistake, not yours. Try again in a moment."),
-    503: ("We are very busy right now", "Please try again in a few seconds."),
+    401: (N_("Please sign in"), N_("This page is for people who are signed in.")),
+    403: (N_("You cannot do that here"), N_("You are not allowed to see this page or to do this.")),
+    404: (N_("There is nothing here"), N_("The address may be mistyped, or the page has moved.")),
+    405: (N_("That does not work here"), N_("This address exists, but not for what your browser asked of it.")),
+    409: (N_("Someone was faster"), N_("This was changed meanwhile. Look at it again before you change it.")),
+    413: (N_("That is too much"), N_("What you sent is larger than this page accepts.")),
+    422: (N_("Please check what you entered"), N_("Nothing was changed.")),
+    429: (N_("Too many attempts"), N_("Please wait a little before you try again.")),
+    500: (N_("Something went wrong on our side"), N_("This is our mistake, not yours. Try again in a moment.")),
+    503: (N_("We are very busy right now"), N_("Please try again in a few seconds.")),
 }
+
+
+BUSY = Phrase("%(what)s. %(mend)s", what=Phrase(TEXTS[503][0]), mend=Phrase(TEXTS[503][1]))
+"""The same as one text, for a form that stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ async def _refused(request: Request, refusal: Exception) -> Response:
         case Conflict():
             return error_page(request, 409)
         case Forbidden(detail=detail):
-            return error_page(request, 403, detail=detail[:1].upper() + detail[1:] + ".")
+            return error_page(request, 403, detail=sentence(detail))
         case Overloaded():
             return error_page(request, 503, headers={"retry-after": "1"})
         case _:

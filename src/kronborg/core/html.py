@@ -19,12 +19,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from kronborg.core import csrf, languages
+from kronborg.core.agents import device
 from kronborg.core.assets import Assets
 from kronborg.core.brand import Brand
 from kronborg.core.cookies import BROWSER, set_cookie
 from kronborg.core.log import current_request_id
 from kronborg.core.moments import ago, day, moment
 from kronborg.core.parts import parts_of
+from kronborg.core.speaking import choices, keep_choice, language_of
 
 _SLICES = Path(__file__).parent.parent
 _SOURCE = re.compile(r"[a-z][a-z0-9+.-]*:(//[a-z0-9.-]+(:[0-9]{1,5})?)?")
@@ -46,6 +48,8 @@ class Pages:
             auto_reload=False,
             extensions=["jinja2.ext.i18n"],
         )
+        self.environment.policies["ext.i18n.trimmed"] = True  # as babel.cfg says for extraction
+        self.environment.filters["spoken"] = languages.spoken
         self.environment.install_gettext_callables(  # type: ignore[attr-defined]  # by the extension
             languages.translate, languages.translate_many, newstyle=True
         )
@@ -53,6 +57,7 @@ class Pages:
         self.environment.filters["day"] = day
         self.environment.filters["moment"] = moment
         self.environment.filters["initials"] = initials
+        self.environment.filters["device"] = device
         self.environment.globals["ui"] = self.environment.get_template("ui.html").module
         self.environment.globals["console"] = self.environment.get_template("console.html").module
 
@@ -70,6 +75,7 @@ class Site:
         self.name = pages.brand.name
         self.logo = None if pages.assets.logo is None else pages.assets.url(pages.assets.logo)
         self.language = languages.current_language()
+        self.languages = choices(request)
         self.request_id = current_request_id()
         self.console = bool(getattr(request.state, "console", False))
         self.registration = bool(getattr(request.app.state, "registration", False))
@@ -131,17 +137,14 @@ def render(
     response.headers["cache-control"] = "no-store"
     # Not no-referrer: with that, browsers send `Origin: null` with our own forms. Other sites get nothing either way.
     response.headers["referrer-policy"] = "same-origin"
+    # RFC 9110 §12.5.5: what the language was chosen by.
     response.headers.add_vary_header("HX-Request")
+    response.headers.add_vary_header("Accept-Language")
+    response.headers.add_vary_header("Cookie")
+    keep_choice(request, response)
     if site.new_browser is not None:
         set_cookie(response, BROWSER, site.new_browser, secure=parts_of(request).secure)
     return response
-
-
-def language_of(request: Request) -> str:
-    """The language to show a page in: the request's own (`ui_locales`), the person's, the browser's."""
-    asked = request.query_params.get("ui_locales", "")
-    person = getattr(request.state, "locale", "")
-    return languages.best_language(asked, person, languages.accepted(request.headers.get("accept-language", "")))
 
 
 def redirect(request: Request, url: str) -> Response:

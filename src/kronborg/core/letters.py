@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from kronborg.core import languages
+from kronborg.core.agents import device
 from kronborg.core.brand import Brand
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Session
@@ -137,6 +138,9 @@ class Letters:
             auto_reload=False,
             extensions=["jinja2.ext.i18n"],
         )
+        environment.policies["ext.i18n.trimmed"] = True
+        environment.filters["spoken"] = languages.spoken
+        environment.filters["device"] = device
         environment.install_gettext_callables(  # type: ignore[attr-defined]  # by the extension
             languages.translate, languages.translate_many, newstyle=True
         )

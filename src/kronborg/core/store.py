@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, delete, insert, select, text
+from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, delete, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 
 from kronborg.core.db import Json, ReadSession, Session, UtcDateTime, metadata, to_micros
 from kronborg.core.group_writer import Execute, Value
+from kronborg.core.json import JsonObject
 
 events_table = Table(
     "core_events",
@@ -52,6 +54,15 @@ person_keys_table = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 """The key that personal values about somebody are sealed with; without its row they are erased."""
+
+last_settings_table = Table(
+    "core_last_settings",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("told", Json, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+"""One row: the settings that the installation started with last, without secrets."""
 
 _INSERT = "INSERT INTO core_events (id, name, actor, subject, at, detail, request_id) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _KEEP_KEY = text(
@@ -109,3 +120,15 @@ async def add_person_key(session: Session, person: str, sealed: str, *, now: dat
 async def delete_person_key(session: Session, person: str) -> None:
     """Destroy the key of a person."""
     await session.execute(delete(person_keys_table).where(person_keys_table.c.person == person))
+
+
+async def swap_settings(session: Session, told: JsonObject, *, now: datetime) -> JsonObject | None:
+    """Keep these settings in place of those of the last start, which are given back; None at the first."""
+    columns = last_settings_table.c
+    # The row is there before it is read: of two processes that start at once one waits for the other.
+    made = upsert(last_settings_table).values(id=1, told={}, at=now)
+    first = await session.scalar(made.on_conflict_do_nothing().returning(columns.id)) is not None
+    before = await session.scalar(select(columns.told).where(columns.id == 1).with_for_update())
+    if before != told:
+        await session.execute(update(last_settings_table).where(columns.id == 1).values(told=told, at=now))
+    return None if first else cast("JsonObject", before)

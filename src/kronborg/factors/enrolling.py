@@ -15,6 +15,7 @@ from kronborg.factors import passkeys, totp
 from kronborg.factors.codes import (
     Sending,
     add_sent,
+    bound,
     checked_number,
     hidden_email,
     hidden_number,
@@ -129,15 +130,15 @@ async def begin(session: ReadSession, at: Setting, kind: str, *, sealed: str = "
 
 
 async def send(database: Database, at: Setting, kind: str, given: Given, *, now: datetime) -> Enrolment:
-    """Send the code that proves an address or a number. Raises `Invalid`, `NotFound`, `NotSent`."""
+    """Send the code that proves an address or a number. Raises `Invalid`, `NotFound`, `NotSent`, `TooMany`."""
     at.parts.check_offered(kind)
     if kind == "email":
         if at.person.email is None or not at.person.email_verified:
-            raise Invalid(Problem("email", "this address is not verified", "verify it on your profile first"))
-        await deliver(database, at, Sending(at.person.id, "email", at.browser, at.person.email), now=now)
+            raise Invalid(Problem("email", N_("this address is not verified"), N_("verify it on your profile first")))
+        await deliver(database, at, Sending(at.person.id, "email", at.browser, at.person.email), enrols=True, now=now)
         return _shown("email", sent=True, sent_to=hidden_email(at.person.email))
     number = checked_number(given.number)
-    await deliver(database, at, Sending(at.person.id, "sms", at.browser, number), now=now)
+    await deliver(database, at, Sending(at.person.id, "sms", at.browser, number), enrols=True, now=now)
     sealed = seal_number(at.vault, at.person.id, number)
     return _shown("sms", sent=True, sent_to=hidden_number(number), number=sealed)
 
@@ -150,9 +151,14 @@ def still_sent(at: Setting, kind: str, given: Given) -> Enrolment:
     return _shown("sms", sent=number is not None, sent_to=hidden_number(number or ""), number=given.sealed)
 
 
-async def deliver(database: Database, at: Setting, sending: Sending, *, now: datetime) -> None:
-    """Send a code. The network is asked after the transaction. Raises `NotSent`, `NotFound`."""
+async def deliver(database: Database, at: Setting, sending: Sending, *, enrols: bool = False, now: datetime) -> None:
+    """Send a code; `enrols` when its target is not proved yet. Raises `NotSent`, `NotFound`, `TooMany`.
+
+    The network is asked after the transaction.
+    """
+    texts = 0 if at.parts.settings.sms is None else at.parts.settings.sms.per_hour
     async with database.write() as session:
+        await bound(session, at.vault, sending, enrols=enrols, texts=texts, now=now)
         code = await make_code(session, at.vault, sending, now=now)
         if sending.by == "email":
             name = at.person.name or at.person.username
@@ -201,7 +207,7 @@ async def _enrol_sent(
         target = open_number(at.vault, at.person.id, given.sealed)
     sending = None if target is None else Sending(at.person.id, by, at.browser, target)
     if sending is None or not await use_code(session, at.vault, sending, given.code, now=now):
-        raise Invalid(Problem("code", "this is not the code that was sent", "check it, or have a new one sent"))
+        raise Invalid(Problem("code", N_("this is not the code that was sent"), N_("check it, or have a new one sent")))
     return await add_sent(session, at.vault, sending, name=translate(NAMES[by]), now=now)
 
 

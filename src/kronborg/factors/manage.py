@@ -9,6 +9,7 @@ from kronborg.accounts.model import clean, printable
 from kronborg.core.db import Session
 from kronborg.core.errors import Conflict, Invalid, NotFound, Problem
 from kronborg.core.events import record
+from kronborg.core.languages import N_, Phrase
 from kronborg.factors.model import MAX_FACTORS, MAX_NAME, Factor
 from kronborg.factors.store import (
     count_factors,
@@ -25,14 +26,20 @@ def checked_name(name: str, *, default: str) -> str:
     """A name for a factor, the default for none. Raises `Invalid`."""
     given = clean(name)
     if len(given) > MAX_NAME or not printable(given):
-        raise Invalid(Problem("name", "this name cannot be shown", f"use at most {MAX_NAME} printable characters"))
+        raise Invalid(
+            Problem(
+                "name",
+                N_("this name cannot be shown"),
+                Phrase(N_("use at most %(num)s printable characters"), num=MAX_NAME),
+            )
+        )
     return given or default
 
 
 async def add_factor(session: Session, factor: Factor, insert: Callable[[], Awaitable[bool]], *, now: datetime) -> None:
     """Keep a factor that was proved. Raises `Conflict` when it is registered already, `Invalid` for one too many."""
     if await count_factors(session, factor.user_id) >= MAX_FACTORS:
-        raise Invalid(Problem("name", "there are too many", "remove one that you do not use any more"))
+        raise Invalid(Problem("name", N_("there are too many"), N_("remove one that you do not use any more")))
     if not await insert():
         raise Conflict("this passkey is registered already")
     detail = {"kind": factor.kind, "name": factor.name, "factor": factor.id}
@@ -45,7 +52,7 @@ async def rename_factor(
     """Give a factor another name. Raises `NotFound`, `Invalid`."""
     given = checked_name(name, default="")
     if not given:
-        raise Invalid(Problem("name", "this name is empty", "write one that you will recognise"))
+        raise Invalid(Problem("name", N_("this name is empty"), N_("write one that you will recognise")))
     if not await rename_factor_row(session, user_id, factor_id, given):
         raise NotFound("there is no such factor")
     await record(session, "factor.renamed", actor=actor, subject=user_id, now=now, detail={"factor": factor_id})

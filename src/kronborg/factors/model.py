@@ -27,6 +27,7 @@ class SmsSettings:
 
     A webhook is posted `{"to", "text"}` with `Authorization: Bearer` and the secret, read at each start from the
     environment variable or the file named. `function` is `module:function`, called with number and text.
+    No more than `per_hour` leave within an hour, whoever asks for them.
     """
 
     webhook: str | None = None
@@ -34,6 +35,7 @@ class SmsSettings:
     secret_file: Path | None = None
     function: str | None = None
     folder: Path | None = None
+    per_hour: int = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,12 @@ from kronborg.core import clock
 from kronborg.core.cookies import BROWSER, SESSION, cookie_name, read_cookie, set_cookie
 from kronborg.core.crypto import KeyProblem
 from kronborg.core.csrf import checked_form
-from kronborg.core.errors import Conflict, Invalid, NotFound
-from kronborg.core.html import language_of, pages_of, redirect, render
+from kronborg.core.errors import Conflict, Invalid, NotFound, TooMany
+from kronborg.core.html import pages_of, redirect, render
 from kronborg.core.ids import random_token
-from kronborg.core.languages import N_, use_language
+from kronborg.core.languages import N_, sentence, use_language
 from kronborg.core.parts import parts_of
+from kronborg.core.speaking import language_of
 from kronborg.factors import browsers, recovery
 from kronborg.factors.enrolling import NAMES, Enrolment, Given, Offer, Setting, begin, enrol, offers, send, still_sent
 from kronborg.factors.manage import remove_factor, rename_factor
@@ -45,6 +46,7 @@ DONE = {
     "forgotten": N_("You will be asked again there at the next sign-in."),
 }
 UNSENT = N_("The message could not be sent. Try again in a moment, or choose another way.")
+TOO_MANY = N_("So many codes were sent that there are no more for a while. Try again later, or choose another way.")
 TAKEN = N_("This passkey is registered already.")
 
 
@@ -194,6 +196,11 @@ async def submit_add(request: Request) -> Response:
             codes = (
                 () if made else await recovery.make_codes(session, at.vault, here.user_id, actor=here.user_id, now=now)
             )
+    except TooMany as refusal:
+        wait = str(round(refusal.retry_after.total_seconds() + 0.5))
+        again = await _add_again(request, here, at, kind, given, {"send": TOO_MANY}, status=429)
+        again.headers["retry-after"] = wait
+        return again
     except NotSent:
         return await _add_again(request, here, at, kind, given, {"send": UNSENT}, status=503)
     except Conflict:
@@ -280,7 +287,7 @@ async def forget_browsers(request: Request) -> Response:
 
 def errors_of(refusal: Invalid) -> dict[str, str]:
     """What is wrong, by the field it stands at, for people."""
-    return {p.where: f"{p.detail[:1].upper()}{p.detail[1:]}: {p.mend}." for p in refusal.problems}
+    return {p.where: sentence(p.detail, p.mend) for p in refusal.problems}
 
 
 async def _fresh(request: Request, back: str) -> Visit | Response:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    case,
     delete,
     func,
     or_,
@@ -87,6 +88,16 @@ browsers_table = Table(
     Index("ix_factors_browsers_expires_at", "expires_at"),
 )
 
+sendings_table = Table(
+    "factors_sendings",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("sent", Integer, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index("ix_factors_sendings_expires_at", "expires_at"),
+)
+"""How many codes were sent under a key until its hour is over."""
+
 spent_table = Table(
     "factors_spent",
     metadata,
@@ -96,7 +107,7 @@ spent_table = Table(
 )
 
 _factors, _recovery, _codes = factors_table.c, recovery_table.c, codes_table.c
-_browsers, _spent = browsers_table.c, spent_table.c
+_browsers, _spent, _sendings = browsers_table.c, spent_table.c, sendings_table.c
 
 _KINDS = "SELECT DISTINCT kind FROM factors_factors WHERE user_id = ?"
 
@@ -245,6 +256,25 @@ async def put_code(
     await session.execute(made.on_conflict_do_update(index_elements=["key"], set_=values))
 
 
+async def count_sending(session: Session, key: bytes, *, now: datetime, until: datetime) -> tuple[int, datetime]:
+    """Count one more code under this key: how many there are with it, and when they are forgotten.
+
+    The count begins anew, to be forgotten at `until`, once the one before is over.
+    """
+    made = insert(sendings_table).values(key=key, sent=1, expires_at=until)
+    over = _sendings.expires_at <= now
+    counted = made.on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            "sent": case((over, 1), else_=_sendings.sent + 1),
+            "expires_at": case((over, made.excluded.expires_at), else_=_sendings.expires_at),
+        },
+    )
+    row = await session.first(counted.returning(_sendings.sent, _sendings.expires_at))
+    sent, expires_at = cast("tuple[int, datetime]", row)
+    return sent, expires_at
+
+
 async def try_code(session: Session, key: bytes, digest: bytes, *, now: datetime) -> bool:
     """Whether this is the code that was sent: it takes one try, and a right one is spent."""
     alive = (_codes.key == key) & (_codes.tries_left > 0) & (_codes.expires_at > now)
@@ -302,8 +332,8 @@ async def spend(session: Session, digest: bytes, *, expires_at: datetime) -> boo
 
 
 async def delete_expired(session: Session, *, now: datetime) -> None:
-    """Forget sent codes, spent things and remembered browsers whose time is over."""
-    for table in (codes_table, spent_table, browsers_table):
+    """Forget sent codes, how many there were, spent things and remembered browsers whose time is over."""
+    for table in (codes_table, spent_table, browsers_table, sendings_table):
         await session.execute(delete(table).where(table.c.expires_at <= now))
 
 

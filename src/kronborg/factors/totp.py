@@ -16,6 +16,7 @@ from kronborg.core.crypto import KeyProblem, Vault
 from kronborg.core.db import Session, from_micros, to_micros
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.ids import new_id
+from kronborg.core.languages import N_
 from kronborg.factors.manage import add_factor
 from kronborg.factors.model import Factor, Person
 from kronborg.factors.store import insert_factor, list_sealed, use_step
@@ -78,10 +79,10 @@ async def confirm_secret(
     """Make the secret count, once a code of it was typed. Raises `Invalid`."""
     secret = _opened(vault, user_id, sealed, now=now)
     if secret is None:
-        raise Invalid(Problem("code", "this key was shown too long ago", "scan the new one"))
+        raise Invalid(Problem("code", N_("this key was shown too long ago"), N_("scan the new one")))
     step = matching_step(secret, code, now=now)
     if step is None:
-        raise Invalid(Problem("code", "this is not the code of this key", "type the one your app shows now"))
+        raise Invalid(Problem("code", N_("this is not the code of this key"), N_("type the one your app shows now")))
     factor = Factor(new_id(), user_id, "totp", name, now, now)
     kept = vault.seal(secret.encode(), context=f"factors.totp:{factor.id}")
 

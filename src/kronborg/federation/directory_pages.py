@@ -24,7 +24,7 @@ from kronborg.federation.directory_model import Directory, KeptDirectory
 from kronborg.federation.directory_sync import sync_directory
 from kronborg.federation.directory_trial import Tried, try_directory
 from kronborg.federation.provider_form import Part
-from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, confirm, may
+from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, confirm, done_of, may
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted
 
@@ -89,7 +89,7 @@ async def show_directories(request: Request) -> Response:
         return found
     async with parts_of(request).database.read() as session:
         directories = tuple(await store.list_directories(session))
-    done = DONE.get(request.query_params.get("done", ""))
+    done = done_of(request, DONE)
     writing = may(request, found, WRITE, _resource(request))
     page = DirectoriesPage(found, "providers", directories, writing, done, clock.now())
     return render(request, "federation/directories.html", page)
@@ -255,7 +255,7 @@ def _form(
         tried=tried,
         may_write=may(request, found, WRITE, _resource(request)),
         may_delete=may(request, found, DELETE, _resource(request)),
-        done=DONE.get(request.query_params.get("done", "")) if request.method == "GET" else None,
+        done=done_of(request, DONE),
         now=clock.now(),
     )
     return render(request, "federation/directory.html", page, status=422 if problems else 200)

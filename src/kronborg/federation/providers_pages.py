@@ -23,7 +23,7 @@ from kronborg.federation.presets import PLAIN, PRESETS, draft_of
 from kronborg.federation.provider_form import Part, parts_of_form, read_form, written
 from kronborg.federation.providers import callback_of, remove_provider, save_provider, switch_provider
 from kronborg.federation.providers_store import count_identities, find_provider, list_providers
-from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, confirm, may
+from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, confirm, done_of, may
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted
 
@@ -105,7 +105,7 @@ async def show_providers(request: Request) -> Response:
         return found
     async with parts_of(request).database.read() as session:
         providers = tuple(await list_providers(session))
-    done = DONE.get(request.query_params.get("done", ""))
+    done = done_of(request, DONE)
     page = ProvidersPage(found, "providers", providers, may(request, found, WRITE, Resource("provider")), done)
     return render(request, "federation/providers.html", page)
 
@@ -274,7 +274,7 @@ async def _form(
         problems=problems,
         may_write=may(request, found, WRITE, Resource("provider")),
         may_delete=may(request, found, DELETE, Resource("provider")),
-        done=done or DONE.get(request.query_params.get("done", "")),
+        done=done or done_of(request, DONE),
         failed=failed,
     )
     return render(request, "federation/provider.html", page, status=422 if problems else 200)

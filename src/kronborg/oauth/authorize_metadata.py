@@ -9,6 +9,7 @@ from kronborg.clients.directory import Apis
 from kronborg.core.jose import ALGORITHMS
 from kronborg.core.json import JsonObject
 from kronborg.core.jwe import CONTENT_ENCRYPTIONS, KEY_ENCRYPTIONS
+from kronborg.core.languages import LANGUAGES
 from kronborg.oauth.acr import offered_by
 from kronborg.oauth.claims_request import SCOPE_OF
 from kronborg.oauth.response_types import RESPONSE_MODES, RESPONSE_TYPES
@@ -51,5 +52,5 @@ def authorize_metadata(issuer: str, apis: Apis, factors: Collection[str] = ()) -
         "claims_supported": ["sub", *SCOPE_OF, "auth_time", "acr", "amr", "sid", "nonce"],
         "prompt_values_supported": list(PROMPTS),
         "display_values_supported": list(DISPLAYS),
-        "ui_locales_supported": ["en"],
+        "ui_locales_supported": list(LANGUAGES),
     }

@@ -5,8 +5,9 @@ Their look is in `core/templates/console.html`, which also says how to make a pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -15,6 +16,8 @@ from starlette.responses import Response
 from kronborg.core.html import render
 from kronborg.core.policy import Policies, Resource
 from kronborg.sessions.model import Admitted, ConsolePage
+
+T = TypeVar("T")
 
 MAX_PICKED = 100
 MAX_QUERY = 200
@@ -74,6 +77,30 @@ def page_link(request: Request, **changes: str | None) -> str:
     values = dict(request.query_params) | changes
     query = urlencode({name: value for name, value in values.items() if value})
     return request.url.path + (f"?{query}" if query else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Paging(Generic[T]):
+    """What one page of a list shows, and the way to its beginning and to what follows."""
+
+    rows: tuple[T, ...]
+    first: str | None
+    older: str | None
+
+
+def paged(
+    request: Request, rows: Sequence[T], size: int, mark: Callable[[T], object], *, by: str = "after"
+) -> Paging[T]:
+    """`rows` are up to `size` and one more; `mark` is what the parameter `by` of the next page begins with."""
+    shown = tuple(rows[:size])
+    first = page_link(request, **{by: None, "done": None}) if asked(request, by) else None
+    older = page_link(request, **{by: str(mark(shown[-1])), "done": None}) if len(rows) > size else None
+    return Paging(shown, first, older)
+
+
+def done_of(request: Request, sentences: Mapping[str, str]) -> str | None:
+    """What a page says about what was just done: the sentence that `done` names. An answer to a POST says none."""
+    return sentences.get(request.query_params.get("done", "")) if request.method == "GET" else None
 
 
 def actor_of(found: Admitted) -> str:

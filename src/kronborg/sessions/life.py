@@ -25,6 +25,7 @@ from kronborg.sessions.store import (
     insert_session,
     renew_session,
     renew_session_row,
+    replace_digest,
     touch_session,
 )
 
@@ -65,6 +66,18 @@ async def begin_session(
     await insert_session(session, row, _digest(vault, secret))
     await record(session, "session.begun", actor=user_id, subject=user_id, now=now, detail={"sid": row.id})
     return Begun(row, secret)
+
+
+async def renew_secret(session: Session, vault: Vault, session_id: str, *, user_id: str, now: datetime) -> str:
+    """A new secret for the cookie of a session that goes on: what it had proved, and when, stays as it is.
+
+    Raises `NotFound` when it is over.
+    """
+    secret = random_token()
+    if not await replace_digest(session, session_id, user_id=user_id, digest=_digest(vault, secret)):
+        raise NotFound("there is no such session")
+    await record(session, "session.renewed", actor=user_id, subject=user_id, now=now, detail={"sid": session_id})
+    return secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,13 @@ async def renew_session_row(session: Session, row: BrowserSession, digest: bytes
     return await session.scalar(changed.returning(_sessions.id)) is not None
 
 
+async def replace_digest(session: Session, session_id: str, *, user_id: str, digest: bytes) -> bool:
+    """Another secret for the session with this id and user, and nothing else; False when it is gone."""
+    mine = (_sessions.id == session_id) & (_sessions.user_id == user_id)
+    changed = update(sessions_table).where(mine).values(digest=digest)
+    return await session.scalar(changed.returning(_sessions.id)) is not None
+
+
 async def find_visit(
     database: Database, digest: bytes, *, now: datetime, idle: timedelta
 ) -> tuple[Visit, datetime] | None:

@@ -14,16 +14,16 @@ from starlette.routing import Route
 
 from kronborg.accounts.store import find_user
 from kronborg.core import clock
-from kronborg.core.cookies import SESSION, drop_cookie
+from kronborg.core.cookies import SESSION, drop_cookie, set_cookie
 from kronborg.core.csrf import checked_form
 from kronborg.core.errors import Invalid, NotFound
 from kronborg.core.html import is_fragment, redirect, render
 from kronborg.core.languages import N_
 from kronborg.core.parts import parts_of
-from kronborg.sessions.life import begin_session, end_all_sessions, end_session
+from kronborg.sessions.life import end_all_sessions, end_session, renew_secret
 from kronborg.sessions.model import AccountPage, BrowserSession, Visit, device_of
 from kronborg.sessions.store import list_sessions
-from kronborg.sessions.visits import origin_of_request, put_session, sign_in_url, visit
+from kronborg.sessions.visits import sign_in_url, visit
 from kronborg.signin.pages import signin_parts_of
 from kronborg.signin.passwords import store_password
 from kronborg.signin.people_pages import errors_of, unproved
@@ -106,6 +106,8 @@ async def submit_password(request: Request) -> Response:
         return await _security(request, here, errors=errors_of(refusal), status=422)
     encoded = await signin.passwords.hash(new)
     async with parts.database.write() as session:
+        # The same sign-in under a new secret: to know the password proves no more factors, nor any of them anew.
+        secret = await renew_secret(session, parts.vault, here.session_id, user_id=here.user_id, now=now)
         await store_password(
             session,
             here.user_id,
@@ -115,18 +117,8 @@ async def submit_password(request: Request) -> Response:
             keep=here.session_id,
             history=signin.passwords.settings.history,
         )
-        begun = await begin_session(
-            session,
-            parts.vault,
-            here.user_id,
-            amr=("pwd",),
-            origin=origin_of_request(request),
-            lifetime=parts.session_absolute,
-            now=now,
-            continues=here.session_id,
-        )
     response = redirect(request, "/account/security?done=password")
-    put_session(request, response, begun)
+    set_cookie(response, SESSION, secret, secure=parts.secure, lifetime=parts.session_absolute)
     return response
 
 

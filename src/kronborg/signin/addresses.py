@@ -12,12 +12,13 @@ from kronborg.accounts.users import UserChange, update_user
 from kronborg.core.db import Database, ReadSession, Session
 from kronborg.core.errors import Conflict, Invalid, NotFound, Problem
 from kronborg.core.events import record
+from kronborg.core.languages import N_
 from kronborg.core.letters import ASKED
 from kronborg.core.whole import whole
 from kronborg.signin.recovery import send_notice
 from kronborg.signin.registration import GONE
 
-MANAGED = Problem("email", "this address is kept by a directory or provider", "change it there")
+MANAGED = Problem("email", N_("this address is kept by a directory or provider"), N_("change it there"))
 
 
 async def ask_to_prove(session: Session, people: People, user: User, email: str, *, now: datetime) -> str:

@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from kronborg.core import clock
 from kronborg.core.errors import Invalid, TooMany
-from kronborg.core.html import language_of, render
+from kronborg.core.html import render
 from kronborg.core.languages import N_, use_language
 from kronborg.core.parts import parts_of
+from kronborg.core.speaking import language_of
 from kronborg.factors.codes import code_is_under_way, hidden_email, hidden_number
 from kronborg.factors.enrolling import NAMES, Enrolment, Offer, Setting, begin, deliver, offers
 from kronborg.factors.model import RECOVERY, Person

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from kronborg.accounts.links import find_link
 from kronborg.core import clock
 from kronborg.core.csrf import checked_form
-from kronborg.core.error_pages import TEXTS
+from kronborg.core.error_pages import BUSY
 from kronborg.core.errors import Conflict, Invalid, NotFound, Overloaded
 from kronborg.core.html import redirect, render
 from kronborg.core.languages import N_
@@ -98,7 +98,7 @@ async def submit_confirm(request: Request) -> Response:
     except Invalid:
         return await _confirm(request, token, error=N_("This is not the password you chose."), status=422)
     except Overloaded:
-        return await _confirm(request, token, error=" ".join(TEXTS[503]), status=503)
+        return await _confirm(request, token, error=BUSY, status=503)
     except (NotFound, Conflict):
         return gone(request)
     return go_on_with(request, begun.user.id, local_path(begun.next_path))
@@ -185,7 +185,7 @@ async def submit_choose(request: Request) -> Response:
     except Invalid as invalid:
         return await _choose(request, token, error=errors_of(invalid).get("new"), status=422)
     except Overloaded:
-        return await _choose(request, token, error=" ".join(TEXTS[503]), status=503)
+        return await _choose(request, token, error=BUSY, status=503)
     except NotFound:
         return gone(request)
     if purpose == "invite":

@@ -9,6 +9,7 @@ from kronborg.accounts.store import find_user
 from kronborg.core.db import Database, ReadSession
 from kronborg.core.events import Event
 from kronborg.core.json import JsonObject
+from kronborg.federation.providers_store import find_provider
 from kronborg.sessions.model import device_of
 from kronborg.sessions.store import find_session
 from kronborg.signin.activity_store import happened_before
@@ -19,6 +20,7 @@ LETTERS = {
     "password.set": "password_changed",
     "factor.added": "factor_added",
     "factor.removed": "factor_removed",
+    "identity.linked": "factor_added",
 }
 """The events that are told, and the letter for each."""
 
@@ -48,6 +50,12 @@ async def _values(session: ReadSession, people: People, event: Event) -> JsonObj
             return None if begun is None else {"device": device_of(begun.user_agent), "address": begun.address}
         case "password.set":
             return {} if await happened_before(session, event.subject, event.name, event.seq) else None
+        case "identity.linked":
+            # What a provider or directory links by itself belongs to the account from its beginning.
+            if event.actor != event.subject:
+                return None
+            provider = await find_provider(session, str(event.detail.get("provider")))
+            return {"kind": "" if provider is None else provider.name}
         case _:
             factor = event.detail.get("factor")
             return {

@@ -17,10 +17,10 @@ from starlette.routing import Route
 from kronborg.core import clock
 from kronborg.core.cookies import BROWSER, DEVICE, SESSION, drop_cookie, read_cookie, set_cookie
 from kronborg.core.csrf import CsrfRefused, checked_form
-from kronborg.core.error_pages import TEXTS
+from kronborg.core.error_pages import BUSY
 from kronborg.core.errors import NotFound, Overloaded
 from kronborg.core.html import is_fragment, redirect, render
-from kronborg.core.languages import N_
+from kronborg.core.languages import N_, many
 from kronborg.core.parts import parts_of
 from kronborg.factors.pages import with_browser
 from kronborg.factors.passkeys import Asked
@@ -43,12 +43,12 @@ from kronborg.signin.provider_pages import (
 from kronborg.signin.seat_pages import is_strong_enough, missing_here, passkey_here, step_up_path
 from kronborg.signin.sign_in import Attempt, DirectoryDown, Outcome, Proved, Throttled, WrongCredentials, sign_in
 
-WRONG = "That username and password do not match. Check both and try again."
+WRONG = N_("That username and password do not match. Check both and try again.")
 DIRECTORY_DOWN = N_(
     "That username and password do not match, or your company's directory does not answer right now. "
     "If you sign in with your company account, try again in a few minutes."
 )
-STALE = "This page was open for too long, or was opened in two windows. Please sign in once more."
+STALE = N_("This page was open for too long, or was opened in two windows. Please sign in once more.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ async def submit_sign_in(request: Request) -> Response:
     if elsewhere is not None:
         return elsewhere
     if not login.strip() or not form.get("password"):
-        page, ticket = page_of(request, form, login=login, error="Enter your username and your password.")
+        page, ticket = page_of(request, form, login=login, error=N_("Enter your username and your password."))
         return render_sign_in(request, page, ticket, status=422)
     parts, signin = parts_of(request), signin_parts_of(request)
     here = await visit(request)
@@ -159,7 +159,7 @@ async def submit_sign_in(request: Request) -> Response:
             missing=missing_here(request, ticket),
         )
     except Overloaded:
-        page, ticket = page_of(request, form, login=login, error=" ".join(TEXTS[503]))
+        page, ticket = page_of(request, form, login=login, error=BUSY)
         return render_sign_in(request, page, ticket, status=503, headers={"retry-after": "2"})
     return _answered(request, form, login, outcome)
 
@@ -224,9 +224,17 @@ def wait_text(wait: timedelta) -> str:
     """How long to wait, for people."""
     seconds = max(1, round(wait.total_seconds()))
     minutes = -(-seconds // 60)
-    shown = f"{seconds} second{'' if seconds == 1 else 's'}" if seconds < 60 else ""
-    shown = shown or f"{minutes} minute{'' if minutes == 1 else 's'}"
-    return f"Too many attempts. Wait {shown}, then try again."
+    if seconds < 60:
+        return many(
+            "Too many attempts. Wait %(num)s second, then try again.",
+            "Too many attempts. Wait %(num)s seconds, then try again.",
+            seconds,
+        )
+    return many(
+        "Too many attempts. Wait %(num)s minute, then try again.",
+        "Too many attempts. Wait %(num)s minutes, then try again.",
+        minutes,
+    )
 
 
 def retry_header(wait: timedelta) -> Mapping[str, str]:

@@ -19,7 +19,7 @@ from kronborg.core.db import Database, Session
 from kronborg.core.errors import Invalid, NotFound, Overloaded, Problem
 from kronborg.core.events import record
 from kronborg.core.fetch import Fetcher
-from kronborg.core.languages import N_
+from kronborg.core.languages import N_, Phrase
 from kronborg.sessions.life import end_all_sessions
 from kronborg.signin.breached import is_breached
 from kronborg.signin.common import is_common
@@ -111,9 +111,10 @@ class Passwords:
         if "\0" in password:
             return N_("a password cannot hold a NUL character"), N_("leave it out")
         if len(_normal(password)) < shortest:
-            return "this password is too short", f"use at least {shortest} characters; a few words are easy to remember"
+            mend = N_("use at least %(num)s characters; a few words are easy to remember")
+            return N_("this password is too short"), Phrase(mend, num=shortest)
         if len(password) > longest:
-            return "this password is too long", f"use at most {longest} characters"
+            return N_("this password is too long"), Phrase(N_("use at most %(num)s characters"), num=longest)
         plain = folded(password)
         if len(set(plain)) < 4:
             return EASY, N_("use more different characters")

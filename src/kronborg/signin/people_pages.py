@@ -14,7 +14,7 @@ from kronborg.core import clock
 from kronborg.core.cookies import BROWSER, read_cookie
 from kronborg.core.errors import Invalid, TooMany
 from kronborg.core.html import redirect, render
-from kronborg.core.languages import N_
+from kronborg.core.languages import N_, sentence
 from kronborg.core.parts import parts_of
 from kronborg.sessions.model import Visit
 from kronborg.sessions.proof import Proof, continue_path, seal_proof
@@ -110,7 +110,7 @@ def too_many(refusal: TooMany) -> tuple[str, Mapping[str, str]]:
 
 def errors_of(refusal: Invalid) -> dict[str, str]:
     """A sentence for each field that is wrong."""
-    return {p.where: f"{p.detail[:1].upper()}{p.detail[1:]}: {p.mend}." for p in refusal.problems}
+    return {p.where: sentence(p.detail, p.mend) for p in refusal.problems}
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ async def submit_profile(request: Request) -> Response:
     locale = form.get("locale", "")
     try:
         if locale not in ("", *LANGUAGES):
-            raise Invalid(Problem("locale", "this language is not known here", "pick one of the list"))
+            raise Invalid(Problem("locale", N_("this language is not known here"), N_("pick one of the list")))
         async with whole(parts_of(request).database) as session:
             user = await find_user(session, here.user_id)
             if user is None:

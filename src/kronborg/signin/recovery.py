@@ -23,6 +23,8 @@ from kronborg.core.letters import ASKED, NOTICE
 from kronborg.core.whole import whole
 from kronborg.factors.browsers import forget
 from kronborg.factors.manage import remove_factor
+from kronborg.factors.store import list_factors
+from kronborg.federation.linked import linked_accounts, unlink
 from kronborg.sessions.life import end_all_sessions
 from kronborg.signin.activity_store import drop_password
 from kronborg.signin.passwords import Passwords, store_password
@@ -94,9 +96,9 @@ async def choose_password(
 async def lock_down(database: Database, people: People, token: str, *, now: datetime) -> None:
     """The emergency brake: the present password opens nothing more, every session and grant ends, a reset link is sent.
 
-    The link was sent to the address that the account had before what its letter told of; if it was the address that
-    changed, it is set back, and if it was a factor that came, it goes. Other factors stay: they are what a thief would
-    take away. Raises `NotFound`.
+    The link was sent to the address that the account had before what its letter told of, so that is its address again,
+    and what came since to sign in with goes: a thief may have done more than the letter tells, and the brakes of later
+    letters are void. Older factors stay: they are what a thief would take away. Raises `NotFound`.
     """
     letters = people.letters
     async with whole(database) as session:
@@ -104,26 +106,34 @@ async def lock_down(database: Database, people: People, token: str, *, now: date
         user = None if link is None or link.user_id is None else await find_user(session, link.user_id)
         if link is None or user is None:
             raise NotFound(GONE)
-        cause, address = link.text("cause"), link.text("email")
+        address = link.text("email")
         await drop_password(session, user.id, set_before=now)
         await end_all_sessions(session, user.id, actor=user.id, now=now)
         await forget(session, user.id, actor=user.id, now=now)
-        if cause == "factor.added":
-            with suppress(NotFound):  # it is gone already
-                await remove_factor(session, user.id, link.text("factor"), actor=user.id, now=now)
+        await _drop_since(session, user.id, link, now=now)
         # Links that wait may have been asked for by the other one. Of brakes the older outranks the younger: the
         # other one cannot void the owner's, nor set an address back that was theirs for a while.
         await void_links(session, user.id, "reset", "verify", "invite")
         await void_younger_links(session, user.id, "lockdown", than=link.made_at)
-        holder = await find_by_login(session, address)
-        if cause == "address" and not user.managed_by and holder is None:
+        if not user.managed_by and await find_by_login(session, address) is None:
             change = UserChange(email=address, email_verified=True)
             user = await update_user(session, user.id, change, actor=user.id, now=now)
-        detail: JsonObject = {"cause": cause, "factor": link.text("factor")}
+        detail: JsonObject = {"cause": link.text("cause"), "factor": link.text("factor")}
         await record(session, "user.locked_down", actor=user.id, subject=user.id, now=now, detail=detail)
         ours = folded(user.email or "") == folded(address)
         if ours and not user.disabled and not user.managed_by:
             await _send_reset(session, people, user, user.locale, now=now)
+
+
+async def _drop_since(session: Session, user_id: str, link: Link, *, now: datetime) -> None:
+    """Take away the factor that the letter of this brake tells of, and what came after it to sign in with."""
+    for factor in await list_factors(session, user_id):
+        if factor.id == link.text("factor") or factor.created_at > link.made_at:
+            with suppress(NotFound):  # it is gone already
+                await remove_factor(session, user_id, factor.id, actor=user_id, now=now)
+    for one in await linked_accounts(session, user_id, bounded=False):
+        if one.created_at >= link.made_at:
+            await unlink(session, user_id, one.provider, one.subject, other_ways=True, now=now)
 
 
 async def _send_reset(session: Session, people: People, user: User, language: str, *, now: datetime) -> None:

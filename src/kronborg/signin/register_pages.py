@@ -15,9 +15,10 @@ from kronborg.core import clock
 from kronborg.core.csrf import checked_form
 from kronborg.core.error_pages import TEXTS
 from kronborg.core.errors import Conflict, Invalid, NotFound, Overloaded, Problem
-from kronborg.core.html import language_of, redirect, render
+from kronborg.core.html import redirect, render
 from kronborg.core.languages import N_
 from kronborg.core.parts import parts_of
+from kronborg.core.speaking import language_of
 from kronborg.sessions.tickets import local_path
 from kronborg.sessions.visits import visit
 from kronborg.signin.pages import signin_parts_of
@@ -27,7 +28,7 @@ from kronborg.signin.registration import Wanted, ask_to_register, check_wanted
 
 FORGOTTEN_PER_HOUR = 20
 """So many from one network; what one address is sent is bounded besides."""
-AGREE = Problem("terms", "these terms apply to everybody", "agree to them to go on")
+AGREE = Problem("terms", N_("these terms apply to everybody"), N_("agree to them to go on"))
 SENT_TITLE = N_("Look into your mailbox")
 SENT_TEXT = N_("If everything was right, a letter is on its way to you. Its link works once.")
 

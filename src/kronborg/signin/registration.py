@@ -26,6 +26,7 @@ from kronborg.core.errors import Forbidden, Invalid, NotFound, Problem
 from kronborg.core.events import record
 from kronborg.core.ids import new_id
 from kronborg.core.json import JsonObject
+from kronborg.core.languages import N_
 from kronborg.core.letters import ASKED
 from kronborg.core.log import get_logger
 from kronborg.core.whole import whole
@@ -69,7 +70,9 @@ def check_wanted(settings: PeopleSettings, passwords: Passwords, wanted: Wanted,
     problems = name_problems(email=clean(wanted.email), name=clean(wanted.name))
     domain = wanted.email.strip().rpartition("@")[2].lower()
     if settings.registration.domains and domain not in settings.registration.domains:
-        problems.append(Problem("email", "addresses of this domain cannot register", "use that of your company"))
+        problems.append(
+            Problem("email", N_("addresses of this domain cannot register"), N_("use that of your company"))
+        )
     attributes: JsonObject = {}
     try:
         attributes = checked_attributes(settings.attributes, {}, wanted.attributes, by="person", complete=True)
@@ -161,7 +164,9 @@ async def confirm_registration(
     if link is None:
         raise NotFound(GONE)
     if not same_browser(link, browser) and not await passwords.matches(password, link.text("password")):
-        raise Invalid(Problem("password", "this is not the password you chose", "type the one you registered with"))
+        raise Invalid(
+            Problem("password", N_("this is not the password you chose"), N_("type the one you registered with"))
+        )
     async with whole(database) as session:
         spent = await spend_link(session, vault, "register", token, now=now)
         if spent is None:

@@ -16,7 +16,7 @@ from kronborg.core.errors import NotFound
 from kronborg.core.html import redirect, render
 from kronborg.core.jws import DECRYPTING, LINES, Line
 from kronborg.core.policy import Resource
-from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, confirm, may
+from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, confirm, done_of, may
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted
 from kronborg.tokens.engine import Engine
@@ -82,7 +82,7 @@ async def show_keys(engine: Engine, request: Request) -> Response:
         tuple(_line(line, stored) for line in present),
         may(request, found, "keys:rotate", Resource("key")),
         may(request, found, "keys:revoke", Resource("key")),
-        DONE.get(request.query_params.get("done", "")),
+        done_of(request, DONE),
         HELD,
         clock.now(),
     )

@@ -23,6 +23,8 @@ class SmsSection(Section):
     """A function of a module of your own, `module:function`, called with number and text."""
     folder: Text | None = None
     """A folder for files in place of messages, relative to this file: for development."""
+    per_hour: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """No more leave within an hour, whoever asks for them: they cost money."""
 
 
 class FactorsSection(Section):
@@ -69,4 +71,5 @@ def _sms_in(section: SmsSection, folder: Path) -> SmsSettings:
         secret_file=None if secret is None or secret.file is None else folder / secret.file,
         function=section.function,
         folder=None if section.folder is None else folder / section.folder,
+        per_hour=section.per_hour,
     )

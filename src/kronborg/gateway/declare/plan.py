@@ -14,7 +14,7 @@ from typing import Literal
 import orjson
 
 from kronborg.clients.legacy import legacy_of
-from kronborg.clients.model import ClientDraft
+from kronborg.clients.model import ClientDraft, own_audiences
 from kronborg.core.db import ReadSession
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.json import JsonValue
@@ -158,7 +158,7 @@ def removed(wanted: Mapping[Ref, Wanted], current: Current, installation: Instal
 
 
 def _own_apis(installation: Installation) -> tuple[Ref, ...]:
-    return Ref("api", f"{installation.issuer}/api"), Ref("api", f"{installation.issuer}/scim")
+    return tuple(Ref("api", audience) for audience in own_audiences(installation.issuer))
 
 
 def _after(wanted: Mapping[Ref, Wanted], current: Current, installation: Installation) -> dict[Ref, Object]:

@@ -22,7 +22,7 @@ from kronborg.core.html import redirect, render
 from kronborg.core.policy import Resource, is_privileged
 from kronborg.oauth.model import Consent
 from kronborg.oauth.store import consents_of_user
-from kronborg.sessions.console_pages import asked, may, page_link
+from kronborg.sessions.console_pages import Paging, asked, done_of, may, paged
 from kronborg.sessions.model import BrowserSession, ConsolePage, device_of
 from kronborg.sessions.store import find_session, list_sessions
 from kronborg.sessions.visits import admitted
@@ -55,9 +55,7 @@ class AccessPage(ConsolePage):
     side: Side
     of: str
     title: str
-    grants: tuple[ShownGrant, ...]
-    first: str | None
-    older: str | None
+    grants: Paging[ShownGrant]
     q: str
     missed: bool
     user: User | None
@@ -157,9 +155,7 @@ async def _show(
         side,
         of,
         title,
-        tuple(grants[:ROWS]),
-        page_link(request, before=None) if before else None,
-        page_link(request, before=grants[ROWS - 1].id) if len(grants) > ROWS else None,
+        paged(request, grants, ROWS, lambda one: one.id, by="before"),
         asked(request),
         missed,
         user,
@@ -169,7 +165,7 @@ async def _show(
         consents,
         may(request, found, "access:revoke", resource),
         may(request, found, "users:end-sessions", Resource("user", "" if user is None else user.id, "", privileged)),
-        DONE.get(request.query_params.get("done", "")),
+        done_of(request, DONE),
         now,
     )
     return render(request, "oauth/access.html", page, block="found")

@@ -14,6 +14,7 @@ from kronborg.clients.model import BUILT_IN_SCOPES, Client
 from kronborg.core.csrf import MAX_FORM
 from kronborg.core.html import redirect_source, render
 from kronborg.core.jose import BadKey
+from kronborg.core.languages import N_
 from kronborg.oauth.answering import answer_of
 from kronborg.oauth.authorize_errors import NoRedirect
 from kronborg.oauth.checks import KnownCase
@@ -25,7 +26,7 @@ from kronborg.tokens.errors import OAuthError
 
 AUTHORIZE = "/oauth/authorize"
 MAX_NAME = 120
-MEND = "Start again from the app. Its makers find what the request has to look like in our documentation."
+MEND = N_("Start again from the app. Its makers find what the request has to look like in our documentation.")
 
 
 def query_string(request: Request) -> str:
@@ -105,11 +106,11 @@ def host_of(uri: str) -> str:
 def scope_groups(apis: Apis, scopes: Collection[str], audiences: Collection[str] = ()) -> tuple[ScopeGroup, ...]:
     """Scopes as sentences, by API; an API without any of them is called in the person's name all the same."""
     built_in = tuple(scope.description for scope in BUILT_IN_SCOPES if scope.name in scopes)
-    groups = [ScopeGroup("Your account", built_in)] if built_in else []
+    groups = [ScopeGroup(N_("Your account"), built_in)] if built_in else []
     for api in apis.by_audience.values():
         sentences = tuple(scope.description or scope.name for scope in api.scopes if scope.name in scopes)
         if not sentences and api.audience in audiences:
-            sentences = ("Show that you are signed in",)
+            sentences = (N_("Show that you are signed in"),)
         if sentences:
             groups.append(ScopeGroup(api.name, sentences))
     return tuple(groups)

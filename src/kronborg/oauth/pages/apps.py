@@ -12,6 +12,7 @@ from starlette.routing import Route
 from kronborg.core import clock
 from kronborg.core.csrf import checked_form
 from kronborg.core.html import redirect, render
+from kronborg.core.languages import N_
 from kronborg.oauth.consent import Access, access_of, withdraw
 from kronborg.oauth.consent_page import AppsPage, ScopeGroup, ShownApp
 from kronborg.oauth.pages.answers import scope_groups, shown_name
@@ -20,7 +21,7 @@ from kronborg.sessions.visits import sign_in_url, visit
 from kronborg.tokens.engine import Engine
 
 APPS = "/account/apps"
-DONE = "The app has no access any more."
+DONE = N_("The app has no access any more.")
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -63,7 +64,7 @@ async def _shown(engine: Engine, access: Access, *, now: datetime) -> ShownApp |
     host = run_by(client, client.redirect_uris[0]) if client.redirect_uris else ""
     groups = scope_groups(apis, access.scopes)
     if access.types:
-        groups = (*groups, ScopeGroup("What you allowed in detail", access.types))
+        groups = (*groups, ScopeGroup(N_("What you allowed in detail"), access.types))
     return ShownApp(
         client.id,
         shown_name(client.name),

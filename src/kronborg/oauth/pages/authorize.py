@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from kronborg.core import clock
 from kronborg.core.html import redirect, redirect_source, render
+from kronborg.core.speaking import keep_wish
 from kronborg.oauth.authorize import AskConsent, Asking, Issue, Refuse, SignIn, StepUp, decide
 from kronborg.oauth.authorize_errors import LoginRequired
 from kronborg.oauth.checks import redirect_target
@@ -125,6 +126,7 @@ async def _sign_in(
     )
     back, browser = await come_back(engine, here, asking, now=now)
     answer = redirect(request, sign_in_url(request, next_path=back, ticket=ticket))
+    keep_wish(request, answer, here.case.request.ui_locales)
     return with_browser(request, answer, browser)
 
 
@@ -167,6 +169,7 @@ async def _ask_consent(
         details=shown_details(decision.details, apis),
         links=links_of(client),
     )
+    request.state.ui_locales = here.case.request.ui_locales
     # The form leads on to the client, and browsers apply form-action to the redirects after a POST.
     shown = render(request, "oauth/consent.html", page, form_action=redirect_source(target))
     return with_browser(request, shown, browser)

@@ -13,6 +13,7 @@ from kronborg.clients.model import Client
 from kronborg.core import clock
 from kronborg.core.csrf import checked_form
 from kronborg.core.html import redirect, render
+from kronborg.core.languages import N_, many
 from kronborg.oauth.ciba import GRANT
 from kronborg.oauth.model import Waiting
 from kronborg.oauth.pages.answers import scope_groups
@@ -26,9 +27,9 @@ from kronborg.tokens.engine import Engine
 
 REQUESTS = "/account/requests"
 DONE = {
-    "allowed": "You allowed it. The app goes on by itself.",
-    "denied": "You denied it. The app was told no.",
-    "over": "That request does not wait any more: it was answered already, or its time was over.",
+    "allowed": N_("You allowed it. The app goes on by itself."),
+    "denied": N_("You denied it. The app was told no."),
+    "over": N_("That request does not wait any more: it was answered already, or its time was over."),
 }
 
 
@@ -49,8 +50,8 @@ def announcer(engine: Engine) -> Announcer:
         found = len(await _waiting(engine, here, now=now))
         if not found:
             return None
-        text = "An app waits for your answer." if found == 1 else f"{found} requests of apps wait for your answer."
-        return Announcement(text, REQUESTS, "Look at it" if found == 1 else "Look at them")
+        text = many("An app waits for your answer.", "%(num)s requests of apps wait for your answer.", found)
+        return Announcement(text, REQUESTS, N_("Look at it") if found == 1 else N_("Look at them"))
 
     return announce
 

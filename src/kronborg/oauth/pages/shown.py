@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 from kronborg.clients.directory import Apis
 from kronborg.clients.model import Client
 from kronborg.core.json import JsonObject, JsonValue
+from kronborg.core.languages import N_
 from kronborg.oauth.consent_page import ShownDetail
 from kronborg.oauth.pages.answers import host_of
 from kronborg.tokens.rich import texts
 
-_WORDS = (("Website", "client_uri"), ("Privacy policy", "policy_uri"), ("Terms of service", "tos_uri"))
+_WORDS = ((N_("Website"), "client_uri"), (N_("Privacy policy"), "policy_uri"), (N_("Terms of service"), "tos_uri"))
 _TOLD_APART = frozenset({"type", "actions", "locations"})
 
 
