@@ -15,6 +15,10 @@ from kronborg.core.errors import Conflict, Invalid, TooMany
 from kronborg.core.events import record
 from kronborg.factors.model import Factor
 from kronborg.factors.store import insert_factor, list_factors
+from kronborg.federation.linked import linked_accounts
+from kronborg.federation.linking import link
+from kronborg.federation.model import Provider, ProviderSettings, Told
+from kronborg.federation.providers_store import write_provider
 from kronborg.signin.passwords import store_password
 from letter_box import Mailbox, link_in, text_of
 from people_site import PASSWORD, PeopleSite, Visitor
@@ -327,3 +331,57 @@ async def test_the_brake_takes_away_the_factor_that_its_letter_tells_of_and_no_o
 
     assert "an authenticator app" in text_of(notice)
     assert left == ["mine"]
+
+
+async def test_what_a_thief_did_after_a_letter_was_sent_is_undone_by_its_brake(
+    site: PeopleSite, mailbox: Mailbox
+) -> None:
+    user = await site.person("hamlet")
+    await signed_in(site)
+    await mailbox.turn()
+    thief = await signed_in(site)
+    [first] = await mailbox.turn()
+    await thief.post("/account/email", {"email": "thief@evil.example", "current": PASSWORD}, page="/account")
+    [letter] = await mailbox.turn()
+    await thief.post("/verify", page=link_in(letter))
+    async with site.parts.database.write() as session:
+        now = clock.now()
+        long_ago = now - timedelta(days=9)
+        for name, at in (("mine", long_ago), ("thiefs", now)):
+            await insert_factor(session, Factor(name, user.id, "totp", name, at, None), sealed="x")
+        provider = Provider("okta", "oidc", "Okta", ProviderSettings(), None, now, now)
+        await write_provider(session, provider)
+        told = Told("okta", "thief-at-okta")
+        await link(session, user.id, told, actor=user.id, now=now)
+    notices = [one["to"] for one in await mailbox.turn()]
+
+    await site.visitor().post("/lockdown", page=link_in(first))
+    sent = [one["to"] for one in await mailbox.turn() if link_in(one).startswith("/reset")]
+    async with site.parts.database.read() as session:
+        after = await find_user(session, user.id)
+        factors = [one.name for one in await list_factors(session, user.id)]
+        links = await linked_accounts(session, user.id)
+
+    assert "thief@evil.example" in notices
+    assert after is not None
+    assert after.email == "hamlet@kronborg.example"
+    assert sent == ["hamlet@kronborg.example"]
+    assert factors == ["mine"]
+    assert links == []
+
+
+async def test_a_linked_account_elsewhere_is_told_of_with_the_brake(site: PeopleSite, mailbox: Mailbox) -> None:
+    user, now = await site.person("hamlet"), clock.now()
+    await mailbox.turn()
+    async with site.parts.database.write() as session:
+        await write_provider(session, Provider("okta", "oidc", "Okta", ProviderSettings(), None, now, now))
+        await link(session, user.id, Told("okta", "thief-at-okta"), actor=user.id, now=now)
+        await link(session, user.id, Told("okta", "by-itself"), actor="provider:okta", now=now)
+    [notice] = await mailbox.turn()
+
+    await site.visitor().post("/lockdown", page=link_in(notice))
+    async with site.parts.database.read() as session:
+        links = await linked_accounts(session, user.id)
+
+    assert "Okta" in text_of(notice)
+    assert links == []
