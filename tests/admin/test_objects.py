@@ -134,11 +134,13 @@ async def test_pages_hold_together_and_are_bounded(admin: Admin) -> None:
 
 
 async def test_the_api_of_kronborg_itself_cannot_be_removed(admin: Admin) -> None:
-    (own,) = (await send(admin, "GET", "/apis")).json()["items"]
+    before = (await send(admin, "GET", "/apis")).json()["items"]
 
-    answer = await send(admin, "DELETE", f"/apis/{own['id']}")
+    answers = [await send(admin, "DELETE", f"/apis/{own['id']}") for own in before]
 
-    assert answer.status_code == 409
+    assert {one["audience"].rpartition("/")[2] for one in before} == {"api", "scim"}
+    assert [answer.status_code for answer in answers] == [409, 409]
+    assert (await send(admin, "GET", "/apis")).json()["items"] == before
 
 
 async def test_a_document_is_planned_and_applied(admin: Admin) -> None:

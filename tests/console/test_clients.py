@@ -11,8 +11,9 @@ import pytest
 from console.conftest import ADMIN, Console
 from console.stage import stage
 from kronborg.clients.model import Client
+from kronborg.clients.scim_api import ensure_scim_api
 from kronborg.clients.store import find_client, list_apis
-from kronborg.core import events
+from kronborg.core import clock, events
 
 pytestmark = pytest.mark.anyio
 
@@ -254,10 +255,12 @@ async def test_an_api_is_made_changed_and_deleted(console: Console) -> None:
     assert (await ada.get(place)).status_code == 404
 
 
-async def test_the_admin_api_is_not_deleted(console: Console) -> None:
+@pytest.mark.parametrize("name", ["api", "scim"])
+async def test_the_apis_of_kronborg_itself_are_not_deleted(console: Console, name: str) -> None:
     ada = await console.signed_in("ada", ADMIN)
+    await ensure_scim_api(console.engine.database, issuer="http://localhost:8081", now=clock.now())
     async with console.engine.database.read() as session:
-        [ours] = [api for api in await list_apis(session) if api.audience.endswith("8081/api")]
+        [ours] = [api for api in await list_apis(session) if api.audience.endswith(f"8081/{name}")]
 
     answer = await ada.post(f"/console/apis/{ours.id}/delete", {"typed": ours.audience})
 

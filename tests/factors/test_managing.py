@@ -15,6 +15,7 @@ from factors.world import ADD, FACTORS, World, give, submit
 from kronborg.core.values import freeze, thaw
 from kronborg.factors.manage import reset_factors
 from kronborg.factors.model import FactorSettings, SmsSettings
+from people_site import PASSWORD
 
 pytestmark = pytest.mark.anyio
 
@@ -109,3 +110,20 @@ async def test_the_settings_survive_the_way_to_a_child_process(here: World) -> N
     )
 
     assert thaw(FactorSettings, orjson.loads(orjson.dumps(freeze(settings)))) == settings
+
+
+async def test_a_new_password_keeps_what_the_session_had_proved_and_proves_nothing_more(here: World) -> None:
+    await here.person()
+    visitor = await here.signed_in()
+    await here.add_app(visitor)
+    before = await here.amr(visitor)
+    here.clock.pass_by(minutes=11)
+
+    changed = {"current": PASSWORD, "new": "the rest is silence"}
+    answer = await visitor.post("/account/password", changed, page="/account/security")
+
+    assert answer.headers["location"] == "/account/security?done=password"
+    assert await here.amr(visitor) == before == ["pwd", "otp", "mfa"]
+    # To know the password is no fresh second factor: what takes one still asks.
+    asked = await visitor.get(f"{ADD}/passkey")
+    assert urlsplit(asked.headers["location"]).path == "/signin"

@@ -1,7 +1,8 @@
 """One-time codes by e-mail and by text message: eight minutes, five tries, one use, one browser.
 
 A code is kept as a keyed digest bound to the browser that asked for it, so that one sent for somebody else's half-way
-sign-in is worth nothing here. How often codes are sent is bounded by whoever calls `send`.
+sign-in is worth nothing here. How many are sent within an hour is bounded: for each person, for each number or address
+that somebody only claims to have, and, as text messages cost money, for the installation.
 """
 
 from __future__ import annotations
@@ -14,15 +15,23 @@ from typing import Literal
 
 from kronborg.core.crypto import KeyProblem, Vault
 from kronborg.core.db import ReadSession, Session
-from kronborg.core.errors import Invalid, Problem
+from kronborg.core.errors import Invalid, Problem, TooMany
 from kronborg.core.ids import new_id
+from kronborg.core.languages import N_
+from kronborg.core.log import get_logger
 from kronborg.core.mail import Letter, post
 from kronborg.factors.manage import add_factor, remove_factor
 from kronborg.factors.model import Factor, Person
-from kronborg.factors.store import code_waits, insert_factor, list_sealed, put_code, try_code
+from kronborg.factors.store import code_waits, count_sending, insert_factor, list_sealed, put_code, try_code
+
+log = get_logger("kronborg.factors")
 
 LIFETIME = timedelta(minutes=8)
 TRIES = 5
+HOUR = timedelta(hours=1)
+PER_PERSON = 10
+PER_TARGET = 5
+"""Codes within an hour: to one person, and to one number or address that is being enrolled, by whomever."""
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 
 By = Literal["email", "sms"]
@@ -36,6 +45,27 @@ class Sending:
     by: By
     browser: str
     target: str
+
+
+async def bound(session: Session, vault: Vault, sending: Sending, *, enrols: bool, texts: int, now: datetime) -> None:
+    """Count a code that is about to be sent; `texts` are those that the installation sends within an hour.
+
+    What is refused for one reason counts for none of the next: nobody uses up what others share. A number that
+    somebody else has proved is not counted by itself, so that no stranger can keep its owner from signing in.
+    Raises `TooMany`.
+    """
+    bounds = [(f"person\n{sending.user_id}", PER_PERSON)]
+    if enrols:
+        bounds.append((f"target\n{sending.by}\n{sending.target.casefold()}", PER_TARGET))
+    if sending.by == "sms":
+        bounds.append(("texts", texts))
+    for subject, most in bounds:
+        key = vault.digest(subject, context="factors.sendings")
+        sent, until = await count_sending(session, key, now=now, until=now + HOUR)
+        if sent > most:
+            if subject == "texts":
+                log.warning("texts_exhausted", per_hour=texts)
+            raise TooMany("too many codes were sent within an hour", retry_after=until - now)
 
 
 async def make_code(session: Session, vault: Vault, sending: Sending, *, now: datetime) -> str:
@@ -63,7 +93,7 @@ async def post_code(
 ) -> None:
     """Let the letter with a code be sent. The address has been verified."""
     if person.email is None or not person.email_verified:
-        raise Invalid(Problem("email", "this address is not verified", "verify it on your profile first"))
+        raise Invalid(Problem("email", N_("this address is not verified"), N_("verify it on your profile first")))
     await post(session, vault, Letter(person.email, subject, text), now=now)
 
 
@@ -72,7 +102,7 @@ def checked_number(number: str) -> str:
     given = re.sub(r"[\s().-]", "", number[:40])
     given = f"+{given[2:]}" if given.startswith("00") else given
     if not _NUMBER.fullmatch(given):
-        raise Invalid(Problem("number", "this is not a telephone number", "write it like +45 12 34 56 78"))
+        raise Invalid(Problem("number", N_("this is not a telephone number"), N_("write it like +45 12 34 56 78")))
     return given
 
 

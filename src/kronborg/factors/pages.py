@@ -21,7 +21,7 @@ from kronborg.core.csrf import checked_form
 from kronborg.core.errors import Conflict, Invalid, NotFound, TooMany
 from kronborg.core.html import pages_of, redirect, render
 from kronborg.core.ids import random_token
-from kronborg.core.languages import N_, sentence, use_language
+from kronborg.core.languages import N_, errors_of, use_language
 from kronborg.core.parts import parts_of
 from kronborg.core.speaking import language_of
 from kronborg.factors import browsers, recovery
@@ -283,11 +283,6 @@ async def forget_browsers(request: Request) -> Response:
         one = form.get("id") or None
         await browsers.forget(session, here.user_id, browser_id=one, actor=here.user_id, now=clock.now())
     return redirect(request, f"{HOME}?done=forgotten")
-
-
-def errors_of(refusal: Invalid) -> dict[str, str]:
-    """What is wrong, by the field it stands at, for people."""
-    return {p.where: sentence(p.detail, p.mend) for p in refusal.problems}
 
 
 async def _fresh(request: Request, back: str) -> Visit | Response:

@@ -18,7 +18,7 @@ from kronborg.core.cookies import SESSION, drop_cookie, set_cookie
 from kronborg.core.csrf import checked_form
 from kronborg.core.errors import Invalid, NotFound
 from kronborg.core.html import is_fragment, redirect, render
-from kronborg.core.languages import N_
+from kronborg.core.languages import N_, errors_of
 from kronborg.core.parts import parts_of
 from kronborg.sessions.life import end_all_sessions, end_session, renew_secret
 from kronborg.sessions.model import AccountPage, BrowserSession, Visit, device_of
@@ -26,7 +26,7 @@ from kronborg.sessions.store import list_sessions
 from kronborg.sessions.visits import sign_in_url, visit
 from kronborg.signin.pages import signin_parts_of
 from kronborg.signin.passwords import store_password
-from kronborg.signin.people_pages import errors_of, unproved
+from kronborg.signin.people_pages import unproved
 from kronborg.signin.store import password_changed_at
 
 _ID = re.compile(r"[0-9a-f-]{36}")
