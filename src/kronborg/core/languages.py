@@ -15,6 +15,8 @@ from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
 
+from kronborg.core.errors import Invalid
+
 FOLDER = Path(__file__).parent.parent / "locale"
 LANGUAGES = ("en", "da", "de")
 """The first is that of the code."""
@@ -68,6 +70,11 @@ def sentence(detail: str, mend: str = "") -> Phrase:
     if not mend:
         return Phrase("%(detail)s.", detail=_phrase(detail))
     return Phrase("%(detail)s: %(mend)s.", detail=_phrase(detail), mend=_phrase(mend))
+
+
+def errors_of(refusal: Invalid) -> dict[str, str]:
+    """A sentence for each field that is wrong."""
+    return {problem.where: sentence(problem.detail, problem.mend) for problem in refusal.problems}
 
 
 def _phrase(text: str) -> Phrase:

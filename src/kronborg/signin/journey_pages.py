@@ -19,7 +19,7 @@ from kronborg.core.cookies import DEVICE, SESSION, cookie_name, read_cookie, set
 from kronborg.core.csrf import CsrfRefused, checked_form
 from kronborg.core.errors import Conflict, Invalid, NotFound, TooMany
 from kronborg.core.html import redirect, render
-from kronborg.core.languages import N_
+from kronborg.core.languages import N_, errors_of
 from kronborg.core.parts import parts_of
 from kronborg.factors import recovery
 from kronborg.factors.browsers import COOKIE, remember
@@ -34,7 +34,6 @@ from kronborg.factors.model import RECOVERY
 from kronborg.factors.pages import (
     TAKEN,
     UNSENT,
-    errors_of,
     factor_parts_of,
     seal_codes,
     site_of,

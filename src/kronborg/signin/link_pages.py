@@ -19,7 +19,7 @@ from kronborg.core.csrf import checked_form
 from kronborg.core.error_pages import BUSY
 from kronborg.core.errors import Conflict, Invalid, NotFound, Overloaded
 from kronborg.core.html import redirect, render
-from kronborg.core.languages import N_
+from kronborg.core.languages import N_, errors_of
 from kronborg.core.parts import parts_of
 from kronborg.sessions.tickets import local_path
 from kronborg.sessions.visits import sign_in_url, visit
@@ -29,7 +29,6 @@ from kronborg.signin.people_pages import (
     PressPage,
     ToldPage,
     browser_of,
-    errors_of,
     go_on_with,
     gone,
     paced,

@@ -12,9 +12,9 @@ from starlette.responses import Response
 from kronborg.accounts.people import People
 from kronborg.core import clock
 from kronborg.core.cookies import BROWSER, read_cookie
-from kronborg.core.errors import Invalid, TooMany
+from kronborg.core.errors import TooMany
 from kronborg.core.html import redirect, render
-from kronborg.core.languages import N_, sentence
+from kronborg.core.languages import N_
 from kronborg.core.parts import parts_of
 from kronborg.sessions.model import Visit
 from kronborg.sessions.proof import Proof, continue_path, seal_proof
@@ -106,11 +106,6 @@ async def paced(request: Request, kind: str, subject: str | None = None, *, per_
 def too_many(refusal: TooMany) -> tuple[str, Mapping[str, str]]:
     """What to say, and the header for machines."""
     return wait_text(refusal.retry_after), retry_header(refusal.retry_after)
-
-
-def errors_of(refusal: Invalid) -> dict[str, str]:
-    """A sentence for each field that is wrong."""
-    return {p.where: sentence(p.detail, p.mend) for p in refusal.problems}
 
 
 @dataclass(frozen=True, slots=True)

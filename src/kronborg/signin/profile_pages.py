@@ -19,13 +19,13 @@ from kronborg.core.csrf import checked_form
 from kronborg.core.errors import Invalid, NotFound, Problem
 from kronborg.core.html import redirect, render
 from kronborg.core.json import JsonObject
-from kronborg.core.languages import LANGUAGES, N_, NAMES
+from kronborg.core.languages import LANGUAGES, N_, NAMES, errors_of
 from kronborg.core.parts import parts_of
 from kronborg.core.whole import whole
 from kronborg.sessions.model import AccountPage, Announcement, Announcer, Visit
 from kronborg.sessions.visits import sign_in_url, visit
 from kronborg.signin.addresses import ask_to_prove
-from kronborg.signin.people_pages import errors_of, paced, people_of, too_many, unproved
+from kronborg.signin.people_pages import paced, people_of, too_many, unproved
 from kronborg.signin.store import password_changed_at
 
 DONE = {

@@ -16,13 +16,13 @@ from kronborg.core.csrf import checked_form
 from kronborg.core.error_pages import TEXTS
 from kronborg.core.errors import Conflict, Invalid, NotFound, Overloaded, Problem
 from kronborg.core.html import redirect, render
-from kronborg.core.languages import N_
+from kronborg.core.languages import N_, errors_of
 from kronborg.core.parts import parts_of
 from kronborg.core.speaking import language_of
 from kronborg.sessions.tickets import local_path
 from kronborg.sessions.visits import visit
 from kronborg.signin.pages import signin_parts_of
-from kronborg.signin.people_pages import ToldPage, browser_of, errors_of, go_on_with, paced, people_of, too_many
+from kronborg.signin.people_pages import ToldPage, browser_of, go_on_with, paced, people_of, too_many
 from kronborg.signin.recovery import ask_to_reset
 from kronborg.signin.registration import Wanted, ask_to_register, check_wanted
 
