@@ -21,7 +21,18 @@ from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.core.policy import Resource
 from kronborg.core.whole import whole
-from kronborg.sessions.console_pages import ConfirmPage, Paging, actor_of, agreed, asked, confirm, done_of, may, paged
+from kronborg.sessions.console_pages import (
+    ConfirmPage,
+    Paging,
+    actor_of,
+    agreed,
+    asked,
+    confirm,
+    done_of,
+    may,
+    paged,
+    problems_of,
+)
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted
 
@@ -169,7 +180,7 @@ async def submit_new(request: Request) -> Response:
             made = await create_group(session, name, roles=roles, parent=parent, actor=actor, now=now)
     except (Invalid, Conflict) as refusal:
         group = replace(_blank(), name=name, roles=roles)
-        return await _form(request, found, group, parent, is_new=True, problems=_problems(refusal))
+        return await _form(request, found, group, parent, is_new=True, problems=problems_of(refusal, "name"))
     return redirect(request, f"{HOME}/{made.id}?done=made")
 
 
@@ -194,7 +205,7 @@ async def submit_edit(request: Request) -> Response:
             await update_group(session, group.id, name=name, roles=roles, parent=parent, actor=actor, now=now)
     except (Invalid, Conflict) as refusal:
         drafted = replace(group, name=name, roles=roles)
-        return await _form(request, found, drafted, parent, problems=_problems(refusal))
+        return await _form(request, found, drafted, parent, problems=problems_of(refusal, "name"))
     return redirect(request, f"{HOME}/{group.id}?done=saved")
 
 
@@ -311,7 +322,3 @@ def _question(found: Admitted, group: Group) -> ConfirmPage:
 
 def _blank() -> Group:
     return Group("", "", (), clock.now(), clock.now())
-
-
-def _problems(refusal: Invalid | Conflict) -> tuple[Problem, ...]:
-    return refusal.problems if isinstance(refusal, Invalid) else (Problem("name", refusal.detail),)

@@ -19,7 +19,7 @@ from kronborg.core import clock
 from kronborg.core.api import Body, Shown, Text, Word, caller_of, refusals
 from kronborg.core.db import Session
 from kronborg.core.errors import NotFound
-from kronborg.core.parts import parts_of
+from kronborg.core.parts import part_of, parts_of
 from kronborg.core.policy import Resource
 from kronborg.core.whole import whole
 
@@ -148,10 +148,7 @@ async def _invited(request: Request, session: Session, user_id: str, organisatio
 
 
 def _people(request: Request) -> People:
-    people = request.app.state.people
-    if not isinstance(people, People):
-        raise TypeError("app.state.people is not set by the composition root")
-    return people
+    return part_of(request, "people", People)
 
 
 def _organisation(organisation_id: str) -> Resource:

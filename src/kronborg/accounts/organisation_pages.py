@@ -28,7 +28,18 @@ from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.core.policy import Principal, Resource
 from kronborg.core.whole import whole
-from kronborg.sessions.console_pages import ConfirmPage, Paging, actor_of, agreed, asked, confirm, done_of, may, paged
+from kronborg.sessions.console_pages import (
+    ConfirmPage,
+    Paging,
+    actor_of,
+    agreed,
+    asked,
+    confirm,
+    done_of,
+    may,
+    paged,
+    problems_of,
+)
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted, visit
 
@@ -166,7 +177,7 @@ async def submit_new(request: Request) -> Response:
         async with whole(parts_of(request).database) as session:
             made = await create_organisation(session, draft, actor=actor_of(found), now=clock.now())
     except (Invalid, Conflict) as refusal:
-        return _form(request, found, draft, NEW, problems=_problems(refusal))
+        return _form(request, found, draft, NEW, problems=problems_of(refusal, "organisation"))
     return redirect(request, f"{href_of(made.id)}?done=made")
 
 
@@ -187,7 +198,7 @@ async def submit_edit(request: Request) -> Response:
         async with whole(parts_of(request).database) as session:
             await update_organisation(session, one.id, draft, actor=actor_of(found), now=clock.now())
     except (Invalid, Conflict) as refusal:
-        return _form(request, found, draft, f"{href_of(one.id)}/edit", problems=_problems(refusal))
+        return _form(request, found, draft, f"{href_of(one.id)}/edit", problems=problems_of(refusal, "organisation"))
     return redirect(request, f"{href_of(one.id)}?done=saved")
 
 
@@ -294,7 +305,3 @@ def _question(found: Admitted, one: Organisation) -> ConfirmPage:
         crumbs=(("Organisations", HOME), (one.name, href_of(one.id))),
         typed=one.slug,
     )
-
-
-def _problems(refusal: Invalid | Conflict) -> tuple[Problem, ...]:
-    return refusal.problems if isinstance(refusal, Invalid) else (Problem("organisation", refusal.detail),)

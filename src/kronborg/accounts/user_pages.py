@@ -25,7 +25,7 @@ from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.core.policy import Resource
 from kronborg.core.whole import whole
-from kronborg.sessions.console_pages import Paging, actor_of, asked, may, paged
+from kronborg.sessions.console_pages import Paging, actor_of, asked, may, paged, problems_of
 from kronborg.sessions.model import Admitted, BrowserSession, ConsolePage, device_of
 from kronborg.sessions.store import list_sessions
 from kronborg.sessions.visits import admitted
@@ -184,7 +184,7 @@ async def submit_new(request: Request) -> Response:
         async with whole(parts_of(request).database) as session:
             made = await create_user(session, new, actor=actor_of(found), now=clock.now())
     except (Invalid, Conflict) as refusal:
-        return await _form(request, found, "users", user, is_new=True, problems=_problems(refusal))
+        return await _form(request, found, "users", user, is_new=True, problems=problems_of(refusal, "username"))
     return redirect(request, f"{href_of(made.id)}?done=made")
 
 
@@ -215,7 +215,7 @@ async def submit_edit(request: Request) -> Response:
         async with whole(parts_of(request).database) as session:
             await update_user(session, user.id, change, actor=actor_of(found.admitted), now=clock.now())
     except (Invalid, Conflict) as refusal:
-        here, problems = found.admitted, _problems(refusal)
+        here, problems = found.admitted, problems_of(refusal, "username")
         return await _form(request, here, found.section, after, privileged=found.privileged, problems=problems)
     return redirect(request, f"{href_of(user.id)}?done=saved")
 
@@ -258,7 +258,3 @@ def _groups(form: Mapping[str, str]) -> tuple[str, ...]:
 def _blank() -> User:
     moment = clock.now()
     return User("", "", None, "", False, (), (), moment, moment)
-
-
-def _problems(refusal: Invalid | Conflict) -> tuple[Problem, ...]:
-    return refusal.problems if isinstance(refusal, Invalid) else (Problem("username", refusal.detail),)

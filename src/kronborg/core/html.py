@@ -25,7 +25,7 @@ from kronborg.core.brand import Brand
 from kronborg.core.cookies import BROWSER, set_cookie
 from kronborg.core.log import current_request_id
 from kronborg.core.moments import ago, day, moment
-from kronborg.core.parts import parts_of
+from kronborg.core.parts import part_of, parts_of
 from kronborg.core.speaking import choices, keep_choice, language_of
 
 _SLICES = Path(__file__).parent.parent
@@ -99,10 +99,7 @@ class Site:
 
 def pages_of(request: Request) -> Pages:
     """The pages of the app that serves this request."""
-    pages = request.app.state.pages
-    if not isinstance(pages, Pages):
-        raise TypeError("app.state.pages is not set by the composition root")
-    return pages
+    return part_of(request, "pages", Pages)
 
 
 def render(

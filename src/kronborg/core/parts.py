@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from starlette.requests import Request
 
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,12 @@ class Parts:
 
 def parts_of(request: Request) -> Parts:
     """The parts of the app that serves this request."""
-    parts = request.app.state.parts
-    if not isinstance(parts, Parts):
-        raise TypeError("app.state.parts is not set by the composition root")
-    return parts
+    return part_of(request, "parts", Parts)
+
+
+def part_of(request: Request, name: str, kind: type[T]) -> T:
+    """What the composition root put at `app.state.<name>` of the app that serves this request."""
+    found = getattr(request.app.state, name, None)
+    if not isinstance(found, kind):
+        raise TypeError(f"app.state.{name} is not set by the composition root")
+    return found

@@ -22,7 +22,7 @@ from kronborg.core.errors import Conflict, Invalid, NotFound, TooMany
 from kronborg.core.html import pages_of, redirect, render
 from kronborg.core.ids import random_token
 from kronborg.core.languages import N_, errors_of, use_language
-from kronborg.core.parts import parts_of
+from kronborg.core.parts import part_of, parts_of
 from kronborg.core.speaking import language_of
 from kronborg.factors import browsers, recovery
 from kronborg.factors.enrolling import NAMES, Enrolment, Given, Offer, Setting, begin, enrol, offers, send, still_sent
@@ -112,10 +112,7 @@ def routes() -> list[Route]:
 
 def factor_parts_of(request: Request) -> FactorParts:
     """The factor parts of the app that serves this request."""
-    parts = getattr(request.app.state, "factors", None) or FactorParts()
-    if not isinstance(parts, FactorParts):
-        raise TypeError("app.state.factors is not set by the composition root")
-    return parts
+    return part_of(request, "factors", FactorParts)
 
 
 def site_of(request: Request) -> Site:
@@ -339,7 +336,7 @@ async def _add_again(
         enrolment = still_sent(at, kind, given)
     else:
         async with parts_of(request).database.read() as reading:
-            enrolment = await begin(reading, at, kind, sealed=given.sealed, now=clock.now())
+            enrolment = await begin(reading, at, kind, given=given, now=clock.now())
     return _add(request, here, enrolment, name=given.name, errors=errors, status=status)
 
 

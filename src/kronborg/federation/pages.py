@@ -25,7 +25,7 @@ from kronborg.core.ids import random_token
 from kronborg.core.jose import BadKey
 from kronborg.core.languages import N_
 from kronborg.core.log import get_logger
-from kronborg.core.parts import parts_of
+from kronborg.core.parts import part_of, parts_of
 from kronborg.federation.attempts import keep_pending, take_back
 from kronborg.federation.client_secrets import open_secret, published_key
 from kronborg.federation.linking import AlreadyLinked, Entered, NotAdmitted, ProveFirst, amr_of, enter, managed_by
@@ -86,10 +86,7 @@ def routes() -> list[Route]:
 
 def federation_parts_of(request: Request) -> FederationParts:
     """The federation parts of the app that serves this request."""
-    parts = request.app.state.federation
-    if not isinstance(parts, FederationParts):
-        raise TypeError("app.state.federation is not set by the composition root")
-    return parts
+    return part_of(request, "federation", FederationParts)
 
 
 def upstream_of(request: Request) -> Upstream:

@@ -17,7 +17,7 @@ from kronborg.clients.settings import Profile
 from kronborg.core import clock
 from kronborg.core.api import Body, Shown, caller_of, refusals
 from kronborg.core.errors import Invalid, Problem
-from kronborg.core.parts import parts_of
+from kronborg.core.parts import part_of, parts_of
 from kronborg.gateway.declare.apply import apply
 from kronborg.gateway.declare.export import export
 from kronborg.gateway.declare.installation import Installation
@@ -97,9 +97,7 @@ def _plan(plan: Plan) -> ShownPlan:
 
 
 def _installation(request: Request) -> Installation:
-    parts, passwords = parts_of(request), request.app.state.passwords
-    if not isinstance(passwords, Passwords):
-        raise TypeError("app.state.passwords is not set by the composition root")
+    parts, passwords = parts_of(request), part_of(request, "passwords", Passwords)
     profile = cast("Profile", parts.profile)
     return Installation(parts.database, parts.vault, passwords, parts.issuer, parts.gateway_url, profile)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -25,14 +24,6 @@ from kronborg.oauth.revocation_feed import FeedEndpoint, by_token
 from kronborg.oauth.status_lists import PATH, StatusListEndpoint
 from kronborg.oauth.token import token
 from kronborg.tokens.engine import Engine
-
-
-def engine_of(request: Request) -> Engine:
-    """The engine of the app that serves this request, kept at `app.state.engine`."""
-    engine = request.app.state.engine
-    if not isinstance(engine, Engine):
-        raise TypeError("app.state.engine is not set by the composition root")
-    return engine
 
 
 def protocol_endpoints(engine: Engine, *, time: Clock = clock.now) -> dict[str, ASGIApp]:

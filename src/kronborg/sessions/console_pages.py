@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kronborg.core.errors import Conflict, Invalid, Problem
 from kronborg.core.html import render
 from kronborg.core.policy import Policies, Resource
 from kronborg.sessions.model import Admitted, ConsolePage
@@ -101,6 +102,11 @@ def paged(
 def done_of(request: Request, sentences: Mapping[str, str]) -> str | None:
     """What a page says about what was just done: the sentence that `done` names. An answer to a POST says none."""
     return sentences.get(request.query_params.get("done", "")) if request.method == "GET" else None
+
+
+def problems_of(refusal: Invalid | Conflict, where: str) -> tuple[Problem, ...]:
+    """What a form says is wrong; a conflict stands at the field `where`."""
+    return refusal.problems if isinstance(refusal, Invalid) else (Problem(where, refusal.detail),)
 
 
 def actor_of(found: Admitted) -> str:

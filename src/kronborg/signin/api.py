@@ -11,7 +11,7 @@ from kronborg.accounts.store import find_user
 from kronborg.core import clock
 from kronborg.core.api import Body, caller_of, refusals
 from kronborg.core.errors import NotFound
-from kronborg.core.parts import parts_of
+from kronborg.core.parts import part_of, parts_of
 from kronborg.core.whole import whole
 from kronborg.signin.passwords import Passwords, store_password
 
@@ -29,9 +29,7 @@ class PasswordToSet(Body):
 @router.post("/users/{user_id}/password", status_code=204, tags=["users"], responses=refusals(404, 422, 503))
 async def set_user_password(request: Request, user_id: Id, body: PasswordToSet) -> None:
     """Set a person's password; every session of theirs ends."""
-    database, passwords = parts_of(request).database, request.app.state.passwords
-    if not isinstance(passwords, Passwords):
-        raise TypeError("app.state.passwords is not set by the composition root")
+    database, passwords = parts_of(request).database, part_of(request, "passwords", Passwords)
     async with database.read() as reading:
         user = await find_user(reading, user_id)
     if user is None:

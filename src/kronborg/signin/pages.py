@@ -21,7 +21,7 @@ from kronborg.core.error_pages import BUSY
 from kronborg.core.errors import NotFound, Overloaded
 from kronborg.core.html import is_fragment, redirect, render
 from kronborg.core.languages import N_, many
-from kronborg.core.parts import parts_of
+from kronborg.core.parts import part_of, parts_of
 from kronborg.factors.pages import with_browser
 from kronborg.factors.passkeys import Asked
 from kronborg.federation.home_realm import Offered
@@ -94,10 +94,7 @@ def routes() -> list[Route]:
 
 def signin_parts_of(request: Request) -> SignInParts:
     """The sign-in parts of the app that serves this request."""
-    parts = request.app.state.signin
-    if not isinstance(parts, SignInParts):
-        raise TypeError("app.state.signin is not set by the composition root")
-    return parts
+    return part_of(request, "signin", SignInParts)
 
 
 async def home(request: Request) -> Response:

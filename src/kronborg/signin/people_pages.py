@@ -15,7 +15,7 @@ from kronborg.core.cookies import BROWSER, read_cookie
 from kronborg.core.errors import TooMany
 from kronborg.core.html import redirect, render
 from kronborg.core.languages import N_
-from kronborg.core.parts import parts_of
+from kronborg.core.parts import part_of, parts_of
 from kronborg.sessions.model import Visit
 from kronborg.sessions.proof import Proof, continue_path, seal_proof
 from kronborg.sessions.visits import origin_of_request
@@ -59,10 +59,7 @@ class PressPage:
 
 def people_of(request: Request) -> People:
     """The people of the app that serves this request."""
-    people = request.app.state.people
-    if not isinstance(people, People):
-        raise TypeError("app.state.people is not set by the composition root")
-    return people
+    return part_of(request, "people", People)
 
 
 def gone(request: Request) -> Response:

@@ -13,6 +13,7 @@ from kronborg.core.api import Body, Page, Shown, caller_of, refusals
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.jose import BadKey
 from kronborg.core.jws import MAX_IMPORT, Line
+from kronborg.core.parts import part_of
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.model import StoredKey
 
@@ -49,11 +50,9 @@ class ImportedKey(Body):
     key: Annotated[str, StringConstraints(max_length=MAX_IMPORT)]
 
 
-def _engine(request: Request) -> Engine:
-    engine = request.app.state.engine
-    if not isinstance(engine, Engine):
-        raise TypeError("app.state.engine is not set by the composition root")
-    return engine
+def engine_of(request: Request) -> Engine:
+    """The engine of the app that serves this request."""
+    return part_of(request, "engine", Engine)
 
 
 def _page(keys: tuple[StoredKey, ...]) -> Page[ShownKey]:
@@ -63,13 +62,13 @@ def _page(keys: tuple[StoredKey, ...]) -> Page[ShownKey]:
 @router.get("/keys", tags=["keys"])
 async def read_keys(request: Request) -> Page[ShownKey]:
     """Every key, oldest first."""
-    return _page(await _engine(request).keys.stored())
+    return _page(await engine_of(request).keys.stored())
 
 
 @router.post("/keys/rotate", tags=["keys"], responses=refusals(422))
 async def rotate_keys(request: Request, body: Rotation) -> Page[ShownKey]:
     """Sign with the next key from now on; the old one stays published until what it signed has expired."""
-    ring, actor = _engine(request).keys, caller_of(request).actor
+    ring, actor = engine_of(request).keys, caller_of(request).actor
     await ring.rotate(now=clock.now(), force=True, compromised=body.compromised, line=body.alg, actor=actor)
     return _page(await ring.stored())
 
@@ -78,7 +77,7 @@ async def rotate_keys(request: Request, body: Rotation) -> Page[ShownKey]:
 async def import_key(request: Request, body: ImportedKey) -> ShownKey:
     """Bring a private key: it is published as the next one of its algorithm, and signs after the next rotation."""
     try:
-        key = await _engine(request).keys.bring(body.key, body.alg, actor=caller_of(request).actor, now=clock.now())
+        key = await engine_of(request).keys.bring(body.key, body.alg, actor=caller_of(request).actor, now=clock.now())
     except BadKey as wrong:
         raise Invalid(Problem("key", str(wrong))) from None
     return ShownKey.model_validate(key)
@@ -87,6 +86,6 @@ async def import_key(request: Request, body: ImportedKey) -> ShownKey:
 @router.post("/keys/{key_id}/revoke", tags=["keys"], responses=refusals(404, 422))
 async def revoke_key(request: Request, key_id: str) -> Page[ShownKey]:
     """Believe nothing that this key signed, from now on; an active one makes way for the next."""
-    ring = _engine(request).keys
+    ring = engine_of(request).keys
     await ring.revoke(key_id, actor=caller_of(request).actor, now=clock.now())
     return _page(await ring.stored())

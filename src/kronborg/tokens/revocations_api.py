@@ -12,7 +12,7 @@ from kronborg.core import clock
 from kronborg.core.api import Body, Shown, Word, caller_of, refusals
 from kronborg.core.errors import NotFound
 from kronborg.tokens import feed
-from kronborg.tokens.engine import Engine
+from kronborg.tokens.api import engine_of
 from kronborg.tokens.feed_store import Kind
 from kronborg.tokens.revoke import REVOKED_BY_ADMINISTRATOR, What, take_back
 
@@ -83,19 +83,12 @@ class ShownFeed(Shown):
     more: bool
 
 
-def _engine(request: Request) -> Engine:
-    engine = request.app.state.engine
-    if not isinstance(engine, Engine):
-        raise TypeError("app.state.engine is not set by the composition root")
-    return engine
-
-
 @router.post("/tokens/revoke", tags=["tokens"], responses=refusals(404, 422, 503))
 async def revoke_tokens(request: Request, body: Revoking) -> Revoked:
     """Take back a token, a grant, a session, or all that a client or a user has. Gateways hear of it by the feed."""
     kind, value = body.what
     actor, now = caller_of(request).actor, clock.now()
-    grants = await take_back(_engine(request), kind, value, actor=actor, reason=REVOKED_BY_ADMINISTRATOR, now=now)
+    grants = await take_back(engine_of(request), kind, value, actor=actor, reason=REVOKED_BY_ADMINISTRATOR, now=now)
     if grants is None:
         raise NotFound("there is nothing such that could be revoked")
     return Revoked(kind=kind, grants=grants)
@@ -108,6 +101,6 @@ async def read_revocations(
     limit: Annotated[int, Query(ge=1, le=feed.MAX_PAGE, description="At most so many.")] = 100,
 ) -> ShownFeed:
     """The feed of revocations, oldest first, as gateways follow it."""
-    page = await feed.read(_engine(request).database.lookup, after=after, limit=limit)
+    page = await feed.read(engine_of(request).database.lookup, after=after, limit=limit)
     entries = [ShownRevocation.model_validate(feed.plain(one)) for one in page.entries]
     return ShownFeed(entries=entries, last=page.last, reset=page.reset, more=page.more)
