@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
+import httpx
 import pytest
 
 from admin.conftest import ISSUER, Admin
+from kronborg.accounts.groups import create_group
 from kronborg.accounts.store import find_by_login, roles_of
 from kronborg.accounts.users import NewUser, create_user
+from kronborg.app import compose
 from kronborg.clients.model import ClientDraft
 from kronborg.clients.register import add_secret, save_client
+from kronborg.config import Settings
 from kronborg.core import clock
 from kronborg.core.crypto import Vault
+from kronborg.core.parts import Parts
 from kronborg.sessions.life import begin_session
 from kronborg.sessions.model import Origin
 from kronborg.tokens.codes import create_code
@@ -149,6 +155,34 @@ async def test_nobody_gives_themselves_a_role_through_the_api(admin: Admin, vaul
     assert answer.status_code == 403
     async with admin.database.read() as session:
         assert await roles_of(session, me.id) == (role,)
+
+
+@pytest.mark.parametrize("given", [{"roles": ["kronborg:admin"]}, {"groups": ["admins"]}])
+async def test_who_may_write_people_gives_no_rights_by_any_way(
+    admin: Admin, vault: Vault, tmp_path: Path, given: dict[str, list[str]]
+) -> None:
+    text = 'permit (principal in Role::"help-desk", action == Action::"users:write", resource);'
+    (tmp_path / "help-desk.cedar").write_text(text, encoding="utf-8")
+    now, parts = clock.now(), Parts(admin.database, vault, ISSUER)
+    async with admin.database.write() as session:
+        await create_group(session, "admins", roles=("kronborg:admin",), actor="test", now=now)
+        victim = await create_user(session, NewUser("victim"), actor="test", now=now)
+    engine = await open_engine(admin.database, vault, issuer=ISSUER, session_idle=parts.session_idle, now=now)
+    app = compose(parts, engine, settings=Settings(policies=tmp_path))
+    headers = {"authorization": f"Bearer {await token_of_a_person(admin, vault, roles=('help-desk',))}"}
+    ways = (
+        ("POST", "/api/users", {"username": "eve", **given}),
+        ("PATCH", f"/api/users/{victim.id}", given),
+        ("POST", "/api/users/import", {"users": [{"username": "eve", **given}]}),
+        ("POST", "/api/invitations", {"email": "eve@evil.example", **given}),
+    )
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ISSUER, trust_env=False) as http:
+        plain = await http.post("/api/users", headers=headers, json={"username": "plain"})
+        refused = [await http.request(method, path, headers=headers, json=body) for method, path, body in ways]
+
+    assert plain.status_code == 201
+    assert [answer.status_code for answer in refused] == [403] * len(ways)
 
 
 async def token_of_a_person(admin: Admin, vault: Vault, *, roles: tuple[str, ...]) -> str:

@@ -96,6 +96,19 @@ async def test_an_address_alone_opens_no_account(
         assert asks_to_prove(answer)
 
 
+async def test_a_mailbox_whose_name_only_folds_to_another_opens_no_account(
+    site: FederationSite, fake: FakeProvider
+) -> None:
+    await site.provider(fake, trust_email=True, trusted_domains=("corp.example",))
+    user = await site.user("strasse", email="strasse@corp.example", verified=True)
+    fake.claims["email"] = "straße@corp.example"
+
+    answer = await outcome(site, fake)
+
+    assert asks_to_prove(answer)
+    assert await site.links(user.id) == []
+
+
 async def test_an_unproved_address_is_not_taken_over(site: FederationSite, fake: FakeProvider) -> None:
     """Else the owner of the address would one day recover an account to which somebody else holds a second key."""
     await site.provider(fake, trust_email=True)

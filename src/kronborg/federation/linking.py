@@ -121,7 +121,9 @@ def believed_email(settings: ProviderSettings, told: Told) -> str:
 def _may_join(settings: ProviderSettings, holder: User, email: str) -> bool:
     """Whether the account with the same address is joined without further proof: both sides have proved it."""
     trusted = domain_of(email) in {domain.lower() for domain in settings.trusted_domains}
-    return trusted and holder.email_verified and holder.kind == "person" and not holder.disabled
+    # Folding makes one name of mailboxes that are two (`strasse`, `straße`): then the address has to be the very one.
+    same = email == holder.email or (email.isascii() and (holder.email or "").isascii())
+    return trusted and same and holder.email_verified and holder.kind == "person" and not holder.disabled
 
 
 def _check_domain(settings: ProviderSettings, told: Told) -> None:

@@ -7,10 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import Field, JsonValue
 
+from kronborg.accounts.organisations_api import check_right
 from kronborg.accounts.settings import Attribute
 from kronborg.core import clock
 from kronborg.core.api import Body, Shown, WrongPart, caller_of, refusals
 from kronborg.core.parts import parts_of
+from kronborg.core.policy import Resource
 from kronborg.provisioning.import_people import BATCH, import_people
 from kronborg.provisioning.import_reading import Wrong, entry_of
 
@@ -45,13 +47,15 @@ class Imported(Shown):
 @router.post("/users/import", tags=["users"], responses=refusals(422, 503))
 async def import_users(request: Request, body: PeopleToImport) -> Imported:
     """Make many people at once; those who are wrong are told, and keep no others out."""
+    if any(user.get("roles") or user.get("groups") for user in body.users):
+        await check_right(request, "users:roles", Resource("user"))
     wrong: list[WrongUser] = []
 
     def heard(line: Wrong) -> None:
         parts = [WrongPart(where=one.where, detail=one.detail, mend=one.mend) for one in line.problems]
         wrong.append(WrongUser(number=line.line, problems=parts))
 
-    schema: tuple[Attribute, ...] = getattr(request.app.state, "attributes", ())
+    schema: tuple[Attribute, ...] = request.app.state.people.settings.attributes
     report = await import_people(
         parts_of(request).database,
         [entry_of(number, user) for number, user in enumerate(body.users, 1)],
