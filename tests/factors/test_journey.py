@@ -17,6 +17,7 @@ from kronborg.core.cookies import BROWSER
 from kronborg.factors.model import FactorSettings
 from kronborg.sessions.proof import Proof, seal_proof
 from kronborg.sessions.tickets import Ticket, sign_in_path
+from kronborg.signin.activity_store import drop_password
 from kronborg.signin.journey import AskFactor, Finish, MustEnrol, Person, Refuse, Step, Wanted, what_next
 from kronborg.signin.passwords import set_password
 from people_site import Visitor
@@ -156,7 +157,7 @@ async def test_a_proof_begins_one_session(here: World) -> None:
     assert await here.amr(visitor) is None
 
 
-@pytest.mark.parametrize("change", ["password", "disabled"])
+@pytest.mark.parametrize("change", ["password", "brake", "disabled"])
 async def test_what_changed_meanwhile_ends_the_journey(here: World, change: str) -> None:
     user = await here.person()
     app = await here.add_app(await here.signed_in())
@@ -173,6 +174,8 @@ async def test_what_changed_meanwhile_ends_the_journey(here: World, change: str)
                 now=here.clock.now,
                 passwords=here.site.signin.passwords,
             )
+        elif change == "brake":
+            await drop_password(session, user.id, set_before=here.clock.now)
         else:
             await update_user(session, user.id, UserChange(disabled=True), actor="test", now=here.clock.now)
 
@@ -195,6 +198,8 @@ async def test_guessing_codes_is_throttled_wherever_it_comes_from(here: World) -
 
     assert statuses[:5] == [422] * 5
     assert set(statuses[6:]) == {429}
+    # Somebody knows the password: the log tells of it.
+    assert (await here.events("factor.refused"))[0] == {"kind": "totp", "reason": "wrong"}
     # The wait is that of the account, even for the right code; nothing is compared meanwhile.
     assert waiting.status_code == 429
     assert int(waiting.headers["retry-after"]) >= 1

@@ -10,6 +10,7 @@ from kronborg.accounts.store import find_groups_by_names, find_user
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database, ReadSession, Session
 from kronborg.core.events import record
+from kronborg.core.json import JsonObject
 from kronborg.factors import recovery, totp
 from kronborg.factors.browsers import remembered
 from kronborg.factors.codes import Sending, number_of, use_code
@@ -83,6 +84,8 @@ async def next_step(
     changed_at = await password_changed_at(session, user.id)
     if changed_at is not None and changed_at > proof.at:
         return None
+    if changed_at is None and "pwd" in proof.amr and not proof.by:
+        return None  # taken away meanwhile, by the emergency brake
     unused, _ = await count_recovery_codes(session, user.id)
     person = Person(
         kinds=await kinds_of(session, user.id),
@@ -133,29 +136,36 @@ async def stronger(
     session: Session, vault: Vault, site: Site, proof: Proof, user: User, answer: Answer, *, browser: str, now: datetime
 ) -> Proof | None:
     """The proof with a second factor; None when the answer is wrong. Raises `Invalid` for a wrong passkey."""
-    used = ""
+    found = await _found(session, vault, site, user, answer, browser=browser, now=now)
+    if found is None:
+        # Whoever comes this far knows the password: that is news to the person and to whoever watches over them.
+        wrong: JsonObject = {"kind": answer.method, "reason": "wrong"}
+        await record(session, "factor.refused", actor="anonymous", subject=user.id, now=now, detail=wrong)
+        return None
+    amr, used = found
+    detail: JsonObject = {"kind": answer.method, "factor": used}
+    await record(session, "factor.used", actor=user.id, subject=user.id, now=now, detail=detail)
+    return with_factor(proof, amr)
+
+
+async def _found(
+    session: Session, vault: Vault, site: Site, user: User, answer: Answer, *, browser: str, now: datetime
+) -> tuple[tuple[str, ...], str] | None:
+    """What a right answer is called in `amr`, and the id of the factor that it is of; None for a wrong one."""
     if answer.method == "passkey":
         purpose = Purpose(SECOND, browser, user.id)
         key = await use(session, vault, site, purpose, sealed=answer.challenge, answer=answer.credential, now=now)
-        amr, used = key.amr, key.passkey.factor.id
-    elif answer.method == RECOVERY:
-        if not await recovery.use_code(session, vault, user.id, answer.code, now=now):
-            return None
-        amr = AMR[RECOVERY]
-    elif answer.method == "totp":
+        return key.amr, key.passkey.factor.id
+    if answer.method == RECOVERY:
+        return (AMR[RECOVERY], "") if await recovery.use_code(session, vault, user.id, answer.code, now=now) else None
+    if answer.method == "totp":
         factor = await totp.use_code(session, vault, user.id, answer.code, now=now)
-        if factor is None:
-            return None
-        amr, used = AMR["totp"], factor.id
-    else:
-        sending = await sending_to(session, vault, user, answer.method, browser=browser)
-        if sending is None or not await use_code(session, vault, sending, answer.code, now=now):
-            return None
-        await touch_factors(session, user.id, answer.method, now=now)
-        amr = AMR[answer.method]
-    detail = {"kind": answer.method, "factor": used}
-    await record(session, "factor.used", actor=user.id, subject=user.id, now=now, detail=detail)
-    return with_factor(proof, amr)
+        return None if factor is None else (AMR["totp"], factor.id)
+    sending = await sending_to(session, vault, user, answer.method, browser=browser)
+    if sending is None or not await use_code(session, vault, sending, answer.code, now=now):
+        return None
+    await touch_factors(session, user.id, answer.method, now=now)
+    return AMR[answer.method], ""
 
 
 def with_factor(proof: Proof, amr: tuple[str, ...]) -> Proof:
