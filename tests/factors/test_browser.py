@@ -140,6 +140,45 @@ async def test_a_passkey_is_a_second_factor_too(running: Running, browser: Brows
     await expect(page.get_by_text("back at the bank: code, iss, state")).to_be_visible()
 
 
+ANSWERED = """
+const get = navigator.credentials.get.bind(navigator.credentials);
+navigator.credentials.get = async (request) => {
+  const how = request.mediation || "when pressed";
+  const answering = get(request);
+  console.log("asked: " + how);
+  const answer = await answering;
+  console.log("answered: " + how);
+  return answer;
+};
+"""
+"""Tells in the console how a passkey is asked for, and which time it answered."""
+
+
+async def test_the_button_signs_in_with_a_passkey_alone(running: Running, browser: Browser) -> None:
+    context = await browser.new_context()
+    page = await context.new_page()
+    told: list[str] = []
+    page.on("console", lambda message: told.append(message.text))
+    await sign_in(page, f"{running.url}/signin?next=/account/security/factors/add/passkey")
+    await expect(page.get_by_role("heading", name="Passkey")).to_be_visible()
+    session, authenticator = await with_authenticator(context, page)
+    await page.get_by_role("button", name="Create a passkey").click()
+    await expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
+    finger = {"authenticatorId": authenticator}
+    await session.send("WebAuthn.setAutomaticPresenceSimulation", {**finger, "enabled": False})
+    await sign_out(page, running)
+    await page.add_init_script(ANSWERED)
+    async with page.expect_console_message(lambda message: message.text == "asked: conditional"):
+        await page.goto(f"{running.url}/signin")
+
+    # What the page asked for by itself stays without an answer: no finger was there then.
+    await session.send("WebAuthn.setAutomaticPresenceSimulation", {**finger, "enabled": True})
+    await page.get_by_role("button", name="Use a passkey").click(no_wait_after=True)
+
+    await page.wait_for_url("**/account")
+    assert told == ["asked: conditional", "asked: when pressed", "answered: when pressed"]
+
+
 async def test_everything_but_passkeys_works_without_javascript(running: Running, browser: Browser) -> None:
     context = await browser.new_context(java_script_enabled=False)
     page = await context.new_page()
