@@ -2,7 +2,7 @@
 # Everything lands in .venv, from requirements*.lock (exact versions and hashes; docs/adr/0004).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup setup-dev setup-test setup-bench test check check-style check-types check-shape check-docs fix bench docs lock
+.PHONY: help demo setup setup-dev setup-test setup-bench test check check-style check-types check-shape check-docs fix bench docs words lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,7 +53,7 @@ check-style: setup-dev
 
 check-types: setup-dev
 	$(BIN)/mypy $(PACKAGES)
-	$(BIN)/mypy $(wildcard tests bench docs/generate.py)
+	$(BIN)/mypy $(wildcard tests bench docs/generate.py docs/words.py)
 
 check-shape: setup-dev
 	$(BIN)/lint-imports
@@ -71,6 +71,9 @@ bench: setup-bench ## measure against the floor, raw Envoy and other servers
 
 docs: setup-dev ## write the generated pages: spec coverage, JSON Schema, CLI reference
 	$(BIN)/python docs/generate.py
+
+words: setup-dev ## bring the catalogues of other languages up to date with the texts of the code
+	$(BIN)/python docs/words.py
 
 lock: $(VENV)/.build ## write requirements*.lock (UPGRADE=1 to move to newer versions)
 	$(COMPILE) --group pyproject.toml:build -o requirements-build.lock >/dev/null
@@ -104,6 +107,7 @@ $(VENV)/.runtime: $(VENV)/.build requirements.lock $(PROJECTS)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@PYTHON=$(BIN)/python .ci/system-packages cc Python.h ldap.h sasl/sasl.h
 	@echo "· installing what checks and tests need"
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@touch $@
