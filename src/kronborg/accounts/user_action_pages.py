@@ -35,7 +35,8 @@ from kronborg.sessions.visits import admitted, visit
 HOME = "/console/users"
 DONE = {
     "saved": "Saved.",
-    "made": "The account is made. Nobody can sign in with it until it has a password.",
+    "made": "The account is made. Invite its person, and they choose a password.",
+    "service": "The service account is made. Name it in a client: settings.service_account.",
     "disable": "Disabled. Nobody signs in with this account any more.",
     "enable": "Enabled again.",
     "delete": "Deleted.",
@@ -64,7 +65,7 @@ class Deed:
 DEEDS: Mapping[str, Deed] = {
     "disable": Deed(
         "users:write",
-        "Disable",
+        "Disable %s?",
         "Nobody can sign in with the account any more.",
         "Disable",
         (
@@ -75,7 +76,7 @@ DEEDS: Mapping[str, Deed] = {
     ),
     "enable": Deed(
         "users:write",
-        "Enable",
+        "Enable %s?",
         "People can sign in with the account again.",
         "Enable",
         ("Roles and groups are those it had.", "They have to sign in again everywhere."),
@@ -83,7 +84,7 @@ DEEDS: Mapping[str, Deed] = {
     ),
     "invite": Deed(
         "users:write",
-        "Invite",
+        "Invite %s?",
         "A letter with a link goes to the address of the account: whoever follows it chooses the password.",
         "Send the invitation",
         ("The link works once, within seven days.", "Links of earlier invitations work no more."),
@@ -91,7 +92,7 @@ DEEDS: Mapping[str, Deed] = {
     ),
     "delete": Deed(
         "users:delete",
-        "Delete",
+        "Delete %s?",
         "The account is removed for good.",
         "Delete",
         (
@@ -103,14 +104,14 @@ DEEDS: Mapping[str, Deed] = {
     ),
     "sessions": Deed(
         "users:end-sessions",
-        "Sign out everywhere",
+        "Sign %s out everywhere?",
         "Every browser that is signed in with the account is signed out.",
         "Sign out everywhere",
         ("Applications of these sessions are told, and their tokens end.", "Signing in again works as ever."),
     ),
     "factors": Deed(
         "users:reset-mfa",
-        "Reset second factors",
+        "Reset the second factors of %s?",
         "Authenticator apps, passkeys, recovery codes and remembered browsers are taken away.",
         "Reset second factors",
         (
@@ -246,7 +247,7 @@ def _question(found: Reached, name: str, deed: Deed, *, error: str = "") -> Conf
     return ConfirmPage(
         found.admitted,
         found.section,
-        f"{deed.question} {user.username}?",
+        deed.question % user.username,
         deed.text,
         deed.verb,
         f"{href_of(user.id)}/do/{name}",
@@ -281,7 +282,7 @@ async def ask_bulk(request: Request) -> Response:
     page = ConfirmPage(
         found,
         "users",
-        f"{deed.question} {count}?",
+        deed.question % count,
         deed.text,
         f"{deed.verb} {count}",
         f"{HOME}/bulk/{name}",

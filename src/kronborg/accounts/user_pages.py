@@ -185,7 +185,7 @@ async def submit_new(request: Request) -> Response:
             made = await create_user(session, new, actor=actor_of(found), now=clock.now())
     except (Invalid, Conflict) as refusal:
         return await _form(request, found, "users", user, is_new=True, problems=problems_of(refusal, "username"))
-    return redirect(request, f"{href_of(made.id)}?done=made")
+    return redirect(request, f"{href_of(made.id)}?done={'service' if made.kind == 'service' else 'made'}")
 
 
 async def show_edit(request: Request) -> Response:

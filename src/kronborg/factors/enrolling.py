@@ -74,6 +74,8 @@ class Enrolment:
     sent_to: str = ""
     number: str = ""
     """The sealed number that is being verified."""
+    typed: str = ""
+    """What was typed as a number, to be corrected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +111,15 @@ def offers(kinds: tuple[str, ...]) -> tuple[Offer, ...]:
     return tuple(Offer(kind, NAMES[kind], ABOUT[kind]) for kind in KINDS if kind in kinds)
 
 
-async def begin(session: ReadSession, at: Setting, kind: str, *, sealed: str = "", now: datetime) -> Enrolment:
-    """What to show first. `sealed` is a secret that is being confirmed already. Raises `NotFound`."""
+async def begin(
+    session: ReadSession, at: Setting, kind: str, *, given: Given | None = None, now: datetime
+) -> Enrolment:
+    """What to show first, or again after what was `given` and is wrong. Raises `NotFound`."""
+    before = given or Given()
     at.parts.check_offered(kind)
     match kind:
         case "totp":
-            known = totp.same_secret(at.vault, at.person, sealed, installation=at.site.name, now=now)
+            known = totp.same_secret(at.vault, at.person, before.sealed, installation=at.site.name, now=now)
             secret = known or totp.new_secret(at.vault, at.person, installation=at.site.name, now=now)
             return _shown("totp", secret=secret)
         case "passkey":
@@ -124,7 +129,7 @@ async def begin(session: ReadSession, at: Setting, kind: str, *, sealed: str = "
         case "email":
             return _shown("email", sent_to=hidden_email(at.person.email or ""))
         case "sms":
-            return _shown("sms")
+            return _shown("sms", typed=before.number[:40])
         case _:
             raise NotFound("this is not offered here")
 
@@ -219,5 +224,6 @@ def _shown(
     sent: bool = False,
     sent_to: str = "",
     number: str = "",
+    typed: str = "",
 ) -> Enrolment:
-    return Enrolment(kind, NAMES[kind], ABOUT[kind], secret, asked, sent, sent_to, number)
+    return Enrolment(kind, NAMES[kind], ABOUT[kind], secret, asked, sent, sent_to, number, typed)

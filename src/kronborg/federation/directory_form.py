@@ -27,6 +27,7 @@ PARTS = (
                 "Servers",
                 "One address a line: ldaps://dc1.corp.example or ldap://dc1.corp.example.",
                 "lines",
+                needed=True,
             ),
             Field("start_tls", "StartTLS for ldap:// addresses", "Without it only this machine is spoken to.", "flag"),
             Field("ca", "Authorities", "Certificates in PEM; empty for those of the system.", "pem"),
@@ -38,7 +39,7 @@ PARTS = (
         "People",
         "Everybody below the base whom the filter finds may sign in.",
         (
-            Field("base", "Base", "Like ou=people,dc=corp,dc=example."),
+            Field("base", "Base", "Like ou=people,dc=corp,dc=example.", needed=True),
             Field("filter", "Filter", "{login} is what was typed. Empty for the usual one of the kind."),
             Field("id_attribute", "Attribute of the id", "Stays the same when somebody is renamed."),
             Field("username_attribute", "Attribute of the username"),

@@ -25,6 +25,7 @@ class Field:
     sort: Sort = "text"
     options: tuple[tuple[str, str], ...] = ()
     usual: str = ""
+    needed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +45,24 @@ _METHODS = (
     ("none", "Not at all (PKCE alone)"),
 )
 _OIDC = (
-    Field("issuer", "Issuer", "Exactly as its ID tokens carry it in iss; discovery is read from there."),
-    Field("client_id", "Client id", "What the provider calls this server."),
+    Field("issuer", "Issuer", "Exactly as its ID tokens carry it in iss; discovery is read from there.", needed=True),
+    Field("client_id", "Client id", "What the provider calls this server.", needed=True),
     Field("auth_method", "Proves itself by", "", "choice", _METHODS),
     Field("scopes", "Scopes", "One to a line.", "lines"),
 )
-_MICROSOFT = (Field("tenant", "Tenant", "The id of the tenant, or organizations for any company."),)
-_APPLE = (Field("team_id", "Team id"), Field("key_id", "Key id", "Of the private key that is the secret."))
+_MICROSOFT = (Field("tenant", "Tenant", "The id of the tenant, or organizations for any company.", needed=True),)
+_APPLE = (
+    Field("team_id", "Team id", needed=True),
+    Field("key_id", "Key id", "Of the private key that is the secret.", needed=True),
+)
 _ADDRESSES = (
-    Field("authorization_endpoint", "Authorization endpoint"),
-    Field("token_endpoint", "Token endpoint"),
-    Field("userinfo_endpoint", "Who somebody is (userinfo endpoint)"),
+    Field("authorization_endpoint", "Authorization endpoint", needed=True),
+    Field("token_endpoint", "Token endpoint", needed=True),
+    Field("userinfo_endpoint", "Who somebody is (userinfo endpoint)", needed=True),
 )
 _SAML = (
-    Field("issuer", "Entity id of the provider"),
-    Field("sso_url", "Address of its single sign-on service"),
+    Field("issuer", "Entity id of the provider", needed=True),
+    Field("sso_url", "Address of its single sign-on service", needed=True),
     Field(
         "sso_binding",
         "Requests are sent by",
@@ -66,7 +70,9 @@ _SAML = (
         "choice",
         (("redirect", "HTTP redirect"), ("post", "HTTP POST")),
     ),
-    Field("certificates", "Certificates", "PEM, one after the other; two while it changes its key.", "pem"),
+    Field(
+        "certificates", "Certificates", "PEM, one after the other; two while it changes its key.", "pem", needed=True
+    ),
     Field(
         "name_id_format",
         "Kind of name to ask for",

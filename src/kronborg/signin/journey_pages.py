@@ -169,7 +169,7 @@ async def submit_enrol(request: Request) -> Response:
     if kind in ("email", "sms") and "code" in errors:
         return show_enrol(request, stand, still_sent(at, kind, given), errors=errors, status=status)
     async with parts.database.read() as reading:
-        enrolment = await begin(reading, at, kind, sealed=given.sealed, now=now)
+        enrolment = await begin(reading, at, kind, given=given, now=now)
     return show_enrol(request, stand, enrolment, name=given.name, errors=errors, status=status)
 
 
