@@ -23,6 +23,8 @@ ADMIN = f"cn=admin,{SUFFIX}"
 ADMIN_PASSWORD = "the castle on the sound"
 PEOPLE, GROUPS = f"ou=people,{SUFFIX}", f"ou=groups,{SUFFIX}"
 SECRET = "words words words"
+HOST = "127.0.0.1"
+"""What its certificate is for. The LDAP library takes `localhost` for the name of the machine."""
 
 _CONF = """
 include /etc/ldap/schema/core.schema
@@ -114,11 +116,11 @@ class Slapd:
 
     @property
     def url(self) -> str:
-        return f"ldap://localhost:{self.port}"
+        return f"ldap://{HOST}:{self.port}"
 
     @property
     def tls_url(self) -> str:
-        return f"ldaps://localhost:{self.tls_port}"
+        return f"ldaps://{HOST}:{self.tls_port}"
 
     def start(self) -> None:
         urls = f"ldap://127.0.0.1:{self.port}/ ldaps://127.0.0.1:{self.tls_port}/"
@@ -204,7 +206,7 @@ class Slapd:
 def running_slapd(folder: Path) -> Iterator[Slapd]:
     """A directory with a suffix and two units, without people."""
     program = find_slapd()
-    _, ca_file = certificate(folder, "localhost")
+    _, ca_file = certificate(folder, HOST)
     (folder / "db").mkdir()
     port, tls_port = free_ports(2)
     conf = _CONF.format(

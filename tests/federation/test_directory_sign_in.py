@@ -102,7 +102,7 @@ async def test_a_certificate_for_another_name_or_of_another_authority_is_no_dire
 ) -> None:
     slapd.person("hamlet")
     port = slapd.port if scheme == "ldap" else slapd.tls_port
-    host = "127.0.0.1" if fault == "name" else "localhost"
+    host = "localhost" if fault == "name" else "127.0.0.1"
     ca = "" if fault == "authority" else slapd.ca_file.read_text()
     await add_directory(site, slapd, servers=(f"{scheme}://{host}:{port}",), ca=ca)
 
@@ -188,7 +188,7 @@ async def test_a_local_password_never_stands_in_for_the_directory(site: PeopleSi
     slapd.stop()
     while_down = await site.visitor().sign_in("hamlet", PASSWORD)
     async with site.parts.database.write() as session:
-        await remove_directory(session, "corp", actor="test", now=clock.now())
+        await remove_directory(session, "corp", accounts="keep", actor="test", now=clock.now())
     site.app.state.directories._read_at = None
     without = await site.visitor().sign_in("hamlet", PASSWORD)
 

@@ -11,6 +11,7 @@ LAZY = (
     *(
         "aiosmtplib",
         "alembic",
+        "bonsai",
         "cbor2",
         "cedarpy",
         "fastapi",

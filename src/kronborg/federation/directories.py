@@ -19,14 +19,14 @@ from kronborg.federation.directory_entries import groups_of, known_of
 from kronborg.federation.directory_model import Directory, KeptDirectory
 from kronborg.federation.directory_people import keep
 from kronborg.federation.directory_reach import Reach
-from kronborg.federation.ldap_client import Entry, LdapConnection, LdapRefused, LdapUnavailable
-from kronborg.federation.ldap_filter import encoded, escape_dn, parse_filter
+from kronborg.federation.ldap_client import Entry, LdapConnection, LdapRefused, LdapUnavailable, LdapWrong, Who
 
 log = get_logger("kronborg.directories")
 
 FRESH = 2.0
 """Seconds for which a process takes the settings of directories as it read them."""
 MAX_PASSWORD = 1000
+REFUSED = "the directory refuses bind_dn or its password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +98,32 @@ class Directories:
 
     async def _ask(self, kept: KeptDirectory, reach: Reach, login: str, password: str, now: datetime) -> Proof:
         directory = kept.directory
-        service = opened_password(self._vault, kept)
-        async with reach.connected() as connection:
+        who = bind_name(directory, login, password) if directory.bind_as else service_of(self._vault, kept)
+        try:
+            found = await self._look(directory, reach, who, login, password)
+        except LdapWrong:
             if directory.bind_as:
                 # Who may not bind cannot be told from who is not there.
-                if not await connection.bind(bind_name(directory, login), password):
-                    return NotHere()
-            else:
-                await bind_service(connection, directory, service)
+                return NotHere()
+            raise LdapUnavailable(REFUSED) from None
+        if isinstance(found, Wrong | NotHere):
+            return found
+        return await self._let_in(directory, *found, now)
+
+    async def _look(
+        self, directory: Directory, reach: Reach, who: Who, login: str, password: str
+    ) -> tuple[Entry, frozenset[str]] | Wrong | NotHere:
+        """The entry of this name and its groups, when the directory takes the password for it."""
+        async with reach.connected(who) as connection:
             entry = await find_entry(connection, directory, login)
             if entry is None:
                 # An unknown name costs the same two questions as a wrong password, which stays here.
-                await connection.bind(f"cn={secrets.token_hex(8)},{directory.base}", secrets.token_hex(8))
+                await connection.takes(f"cn={secrets.token_hex(8)},{directory.base}", secrets.token_hex(8))
                 return NotHere()
             # With `bind_as` too: the entry that was found need not be the one that the typed name has bound.
-            if not await connection.bind(entry.dn, password):
+            if not await connection.takes(entry.dn, password):
                 return Wrong()
-            await bind_service(connection, directory, service)
-            groups = await groups_of(connection, directory, entry)
-        return await self._let_in(directory, entry, groups, now)
+            return entry, await groups_of(connection, directory, entry)
 
     async def _let_in(self, directory: Directory, entry: Entry, groups: frozenset[str], now: datetime) -> Proof:
         known = known_of(directory, entry, now=now)
@@ -141,22 +148,24 @@ class Directories:
         return [pair for pair in self._reaches.values() if not pair[0].directory.disabled]
 
 
-async def bind_service(connection: LdapConnection, directory: Directory, password: str) -> None:
-    """Become who searches; where everybody may search, stay nobody. Raises `LdapUnavailable`."""
-    if directory.bind_dn and not await connection.bind(directory.bind_dn, password):
-        raise LdapUnavailable("the directory refuses bind_dn or its password")
+def service_of(vault: Vault, kept: KeptDirectory) -> Who:
+    """Who searches; where everybody may search, nobody."""
+    return Who(kept.directory.bind_dn, opened_password(vault, kept)) if kept.directory.bind_dn else Who()
 
 
-def bind_name(directory: Directory, login: str) -> str:
-    """The name somebody binds as; in a DN what was typed is a value and nothing else."""
-    typed = escape_dn(login) if "=" in directory.bind_as else login.partition("@")[0]
-    return directory.bind_as.replace("{login}", typed)
+def bind_name(directory: Directory, login: str, password: str) -> Who:
+    """Who binds as somebody; in a DN what was typed is a value and nothing else."""
+    if "=" in directory.bind_as:
+        return Who(directory.bind_as, password, login)
+    return Who(directory.bind_as.replace("{login}", login.partition("@")[0]), password)
 
 
 async def find_entry(connection: LdapConnection, directory: Directory, login: str) -> Entry | None:
     """The one entry of this name; None when there is none, or more than one. Raises `LdapUnavailable`."""
-    sought = encoded(parse_filter(directory.search_filter), {"login": login})
-    found = await connection.search(directory.base, sought, directory.asked_attributes, limit=2)
+    values = {"login": login}
+    found = await connection.search(
+        directory.base, directory.search_filter, directory.asked_attributes, limit=2, values=values
+    )
     if len(found) > 1:
         log.warning("directory_name_ambiguous", directory=directory.key)
     return found[0] if len(found) == 1 else None

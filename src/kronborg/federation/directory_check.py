@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from kronborg.core.errors import Problem
 from kronborg.federation.directory_model import Directory
-from kronborg.federation.ldap_client import LdapAddress
-from kronborg.federation.ldap_filter import BadFilter, parse_filter, places_in
+from kronborg.federation.ldap_client import INSTALL, MISSING, LdapAddress, installed
+from kronborg.federation.ldap_filter import BadFilter, check_filter, places_in
 
 MAX_DIRECTORIES = 20
 MAX_SERVERS = 10
@@ -26,7 +26,8 @@ _PLACES = re.compile(r"\{(\w*)\}")
 
 def directory_problems(directory: Directory, *, has_password: bool) -> tuple[Problem, ...]:
     """Everything that is wrong; `has_password` says whether one is kept or comes with the draft."""
-    return (*_names(directory), *_reach(directory), *_search(directory, has_password), *_meaning(directory))
+    missing = () if installed() else (Problem("servers", MISSING, INSTALL),)
+    return (*missing, *_names(directory), *_reach(directory), *_search(directory, has_password), *_meaning(directory))
 
 
 def addresses_of(directory: Directory) -> tuple[LdapAddress, ...]:
@@ -38,13 +39,6 @@ def addresses_of(directory: Directory) -> tuple[LdapAddress, ...]:
         tls = "ldaps" if secure else "starttls" if directory.start_tls else "none"
         found.append(LdapAddress(parts.hostname or "", parts.port or (636 if secure else 389), tls))
     return tuple(found)
-
-
-def tls_context(directory: Directory) -> ssl.SSLContext:
-    """What its certificate is held against: name, dates, and who signed it. Raises `ssl.SSLError` for a bad `ca`."""
-    context = ssl.create_default_context(cadata=directory.ca or None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _names(directory: Directory) -> Iterator[Problem]:
@@ -63,7 +57,7 @@ def _reach(directory: Directory) -> Iterator[Problem]:
         try:
             if len(directory.ca) > MAX_CA:
                 raise ssl.SSLError
-            tls_context(directory)
+            ssl.create_default_context(cadata=directory.ca)
         except (ssl.SSLError, ValueError):
             yield Problem("ca", "holds no certificates", "give them in PEM, -----BEGIN CERTIFICATE----- and so on")
     for name, span in (("connect_timeout", directory.connect_timeout), ("answer_timeout", directory.answer_timeout)):
@@ -106,8 +100,8 @@ def _search(directory: Directory, has_password: bool) -> Iterator[Problem]:
     if directory.bind_as and (_PLACES.findall(directory.bind_as) != ["login"] or len(directory.bind_as) > 300):
         yield Problem("bind_as", "has no place for the name", "write it like {login}@corp.example")
     try:
-        places = places_in(parse_filter(directory.search_filter))
-        if places != {"login"}:
+        check_filter(directory.search_filter)
+        if places_in(directory.search_filter) != {"login"}:
             yield Problem("filter", "does not ask for who signs in", "write {login} where the typed name belongs")
     except BadFilter as wrong:
         yield Problem("filter", str(wrong), "see RFC 4515; for example (&(objectClass=person)(uid={login}))")

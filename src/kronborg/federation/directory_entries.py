@@ -11,14 +11,13 @@ from uuid import UUID
 from kronborg.accounts.model import MAX_NAME, clean, name_problems
 from kronborg.federation.directory_model import Directory
 from kronborg.federation.ldap_client import Entry, LdapConnection
-from kronborg.federation.ldap_filter import encoded, parse_filter
 
 MAX_GROUPS = 500
 MAX_NESTING = 10
 
-_MEMBER = parse_filter("(|(member={dn})(uniqueMember={dn}))")
-_IN_CHAIN = parse_filter("(member:1.2.840.113556.1.4.1941:={dn})")
-_ANYTHING = encoded(parse_filter("(objectClass=*)"), {})
+_MEMBER = "(|(member={dn})(uniqueMember={dn}))"
+_IN_CHAIN = "(member:1.2.840.113556.1.4.1941:={dn})"
+_ANYTHING = "(objectClass=*)"
 _DISABLED = 0x2
 _NEVER = {0, 0x7FFFFFFFFFFFFFFF}
 _AD_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
@@ -126,8 +125,9 @@ async def _above(connection: LdapConnection, directory: Directory, dn: str) -> l
 
 async def _containing(connection: LdapConnection, directory: Directory, dn: str, *, chain: bool) -> list[str]:
     # 1.2.840.113556.1.4.1941 (LDAP_MATCHING_RULE_IN_CHAIN): Active Directory walks the nesting itself.
-    sought = encoded(_IN_CHAIN if chain else _MEMBER, {"dn": dn})
-    return [found.dn for found in await connection.search(directory.groups_base, sought, ("cn",), limit=MAX_GROUPS)]
+    sought = _IN_CHAIN if chain else _MEMBER
+    base, values = directory.groups_base, {"dn": dn}
+    return [one.dn for one in await connection.search(base, sought, ("cn",), limit=MAX_GROUPS, values=values)]
 
 
 def mapped_groups(directory: Directory) -> frozenset[str]:

@@ -7,16 +7,16 @@ sign-in.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from kronborg.federation.directory_check import addresses_of, tls_context
+from kronborg.federation.directory_check import addresses_of
 from kronborg.federation.directory_model import Directory
-from kronborg.federation.ldap_client import LdapAddress, LdapConnection, LdapUnavailable
+from kronborg.federation.ldap_client import LdapAddress, LdapConnection, LdapUnavailable, LdapWrong, Who
 
-AT_ONCE = 32
+AT_ONCE = 4
+"""Each is a process of its own while it lasts."""
 REST = 10.0
 """Seconds for which a server that failed is not tried, unless every other one failed too."""
 WAIT = 5.0
@@ -30,7 +30,6 @@ class Reach:
     directory: Directory
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _rests_until: dict[LdapAddress, float] = field(default_factory=dict)
-    _context: ssl.SSLContext | None = None
 
     @property
     def down(self) -> bool:
@@ -39,9 +38,12 @@ class Reach:
         return all(self._rests_until.get(address, 0.0) > moment for address in addresses_of(self.directory))
 
     @asynccontextmanager
-    async def connected(self, *, even_if_down: bool = False) -> AsyncIterator[LdapConnection]:
-        """A connection to the first server that answers. Raises `LdapUnavailable`, at once while all are known down."""
-        if self.down and not even_if_down:
+    async def connected(self, who: Who) -> AsyncIterator[LdapConnection]:
+        """A connection to the first server that answers, bound as `who`.
+
+        Raises `LdapUnavailable`, at once while all are known down; `LdapWrong`.
+        """
+        if self.down:
             raise LdapUnavailable("every server failed a moment ago")
         try:
             async with asyncio.timeout(WAIT):
@@ -49,7 +51,7 @@ class Reach:
         except TimeoutError as error:
             raise LdapUnavailable("too many ask this directory at once") from error
         try:
-            connection = await self._first()
+            connection = await self._first(who)
             try:
                 yield connection
             finally:
@@ -57,10 +59,8 @@ class Reach:
         finally:
             self._turns.release()
 
-    async def _first(self) -> LdapConnection:
+    async def _first(self, who: Who) -> LdapConnection:
         loop = asyncio.get_running_loop()
-        if self._context is None:
-            self._context = tls_context(self.directory)
         addresses = addresses_of(self.directory)
         rested = [a for a in addresses if self._rests_until.get(a, 0.0) <= loop.time()]
         reason = LdapUnavailable("no server is named")
@@ -68,7 +68,8 @@ class Reach:
             try:
                 connection = await LdapConnection.open(
                     address,
-                    self._context,
+                    self.directory.ca,
+                    who,
                     connect=self.directory.connect_timeout,
                     answer=self.directory.answer_timeout,
                 )
@@ -76,6 +77,9 @@ class Reach:
                 self._rests_until[address] = loop.time() + REST
                 reason = failed
                 continue
+            except LdapWrong:
+                self._rests_until.pop(address, None)
+                raise
             self._rests_until.pop(address, None)
             return connection
         raise reason

@@ -17,14 +17,14 @@ from kronborg.core.events import record
 from kronborg.core.json import JsonObject
 from kronborg.core.log import get_logger
 from kronborg.federation import directory_store as store
-from kronborg.federation.directories import bind_service
-from kronborg.federation.directory_changes import opened_password, require
+from kronborg.federation.directories import REFUSED, service_of
+from kronborg.federation.directory_changes import require
 from kronborg.federation.directory_entries import Above, groups_of, known_of
 from kronborg.federation.directory_model import Directory, KeptDirectory, SyncResult
 from kronborg.federation.directory_people import keep
 from kronborg.federation.directory_reach import Reach
-from kronborg.federation.ldap_client import Entry, LdapConnection, LdapRefused, LdapUnavailable
-from kronborg.federation.ldap_filter import encoded, for_everybody, parse_filter
+from kronborg.federation.ldap_client import Entry, LdapConnection, LdapRefused, LdapUnavailable, LdapWrong
+from kronborg.federation.ldap_filter import for_everybody
 
 log = get_logger("kronborg.directories")
 
@@ -72,12 +72,13 @@ async def sync_directory(
         await store.write_sync(session, key, SyncResult(now, problem="under way, or broken off"))
     counts, problem = _Counts(), ""
     try:
-        async with Reach(kept.directory).connected() as connection:
-            await bind_service(connection, kept.directory, opened_password(vault, kept))
+        async with Reach(kept.directory).connected(service_of(vault, kept)) as connection:
             await _people(database, kept.directory, connection, counts, now)
         problem = await _gone(database, kept.directory, counts, now)
     except LdapUnavailable as failed:
         problem = failed.reason
+    except LdapWrong:
+        problem = REFUSED
     except LdapRefused as refused:
         problem = f"the directory refused the search (result {refused.code})"
     done = SyncResult(now, counts.seen, counts.created, counts.updated, counts.disabled, counts.skipped, problem)
@@ -100,7 +101,7 @@ async def sync_directory(
 async def _people(
     database: Database, directory: Directory, connection: LdapConnection, counts: _Counts, now: datetime
 ) -> None:
-    sought = encoded(for_everybody(parse_filter(directory.search_filter)), {})
+    sought = for_everybody(directory.search_filter)
     above: Above = {}
     async for page in connection.everything(directory.base, sought, directory.asked_attributes):
         for entry in page:

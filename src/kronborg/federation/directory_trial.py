@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kronborg.core.crypto import Vault
-from kronborg.federation.directories import bind_service
-from kronborg.federation.directory_changes import opened_password
-from kronborg.federation.directory_check import addresses_of, tls_context
+from kronborg.federation.directories import REFUSED, service_of
+from kronborg.federation.directory_check import addresses_of
 from kronborg.federation.directory_model import KeptDirectory
-from kronborg.federation.ldap_client import LdapConnection, LdapRefused, LdapUnavailable
-from kronborg.federation.ldap_filter import encoded, for_everybody, parse_filter
+from kronborg.federation.ldap_client import LdapConnection, LdapRefused, LdapUnavailable, LdapWrong
+from kronborg.federation.ldap_filter import for_everybody
 
 LOOK = 100
 
@@ -28,15 +27,17 @@ async def try_directory(vault: Vault, kept: KeptDirectory) -> Tried:
     """Try a directory as it is kept; never raises for what a directory does."""
     directory, servers = kept.directory, list[tuple[str, str]]()
     people, problem = 0, "no server answers"
-    context = tls_context(directory)
-    sought = encoded(for_everybody(parse_filter(directory.search_filter)), {})
+    sought = for_everybody(directory.search_filter)
     for url, address in zip(directory.servers, addresses_of(directory), strict=True):
         try:
             connection = await LdapConnection.open(
-                address, context, connect=directory.connect_timeout, answer=directory.answer_timeout
+                address,
+                directory.ca,
+                service_of(vault, kept),
+                connect=directory.connect_timeout,
+                answer=directory.answer_timeout,
             )
             try:
-                await bind_service(connection, directory, opened_password(vault, kept))
                 servers.append((url, ""))
                 if problem and directory.bind_as:
                     problem = ""  # nobody but people themselves may search
@@ -45,6 +46,10 @@ async def try_directory(vault: Vault, kept: KeptDirectory) -> Tried:
                     people, problem = len(found), "" if found else "nobody was found: look at base and filter"
             finally:
                 await connection.close()
+        except LdapWrong:
+            # It answers. Where people bind as themselves, it need not let nobody in.
+            servers.append((url, "" if directory.bind_as else REFUSED))
+            problem = "" if directory.bind_as else problem
         except LdapUnavailable as failed:
             servers.append((url, failed.reason))
         except LdapRefused as refused:

@@ -1,44 +1,37 @@
-"""One connection to a directory: LDAPv3 (RFC 4511) as far as signing in and reading people need it.
+"""One connection to a directory: connect privately, bind, search with paging. The library speaks, in `ldap_helper`.
 
-Connect, StartTLS, simple bind, search with paging. Every step is bounded: time, size of a message, number of entries.
+Every step is bounded: time (a helper that takes longer is ended), memory, size of an answer, number of entries.
 References to other servers are not followed, and a password is never sent over a connection that anybody can read.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Sequence
+import atexit
+import json
+import socket
+import subprocess
+import sys
+from base64 import b64decode
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Any
 
-from kronborg.federation.ber import (
-    ENUMERATED,
-    OCTETS,
-    SEQUENCE,
-    NotBer,
-    boolean,
-    element,
-    elements,
-    integer,
-    octets,
-    sequence,
-    size_of,
-    whole_number,
-)
-
-MAX_MESSAGE = 4 << 20
+MAX_ANSWER = 16 << 20
 PAGE = 500
-SUCCESS, PARTIAL_ATTRIBUTES, NO_SUCH_OBJECT = 0, 4, 32
-WRONG = frozenset({19, 32, 34, 48, 49, 50, 53})
-"""Result codes of a bind that is refused because of who asks: constraint violation (a locked account), no such object,
-invalid DN, inappropriate authentication, invalid credentials, insufficient rights, unwilling to perform."""
-
-_BIND, _BOUND, _UNBIND, _SEARCH, _ENTRY, _DONE, _REFERENCE = 0x60, 0x61, 0x42, 0x63, 0x64, 0x65, 0x73
-_EXTENDED, _EXTENDED_DONE = 0x77, 0x78
-_START_TLS = "1.3.6.1.4.1.1466.20037"
-_PAGED = "1.2.840.113556.1.4.319"
+START = 10.0
+"""Seconds for a helper to start."""
+FRESH = 45.0
+"""Seconds after which a helper that nobody needed is left to end by itself."""
+GRACE = 0.5
+"""Seconds beyond the library's own limit, after which the helper is ended."""
+MISSING = "LDAP needs the optional extra ldap"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+INSTALL = "apt-get install build-essential python3-dev libldap-dev libsasl2-dev, then pip install 'kronborg[ldap]'"
 
 
 class LdapUnavailable(Exception):
@@ -57,6 +50,10 @@ class LdapRefused(Exception):
         self.code = code
 
 
+class LdapWrong(Exception):
+    """The directory does not take this password for this name."""
+
+
 @dataclass(frozen=True, slots=True)
 class LdapAddress:
     """A server of a directory. `tls` says how the connection is made private: from the start, by StartTLS, not."""
@@ -64,6 +61,21 @@ class LdapAddress:
     host: str
     port: int
     tls: str
+
+    @property
+    def url(self) -> str:
+        """The address as the library takes it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'ldaps' if self.tls == 'ldaps' else 'ldap'}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who binds; nobody without a name. `login` takes the place `{login}` in the name, as a value."""
+
+    name: str = ""
+    password: str = field(default="", repr=False)
+    login: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,229 +98,223 @@ class Entry:
         return next(iter(self.texts(name)), "")
 
 
+def installed() -> bool:
+    """Whether the library is here; it is loaded by helpers only."""
+    return find_spec("bonsai") is not None
+
+
 class LdapConnection:
     """An open connection; use from one task only, and close it."""
 
-    def __init__(
-        self, reader: asyncio.StreamReader, transport: asyncio.Transport, timeout: timedelta, host: str
-    ) -> None:
-        self._reader, self._transport, self._timeout, self._host = reader, transport, timeout.total_seconds(), host
-        self._buffer = bytearray()
-        self._last_id = 0
+    def __init__(self, helper: _Helper, connect: float, answer: float) -> None:
+        self._helper, self._connect, self._answer = helper, connect, answer
+        self._whole = True
 
     @classmethod
     async def open(
-        cls, address: LdapAddress, context: ssl.SSLContext, *, connect: timedelta, answer: timedelta
+        cls, address: LdapAddress, ca: str, who: Who, *, connect: timedelta, answer: timedelta
     ) -> LdapConnection:
-        """Connect, and make it private. Raises `LdapUnavailable`."""
-        try:
-            async with asyncio.timeout(connect.total_seconds()):
-                connection = await cls._connected(address, context, answer)
-        except ssl.SSLCertVerificationError as error:
-            raise LdapUnavailable("the certificate is not valid for this name and these authorities") from error
-        except (ssl.SSLError, ConnectionError) as error:
-            raise LdapUnavailable("the connection was refused or broken off") from error
-        except TimeoutError as error:
-            raise LdapUnavailable("no answer in time") from error
-        except OSError as error:
-            raise LdapUnavailable("the server cannot be reached") from error
-        return connection
+        """Connect, make it private, and bind; without a name as nobody. Raises `LdapUnavailable`, `LdapWrong`.
 
-    @classmethod
-    async def _connected(cls, address: LdapAddress, context: ssl.SSLContext, answer: timedelta) -> LdapConnection:
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(reader)
-        tls = context if address.tls == "ldaps" else None
-        name = address.host if tls else None
-        transport, _ = await loop.create_connection(
-            lambda: protocol, address.host, address.port, ssl=tls, server_hostname=name
-        )
-        connection = cls(reader, transport, answer, address.host)
+        `connect` bounds all of it. RFC 4513 §5.1.2: a name with an empty password is never sent.
+        """
+        if who.name and not who.password:
+            raise LdapWrong
+        connection = cls(await _taken(), connect.total_seconds(), answer.total_seconds())
+        request = {
+            "do": "open", "url": address.url, "host": address.host, "port": address.port,
+            "start_tls": address.tls == "starttls", "ca": ca, "name": who.name,
+            "password": who.password, "login": who.login, "answer": answer.total_seconds(),
+        }  # fmt: skip
         try:
-            if address.tls == "starttls":
-                await connection._start_tls(context)
+            answered = await connection._ask(request, connection._connect)
+        except LdapRefused as refused:
+            await connection.close()
+            raise LdapUnavailable(f"the directory refuses to answer now (result {refused.code})") from refused
         except BaseException:
-            connection._transport.abort()
+            await connection.close()
             raise
+        if "wrong" in answered:
+            await connection.close()
+            raise LdapWrong
         return connection
 
-    async def _start_tls(self, context: ssl.SSLContext) -> None:
-        """RFC 4511 §4.14. What came in the clear behind the answer is thrown away with the old reader."""
-        tag, content = await self._ask(sequence((octets(_START_TLS, 0x80),), _EXTENDED))
-        if tag != _EXTENDED_DONE or _result(content) != SUCCESS:
-            raise LdapUnavailable("the server does not do StartTLS")
-        reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(reader)
-        loop = asyncio.get_running_loop()
-        upgraded = await loop.start_tls(self._transport, protocol, context, server_hostname=self._host)
-        if upgraded is None:
-            raise LdapUnavailable("the connection was refused or broken off")
-        protocol.connection_made(upgraded)
-        self._reader, self._transport, self._buffer = reader, upgraded, bytearray()
-
-    async def bind(self, name: str, password: str) -> bool:
-        """Whether the directory takes this password for this name. Raises `LdapUnavailable`.
+    async def takes(self, name: str, password: str) -> bool:
+        """Whether the directory takes this password for this name, on a connection of its own.
 
         RFC 4513 §5.1.2: a name with an empty password binds nobody and succeeds at many servers. It is never sent.
+        Raises `LdapUnavailable`, `LdapRefused`.
         """
         if not name or not password:
             return False
-        request = sequence((integer(3), octets(name), octets(password, 0x80)), _BIND)
-        tag, content = await self._ask(request)
-        if tag != _BOUND:
-            raise LdapUnavailable("the server does not answer as a directory does")
-        code = _result(content)
-        if code == SUCCESS:
-            return True
-        if code in WRONG:
-            return False
-        raise LdapUnavailable(f"the directory refuses to answer now (result {code})")
+        asked = {"do": "check", "name": name, "password": password}
+        return "wrong" not in await self._ask(asked, self._connect + self._answer)
 
     async def search(
-        self, base: str, filter_: bytes, attributes: Sequence[str], *, limit: int, scope: int = 2
+        self,
+        base: str,
+        filter_: str,
+        attributes: Sequence[str],
+        *,
+        limit: int,
+        scope: int = 2,
+        values: Mapping[str, str] = _NOTHING,
     ) -> list[Entry]:
         """At most `limit` entries below `base` (2), one level below (1) or `base` itself (0).
+
+        `values` take the places of the filter (`{login}`), as values and never as syntax.
 
         A base that is not there has no entries.
         Raises `LdapUnavailable`, `LdapRefused`.
         """
-        return (await self._page(base, filter_, attributes, limit=limit, scope=scope, control=b""))[0]
+        return (await self._page(base, filter_, attributes, values, size=limit, scope=scope))[:limit]
 
     async def everything(
-        self, base: str, filter_: bytes, attributes: Sequence[str], *, size: int = PAGE
+        self, base: str, filter_: str, attributes: Sequence[str], *, size: int = PAGE
     ) -> AsyncIterator[list[Entry]]:
         """All entries, page by page (RFC 2696). Raises `LdapUnavailable`, `LdapRefused`."""
-        cookie = b""
+        yield await self._page(base, filter_, attributes, _NOTHING, size=size, scope=2, all_=True)
         while True:
-            value = sequence((integer(size), octets(cookie)))
-            control = sequence((octets(_PAGED), boolean(True), octets(value)))
-            found, cookie = await self._page(base, filter_, attributes, limit=0, scope=2, control=control)
-            yield found
-            if not cookie:
+            answered = await self._ask({"do": "next"}, self._answer)
+            if not answered.get("more"):
                 return
+            yield _entries(answered)
 
     async def _page(
-        self, base: str, filter_: bytes, attributes: Sequence[str], *, limit: int, scope: int, control: bytes
-    ) -> tuple[list[Entry], bytes]:
-        request = sequence(
-            (
-                octets(base),
-                integer(scope, ENUMERATED),
-                integer(0, ENUMERATED),
-                integer(limit),
-                integer(max(1, int(self._timeout))),
-                boolean(False),
-                filter_,
-                sequence(octets(name) for name in attributes),
-            ),
-            _SEARCH,
-        )
-        message_id = await self._send(request, control)
-        found: list[Entry] = []
-        while True:
-            tag, content, controls = await self._receive(message_id)
-            if tag == _ENTRY:
-                found.append(_entry(content))
-            elif tag == _DONE:
-                code = _result(content)
-                # A limit of ours that was reached (4) is no failure: the first entries are what was asked for.
-                if code not in (SUCCESS, NO_SUCH_OBJECT) and not (code == PARTIAL_ATTRIBUTES and limit):
-                    raise LdapRefused(code)
-                return found, _cookie(controls)
-            elif tag != _REFERENCE:
-                raise LdapUnavailable("the server does not answer as a directory does")
+        self,
+        base: str,
+        filter_: str,
+        attributes: Sequence[str],
+        values: Mapping[str, str],
+        *,
+        size: int,
+        scope: int,
+        all_: bool = False,
+    ) -> list[Entry]:
+        asked = {
+            "do": "search", "base": base, "filter": filter_, "values": dict(values), "attributes": list(attributes),
+            "scope": scope, "size": size, "all": all_,
+        }  # fmt: skip
+        # All of them are read on a connection of their own.
+        return _entries(await self._ask(asked, self._answer + (self._connect if all_ else 0.0)))
 
     async def close(self) -> None:
         """Say goodbye and close; never fails."""
-        with suppress(OSError, LdapUnavailable):
-            await self._send(element(_UNBIND, b""))
-        self._transport.close()
+        if self._whole:
+            self._whole = False
+            with suppress(LdapUnavailable, LdapRefused):
+                await self._helper.ask({"do": "close"}, 1.0)
+        _give_back(self._helper)
 
-    async def _ask(self, request: bytes) -> tuple[int, bytes]:
-        message_id = await self._send(request)
-        tag, content, _ = await self._receive(message_id)
-        return tag, content
-
-    async def _send(self, request: bytes, control: bytes = b"") -> int:
-        self._last_id += 1
-        parts = [integer(self._last_id), request]
-        if control:
-            parts.append(sequence((control,), 0xA0))
-        if self._transport.is_closing():
-            raise LdapUnavailable("the connection was refused or broken off")
-        self._transport.write(sequence(parts))
-        return self._last_id
-
-    async def _receive(self, message_id: int) -> tuple[int, bytes, bytes]:
-        """The next message to this request: tag, content, controls."""
+    async def _ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         try:
-            async with asyncio.timeout(self._timeout):
-                raw = await self._message()
+            answered = await self._helper.ask(request, seconds + GRACE)
+        except BaseException:
+            self._whole = False
+            raise
+        if "failed" in answered:
+            raise LdapUnavailable(answered["failed"])
+        if "refused" in answered:
+            raise LdapRefused(answered["refused"])
+        return answered
+
+
+def _entries(answered: dict[str, Any]) -> list[Entry]:
+    return [
+        Entry(
+            found["dn"],
+            {name.lower(): tuple(b64decode(value) for value in values) for name, values in found["attributes"].items()},
+        )
+        for found in answered["entries"]
+    ]
+
+
+class _Helper:
+    """A process of `ldap_helper`, and our end of the socket between us."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair()
+        # From the root folder: the library would read an ldaprc where it is started.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "kronborg.federation.ldap_helper"],
+            stdin=theirs.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+        )
+        theirs.close()
+        self._socket.setblocking(False)
+        self.used_at = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """Whether it may be asked."""
+        return self._socket.fileno() >= 0 and self._process.poll() is None
+
+    async def ask(self, request: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
+        """Its answer; without one in time, or when the asking is broken off, it is ended. Raises `LdapUnavailable`."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(seconds):
+                if request is not None:
+                    await loop.sock_sendall(self._socket, json.dumps(request).encode() + b"\n")
+                answered = json.loads(await self._line(loop))
         except TimeoutError as error:
+            self.end()
             raise LdapUnavailable("no answer in time") from error
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            self.end()
             raise LdapUnavailable("the connection was refused or broken off") from error
-        try:
-            ((tag, body),) = elements(raw)
-            (kind, number), (operation, content), *rest = elements(body)
-            answered = whole_number(number)
-        except (NotBer, ValueError) as error:
-            raise LdapUnavailable("the server does not answer as a directory does") from error
-        # RFC 4511 §4.4: message 0 is a notice, and the only one there is says that the server hangs up.
-        if tag != SEQUENCE or kind != 2 or answered != message_id:
-            raise LdapUnavailable("the connection was refused or broken off")
-        return operation, content, next((value for number_, value in rest if number_ == 0xA0), b"")
+        except BaseException:
+            self.end()
+            raise
+        self.used_at = loop.time()
+        return dict(answered)
 
-    async def _message(self) -> bytes:
-        while True:
-            try:
-                size = size_of(self._buffer)
-            except NotBer as error:
-                raise LdapUnavailable("the server does not answer as a directory does") from error
-            if size is not None and size > MAX_MESSAGE:
-                raise LdapUnavailable("an answer is larger than 4 MiB")
-            if size is not None and len(self._buffer) >= size:
-                raw = bytes(self._buffer[:size])
-                del self._buffer[:size]
-                return raw
-            chunk = await self._reader.read(65536)
-            if not chunk:
-                raise LdapUnavailable("the connection was refused or broken off")
-            self._buffer += chunk
+    async def _line(self, loop: asyncio.AbstractEventLoop) -> bytes:
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            chunk = await loop.sock_recv(self._socket, 1 << 18)
+            if not chunk or len(line) > MAX_ANSWER:
+                raise ConnectionError
+            line += chunk
+        return bytes(line)
+
+    def end(self) -> None:
+        """End it at once; again is nothing."""
+        self._socket.close()
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
 
 
-def _result(content: bytes) -> int:
-    try:
-        tag, code = next(iter(elements(content)))
-        if tag != ENUMERATED:
-            raise NotBer("no result code")
-        return whole_number(code)
-    except (NotBer, StopIteration) as error:
-        raise LdapUnavailable("the server does not answer as a directory does") from error
+_idle: list[_Helper] = []
+"""Helpers that nobody uses now: each can serve any directory, for it keeps no connection."""
 
 
-def _entry(content: bytes) -> Entry:
-    try:
-        (_, name), (_, listed) = elements(content)
-        attributes: dict[str, tuple[bytes, ...]] = {}
-        for _, one in elements(listed):
-            (_, kind), (_, values) = elements(one)
-            attributes[kind.decode("ascii").lower()] = tuple(value for tag, value in elements(values) if tag == OCTETS)
-        return Entry(name.decode(), attributes)
-    except ValueError as error:
-        raise LdapUnavailable("the server does not answer as a directory does") from error
+async def _taken() -> _Helper:
+    """A helper that waits for a request. Raises `LdapUnavailable`."""
+    moment = asyncio.get_running_loop().time()
+    while _idle:
+        helper = _idle.pop()
+        if helper.alive and abs(moment - helper.used_at) < FRESH:
+            return helper
+        helper.end()
+    if not installed():
+        raise LdapUnavailable(f"{MISSING}: {INSTALL}")
+    helper = _Helper()
+    await helper.ask(None, START)
+    return helper
 
 
-def _cookie(controls: bytes) -> bytes:
-    """The cookie of the next page (RFC 2696); nothing at the end, or from a server that knows no pages."""
-    try:
-        for _, control in elements(controls):
-            (_, kind), *rest = elements(control)
-            if kind == _PAGED.encode():
-                ((_, inner),) = elements(rest[-1][1])
-                _, (_, cookie) = elements(inner)
-                return cookie
-    except (NotBer, ValueError, IndexError) as error:
-        raise LdapUnavailable("the server does not answer as a directory does") from error
-    return b""
+def _give_back(helper: _Helper) -> None:
+    if helper.alive:
+        _idle.append(helper)
+    else:
+        helper.end()
+
+
+@atexit.register
+def _end_all() -> None:
+    while _idle:
+        _idle.pop().end()
