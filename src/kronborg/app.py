@@ -43,10 +43,11 @@ from kronborg.oauth.pages.logout import signed_out
 from kronborg.oauth.pages.settings import groups_of
 from kronborg.oauth.personal_data import kept_about
 from kronborg.oauth.scim_api import ScimServer
+from kronborg.opening import engine_for
 from kronborg.signin import account_pages, journey_pages, pages, self_pages
 from kronborg.signin.own_ways import has_own_way
 from kronborg.signin.parts import SignInParts
-from kronborg.tokens.engine import Engine, open_engine
+from kronborg.tokens.engine import Engine
 
 
 class AdminApi:
@@ -87,25 +88,15 @@ async def identity_app(settings: Settings, database: Database) -> ASGIApp:
 
 
 async def _opened(settings: Settings, database: Database) -> tuple[ASGIApp, Engine]:
+    engine = await engine_for(settings, database, now=clock.now(), mutual_tls=mutual_tls_of(settings))
     parts = Parts(
         database,
-        settings.vault(),
+        engine.vault,
         settings.issuer,
         gateway_url=settings.gateway_url,
         session_idle=settings.session_idle,
         session_absolute=settings.session_absolute,
         profile=settings.profile,
-    )
-    engine = await open_engine(
-        database,
-        parts.vault,
-        issuer=parts.issuer,
-        session_idle=parts.session_idle,
-        now=clock.now(),
-        fetcher=Fetcher(settings.fetch_allow, ca_file=settings.fetch_ca_file),
-        profile=settings.profile,
-        admission=settings.admission,
-        mutual_tls=mutual_tls_of(settings),
     )
     engine = replace(
         engine,
@@ -163,7 +154,6 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     app.state.contributors = (partial(kept_about, engine),)
     app.state.announcers = (requests.announcer(engine),)
     app.state.policies = policies
-    app.state.reset_factors = reset_factors
     app.state.principal_of = lambda visit: principal_of(parts.database, visit.user_id)
     app.state.after_sign_out = partial(signed_out, engine)
     return Edge(Shortcut(LimitBody(app), protocol_endpoints(engine)), secure=parts.secure)

@@ -240,48 +240,33 @@ def _master_key(env: Mapping[str, str]) -> str | None:
     return env.get("KRONBORG_MASTER_KEY") or None
 
 
-def _mail_password(mail: MailSettings) -> str | None:
-    if mail.password_env is None and mail.password_file is None:
-        return None
-    found = os.environ.get(mail.password_env, "") if mail.password_env else ""
-    if mail.password_file is not None:
-        try:
-            found = mail.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError):
-            raise Invalid(
-                Problem("server.mail.password.file", "cannot be read", "check the path and who may")
-            ) from None
-    if not found:
-        raise Invalid(Problem("server.mail.password", "is empty or not set", "set the variable or fill the file"))
-    return found
-
-
 def sms_secret(sms: SmsSettings) -> str | None:
     """The secret of the webhook that sends text messages, from where the settings say. Raises `Invalid`."""
-    where = "server.sign_in.factors.sms.secret"
-    secret = os.environ.get(sms.secret_env, "") if sms.secret_env else ""
-    if sms.secret_file is not None:
-        try:
-            secret = sms.secret_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise Invalid(Problem(f"{where}.file", "cannot be read", "check the path and who may")) from None
-    if (sms.secret_env or sms.secret_file) and not secret:
-        raise Invalid(Problem(where, "is empty or not set", "set the variable or fill the file"))
-    return secret or None
+    return _secret("server.sign_in.factors.sms.secret", sms.secret_env, sms.secret_file)
+
+
+def _mail_password(mail: MailSettings) -> str | None:
+    return _secret("server.mail.password", mail.password_env, mail.password_file)
 
 
 def _token_address(held: HeldKeysSettings) -> TokenAddress:
-    pin = os.environ.get(held.pin_env, "") if held.pin_env else ""
-    if held.pin_file is not None:
+    pin = _secret("server.keys.pkcs11.pin", held.pin_env, None if held.pin_file is None else Path(held.pin_file))
+    return TokenAddress(held.module, held.token, pin or "", held.algorithms)
+
+
+def _secret(where: str, env: str | None, file: Path | None) -> str | None:
+    """A secret that the settings name a variable or a file for; None when they name neither. Raises `Invalid`."""
+    if env is None and file is None:
+        return None
+    found = os.environ.get(env, "") if env else ""
+    if file is not None:
         try:
-            pin = Path(held.pin_file).read_text(encoding="utf-8").rstrip("\r\n")
+            found = file.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError):
-            raise Invalid(
-                Problem("server.keys.pkcs11.pin.file", "cannot be read", "check the path and who may")
-            ) from None
-    if not pin:
-        raise Invalid(Problem("server.keys.pkcs11.pin", "is empty or not set", "set the variable or fill the file"))
-    return TokenAddress(held.module, held.token, pin, held.algorithms)
+            raise Invalid(Problem(f"{where}.file", "cannot be read", "check the path and who may")) from None
+    if not found:
+        raise Invalid(Problem(where, "is empty or not set", "set the variable or fill the file"))
+    return found
 
 
 def _from_file(path: Path) -> Settings:

@@ -25,8 +25,9 @@ from kronborg.gateway.exchange import ExchangeApp, Phantom
 from kronborg.gateway.model import Snapshot
 from kronborg.gateway.publish import hosts_of
 from kronborg.gateway.store import last_acked, latest_published
+from kronborg.opening import engine_for
 from kronborg.server import serve
-from kronborg.tokens.engine import Engine, open_engine
+from kronborg.tokens.engine import Engine
 from kronborg.tokens.exchange import exchange
 
 log = get_logger("kronborg.control")
@@ -51,7 +52,7 @@ async def prepare_files(settings: Settings) -> None:
     """
     database = await Database.open(settings.database_url)
     try:
-        engine = await _engine(database, settings)
+        engine = await engine_for(settings, database, now=clock.now())
         proxy, keys = proxy_of(settings), await _keys(engine)()
         async with database.read() as session:
             known = (await latest_published(session), await last_acked(session, proxy.name))
@@ -71,7 +72,7 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
     """Deliver and exchange until `stop` is set; health and metrics on the same loopback port."""
     database = await Database.open(settings.database_url)
     try:
-        engine = await _engine(database, settings)
+        engine = await engine_for(settings, database, now=clock.now())
         proxy = proxy_of(settings)
         secret = await asyncio.to_thread(make_folder, proxy)
         deliverer = Deliverer(database, proxy, _keys(engine), _empty(settings), clock.now)
@@ -100,18 +101,6 @@ def control_app(engine: Engine, secret: str) -> ASGIApp:
         await chosen(scope, receive, send)
 
     return app
-
-
-async def _engine(database: Database, settings: Settings) -> Engine:
-    return await open_engine(
-        database,
-        settings.vault(),
-        issuer=settings.issuer,
-        session_idle=settings.session_idle,
-        now=clock.now(),
-        profile=settings.profile,
-        admission=settings.admission,
-    )
 
 
 def _keys(engine: Engine) -> Keys:

@@ -25,19 +25,20 @@ from kronborg.config import Settings
 from kronborg.core import clock, mail_delivery
 from kronborg.core.db import Database
 from kronborg.core.events import Event
-from kronborg.core.fetch import Fetcher
 from kronborg.core.health import health_routes
 from kronborg.core.log import get_logger
+from kronborg.core.told_settings import tell_settings
 from kronborg.factors.store import delete_expired
 from kronborg.federation import attempts
 from kronborg.federation.directory_sync import sync_due
 from kronborg.oauth import backchannel, ciba_notify, kept_requests, waiting
+from kronborg.opening import engine_for
 from kronborg.server import serve
 from kronborg.sessions.life import end_all_sessions, purge_sessions
 from kronborg.signin import asked, notices
 from kronborg.signin.throttle import purge_counters
 from kronborg.tokens import revoke
-from kronborg.tokens.engine import Engine, open_engine
+from kronborg.tokens.engine import Engine
 from kronborg.tokens.purge import purge
 from kronborg.tokens.signing import wanted_lines
 
@@ -265,18 +266,10 @@ async def worker(settings: Settings, stop: asyncio.Event) -> None:
     """Handle events and run jobs until `stop` is set; health and metrics on the worker's own port."""
     database = await Database.open(settings.database_url)
     try:
-        engine = await open_engine(
-            database,
-            settings.vault(),
-            issuer=settings.issuer,
-            session_idle=settings.session_idle,
-            now=clock.now(),
-            fetcher=Fetcher(settings.fetch_allow, ca_file=settings.fetch_ca_file),
-            profile=settings.profile,
-            admission=settings.admission,
-        )
+        engine = await engine_for(settings, database, now=clock.now())
         people = People.make(engine.vault, engine.issuer, settings.people, settings.brand)
         engine = replace(engine, people=people)
+        await tell_settings(database, settings, now=clock.now())
         app = Starlette(routes=health_routes(database))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve(app, host=settings.worker.host, port=settings.worker.port, stop=stop))

@@ -80,12 +80,10 @@ def prepare(settings: Settings) -> None:
 async def _found(settings: Settings) -> None:
     from kronborg.core import clock
     from kronborg.core.db import Database
-    from kronborg.tokens.engine import open_engine
+    from kronborg.opening import engine_for
 
     database = await Database.open(settings.database_url)
     try:
-        await open_engine(
-            database, settings.vault(), issuer=settings.issuer, session_idle=settings.session_idle, now=clock.now()
-        )
+        await engine_for(settings, database, now=clock.now())
     finally:
         await database.close()

@@ -13,7 +13,7 @@ from kronborg.cli.store_access import actor, find_settings, with_store
 from kronborg.core import clock
 from kronborg.core.errors import NotFound
 from kronborg.gateway.declare.installation import Installation
-from kronborg.tokens.engine import open_engine
+from kronborg.opening import engine_for
 from kronborg.tokens.revoke import REVOKED_BY_ADMINISTRATOR, What, take_back
 
 token_commands = typer.Typer(help="Tokens that were issued.", no_args_is_help=True)
@@ -53,13 +53,7 @@ def token_revoke(
 
     async def work(installation: Installation) -> int | None:
         now = clock.now()
-        engine = await open_engine(
-            installation.database,
-            installation.vault,
-            issuer=settings.issuer,
-            session_idle=settings.session_idle,
-            now=now,
-        )
+        engine = await engine_for(settings, installation.database, now=now)
         return await take_back(engine, kind, value, actor=actor(), reason=REVOKED_BY_ADMINISTRATOR, now=now)
 
     grants = with_store(settings, work)
