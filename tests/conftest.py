@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+import structlog
 
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
@@ -30,6 +31,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolde
     from scheduling import ByFolder
 
     return ByFolder(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_tracebacks() -> None:
+    """Where rich is loaded, structlog would draw every frame with its locals: half a second for each bug of a test."""
+    *before, _ = structlog.get_config()["processors"]
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*before, renderer])
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ class InLoop(BaseSyncSCIMClient):
         return asyncio.run_coroutine_threadsafe(asked, self.loop).result(60)
 
 
+@pytest.mark.timeout(300)  # some thousand requests
 @pytest.mark.spec("RFC 7643 §8")
 @pytest.mark.spec("RFC 7644 §3")
 async def test_every_check_of_scim2_tester_passes(scim: Scim) -> None:
