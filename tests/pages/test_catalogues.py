@@ -21,7 +21,7 @@ def pairs(language: str) -> list[tuple[str, str]]:
 
     def both(message: Message) -> list[tuple[str, str]]:
         ids = (message.id,) if isinstance(message.id, str) else tuple(message.id)
-        found = (message.string,) if isinstance(message.string, str) else tuple(message.string)
+        found = (message.string,) if isinstance(message.string, str) else tuple(message.string or ("",))
         return list(zip((*ids, *[ids[-1]] * (len(found) - len(ids))), found, strict=True))
 
     return [pair for message in catalogue(language) if message.id for pair in both(message)]

@@ -11,6 +11,7 @@ LAZY = (
     *(
         "aiosmtplib",
         "alembic",
+        "babel",
         "bonsai",
         "cbor2",
         "cedarpy",

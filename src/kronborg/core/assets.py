@@ -45,6 +45,14 @@ class Assets:
         if brand.logo is not None:
             self.logo = f"logo{brand.logo.suffix.lower()}"
             self._assets[self.logo] = _asset(self.logo, brand.logo.read_bytes())
+        self.own: str | None = None
+        if brand.css is not None:
+            self.own = "own.css"
+            self._assets[self.own] = _asset(self.own, brand.css.read_bytes())
+        self.icon = self.logo or "mark.svg"
+        if brand.icon is not None:
+            self.icon = f"icon{brand.icon.suffix.lower()}"
+            self._assets[self.icon] = _asset(self.icon, brand.icon.read_bytes())
 
     def url(self, name: str) -> str:
         """The address of a file, which changes whenever the file does. Raises `KeyError` for an unknown name."""

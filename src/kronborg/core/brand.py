@@ -7,13 +7,18 @@ light and in dark (WCAG 2.2 §1.4.3 asks for 4.5:1), so that no choice of colour
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from kronborg.core.errors import Problem
 
 LIGHT_SURFACE = (255, 255, 255)
 DARK_SURFACE = (21, 28, 27)
 CONTRAST = 4.6
+MAX_CSS = 32 * 1024
+MAX_PICTURE = 256 * 1024
+PICTURES = (".svg", ".png", ".webp")
 
 Rgb = tuple[int, int, int]
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
@@ -21,16 +26,36 @@ _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """`colour` is `#rrggbb` (None: our own); `logo` is an SVG, PNG or WebP file shown in place of our mark."""
+    """`colour` is `#rrggbb` (None: our own); `logo` is an SVG, PNG or WebP file shown in place of our mark.
+
+    `css` is a style sheet of at most `MAX_CSS` bytes that comes after ours; `icon` stands in the browser's tab.
+    """
 
     name: str = "Kronborg"
     colour: str | None = None
     logo: Path | None = None
+    css: Path | None = None
+    icon: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would not be a colour: it is written into a style sheet."""
         if self.colour is not None and not _HEX.fullmatch(self.colour):
             raise ValueError("a brand colour is written #rrggbb")
+
+
+def brand_problems(brand: Brand) -> Iterator[Problem]:
+    """What is wrong with the files of a brand: they go out with every page, so they are bounded."""
+    files = (("logo", brand.logo, PICTURES, MAX_PICTURE), ("icon", brand.icon, PICTURES, MAX_PICTURE))
+    for name, path, kinds, most in (*files, ("css", brand.css, (".css",), MAX_CSS)):
+        where = f"server.brand.{name}"
+        if path is None:
+            continue
+        if path.suffix.lower() not in kinds:
+            yield Problem(where, f"is no file of type {', '.join(kinds)}", "give one of these")
+        elif not path.is_file():
+            yield Problem(where, "is no file", "give it relative to the document")
+        elif path.stat().st_size > most:
+            yield Problem(where, f"is larger than {most // 1024} KiB", "every page loads it: make it smaller")
 
 
 def style_sheet(brand: Brand) -> str:

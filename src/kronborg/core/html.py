@@ -74,6 +74,8 @@ class Site:
         self._issued: csrf.Issued | None = None
         self.name = pages.brand.name
         self.logo = None if pages.assets.logo is None else pages.assets.url(pages.assets.logo)
+        self.icon = pages.assets.url(pages.assets.icon)
+        self.own_css = None if pages.assets.own is None else pages.assets.url(pages.assets.own)
         self.language = languages.current_language()
         self.languages = choices(request)
         self.request_id = current_request_id()

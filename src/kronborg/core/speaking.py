@@ -1,8 +1,8 @@
 """Which language a request is answered in, and how browsers keep a choice.
 
-The first of these that names a language there is: the chooser at the foot of a page (`?lang=`), the application that
-sent the visitor (`ui_locales`), the person's own setting, what that application asked for before, what was chosen in
-this browser before, `Accept-Language`. The console, for which there are no translations, is English.
+The first of these that names a language there is: the chooser at the foot of a page (`?lang=`), what was chosen there
+within the hour, the application that sent the visitor (`ui_locales`), the person's own setting, what that application
+asked for within the hour, what was chosen in this browser before, `Accept-Language`. The console, for which there are no translations, is English.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ CHOICE = "kronborg_language"
 """The cookie of what was chosen here."""
 WISH = "kronborg_ui_locales"
 """The cookie of what an application asked for: for the journey that it sent the visitor on."""
+CHOSEN = "!"
+"""Ends the value of that cookie when the visitor chose on the way: no application overrides it."""
 CHOICE_LIFETIME = timedelta(days=365)
 WISH_LIFETIME = timedelta(hours=1)
 
@@ -42,7 +44,9 @@ def language_of(request: Request) -> str:
         return languages.LANGUAGES[0]
     query = request.query_params
     person = getattr(request.state, "locale", "")
-    wishes = (query.get("lang", ""), wish_of(request), person, _kept(request, WISH), _kept(request, CHOICE))
+    kept = _kept(request, WISH)
+    chosen = kept.removesuffix(CHOSEN) if kept.endswith(CHOSEN) else ""
+    wishes = (query.get("lang", ""), chosen, wish_of(request), person, kept, _kept(request, CHOICE))
     return languages.best_language(*wishes, languages.accepted(request.headers.get("accept-language", "")))
 
 
@@ -54,7 +58,7 @@ def wish_of(request: Request) -> str:
 def keep_wish(request: Request, response: Response, ui_locales: str | None) -> None:
     """Let the pages that follow speak what an application asks for; nothing if there is no such language."""
     found = languages.known_in(ui_locales or "")
-    if found is not None:
+    if found is not None and not _kept(request, WISH).endswith(CHOSEN):
         set_cookie(response, WISH, found, secure=parts_of(request).secure, lifetime=WISH_LIFETIME)
 
 
@@ -64,7 +68,7 @@ def keep_choice(request: Request, response: Response) -> None:
     if found is not None:
         secure = parts_of(request).secure
         set_cookie(response, CHOICE, found, secure=secure, lifetime=CHOICE_LIFETIME)
-        set_cookie(response, WISH, found, secure=secure, lifetime=WISH_LIFETIME)
+        set_cookie(response, WISH, found + CHOSEN, secure=secure, lifetime=WISH_LIFETIME)
 
 
 def choices(request: Request) -> tuple[Choice, ...]:

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from kronborg.accounts.settings import Attribute, PeopleSettings, RegistrationSettings
-from kronborg.core.brand import Brand
+from kronborg.core.brand import Brand, brand_problems
+from kronborg.core.errors import Invalid
 from kronborg.core.mail import MailSettings
 from kronborg.gateway.declare.factors_section import FactorsSection, factors_in
 from kronborg.gateway.declare.parts import Host, Port, SecretReference, Section, Text, Uri
@@ -26,6 +27,10 @@ class BrandSection(Section):
     """The one colour of the brand, `#rrggbb`; contrast is seen to."""
     logo: Uri | None = None
     """An SVG, PNG or WebP file, relative to this one."""
+    css: Uri | None = None
+    """A style sheet of your own, relative to this file; it comes after ours on the pages of people."""
+    icon: Uri | None = None
+    """The picture in the browser's tab, SVG, PNG or WebP, relative to this file; by default the logo."""
 
 
 class MailSection(Section):
@@ -142,8 +147,13 @@ def people_in(section: PeopleSection) -> PeopleSettings:
 
 
 def brand_in(section: BrandSection, folder: Path) -> Brand:
-    """The brand, with its logo relative to the folder of the document."""
-    return Brand(section.name, section.colour, None if section.logo is None else folder / section.logo)
+    """The brand, with its files relative to the folder of the document. Raises `Invalid`."""
+    logo, css, icon = (None if one is None else folder / one for one in (section.logo, section.css, section.icon))
+    brand = Brand(section.name, section.colour, logo, css, icon)
+    problems = tuple(brand_problems(brand))
+    if problems:
+        raise Invalid(*problems)
+    return brand
 
 
 def mail_in(section: MailSection, folder: Path) -> MailSettings:
