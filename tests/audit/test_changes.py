@@ -33,6 +33,7 @@ async def last(admin: Admin, name: str) -> Any:
 
 
 CLIENT = {"name": "Shop", "kind": "public", "auth_method": "none", "redirect_uris": ["https://shop.example/back"]}
+ROUTE = {"service": "shop", "prefix": "/shop/", "public": True}
 ISSUER = {"issuer": "https://partner.example", "jwks_uri": "https://partner.example/jwks"}
 
 CASES: tuple[tuple[str, str, Any, Any, str, str, list[Any]], ...] = (
@@ -106,10 +107,30 @@ async def test_a_group_and_a_route_are_told(admin: Admin) -> None:
     await send(admin, "PUT", "/services/shop", {"urls": ["http://127.0.0.1:9"]})
     await send(admin, "PUT", "/services/shop", {"urls": ["http://127.0.0.1:10"]})
 
-    told = [(await last(admin, name))["detail"]["changed"] for name in ("group.updated", "service.changed")]
+    await send(admin, "PUT", "/routes/shop", {**ROUTE, "prefix": "/old/"})
+    await send(admin, "PUT", "/routes/shop", ROUTE)
+    await send(admin, "DELETE", "/routes/shop")
+
+    names = ("group.updated", "service.changed", "route.changed", "route.removed")
+    told = [(await last(admin, name))["detail"]["changed"] for name in names]
 
     assert told[0] == {"name": ["Staff", "Everyone"]}
     assert told[1]["urls"] == [["http://127.0.0.1:9"], ["http://127.0.0.1:10"]]
+    assert told[2] == {"path.value": ["/old/", "/shop/"]}
+    assert told[3]["path.value"] == ["/shop/", None]
+
+
+async def test_an_api_is_told(admin: Admin) -> None:
+    stock = {"name": "Stock", "audience": "https://shop.example/stock", "scopes": []}
+    read = {"name": "stock:read", "description": "See what is there"}
+    made = await send(admin, "POST", "/apis", stock)
+    await send(admin, "PUT", f"/apis/{made['id']}", {**stock, "name": "Stocks", "scopes": [read]})
+    await send(admin, "DELETE", f"/apis/{made['id']}")
+
+    changed, removed = [(await last(admin, name))["detail"]["changed"] for name in ("api.changed", "api.removed")]
+
+    assert changed == {"name": ["Stock", "Stocks"], "scopes": [[], [read]]}
+    assert removed["audience"] == ["https://shop.example/stock", None]
 
 
 async def test_no_secret_is_ever_told(admin: Admin) -> None:

@@ -27,7 +27,8 @@ def test_a_directory_on_the_command_line(shell: Shell) -> None:
     shell.run("directory", "enable", "corp")
     tried = shell.run("directory", "test", "corp", code=1)
     synced = shell.run("directory", "sync", "corp", code=1)
-    shell.run("directory", "delete", "corp", "--yes")
+    shell.run("directory", "delete", "corp", "--accounts", "everything", "--yes", code=2)
+    shell.run("directory", "delete", "corp", "--accounts", "disable", "--yes")
 
     assert applied.returncode == 0, applied.stdout + applied.stderr
     assert [one["key"] for one in listed] == ["corp"]

@@ -87,11 +87,17 @@ async def test_a_provider_is_made_edited_tested_and_deleted(site: FederationSite
     assert not provider.settings.enabled
     assert open_secret(site.people.parts.vault, provider) == fake.secret
 
+    await site.user("hamlet", managed_by="provider:corp")
+    asked = await visitor.get("/console/providers/corp/delete")
     kept = await visitor.post("/console/providers/corp/delete", {"typed": "other"})
-    gone = await visitor.post("/console/providers/corp/delete", {"typed": "corp"})
+    gone = await visitor.post("/console/providers/corp/delete", {"typed": "corp", "accounts": "disable"})
+    hamlet = await site.found("hamlet")
 
     assert (kept.status_code, gone.status_code) == (422, 303)
     assert await site.events("provider.removed") == ["corp"]
+    assert '<option value="release">Make them ordinary accounts' in asked.text
+    assert hamlet is not None
+    assert (hamlet.managed_by, hamlet.disabled) == ("", True)
 
 
 async def test_what_is_wrong_is_told_and_nothing_is_made(site: FederationSite, fake: FakeProvider) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import cast
 
 from sqlalchemy import (
@@ -173,6 +174,19 @@ async def _found(
         query = select(users_table).where(ranged, *within).order_by(*order).limit(limit - len(rows))
         rows += await session.execute(query)
     return rows
+
+
+async def disable_managed(session: Session, manager: str, *, now: datetime) -> Sequence[str]:
+    """Disable the accounts that this source manages; the ids of those that were not."""
+    theirs = (users_table.c.managed_by == manager) & users_table.c.disabled.is_(False)
+    shut = update(users_table).where(theirs).values(disabled=True, updated_at=now)
+    return [str(row.id) for row in await session.execute(shut.returning(users_table.c.id))]
+
+
+async def release_managed(session: Session, manager: str, *, now: datetime) -> Sequence[str]:
+    """Nobody manages the accounts of this source any more; their ids."""
+    free = update(users_table).where(users_table.c.managed_by == manager).values(managed_by="", updated_at=now)
+    return [str(row.id) for row in await session.execute(free.returning(users_table.c.id))]
 
 
 def _part_of(row: Row[tuple[object, ...]], prefix: str) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kronborg.cli.options import DataOption, FileOption, YesOption, confirm
+from kronborg.cli.options import AccountsOption, DataOption, FileOption, YesOption, confirm
 from kronborg.cli.output import JsonOption, print_one, print_rows
 from kronborg.cli.store_access import actor, find_settings, with_store
 from kronborg.core import clock
@@ -104,14 +104,18 @@ def directory_disable(key: KeyArgument, file: FileOption = None, data: DataOptio
 
 @directory_commands.command("delete")
 def directory_delete(
-    key: KeyArgument, yes: YesOption = False, file: FileOption = None, data: DataOption = None
+    key: KeyArgument,
+    accounts: AccountsOption = "release",
+    yes: YesOption = False,
+    file: FileOption = None,
+    data: DataOption = None,
 ) -> None:
-    """Remove it; the accounts of its people stay, and nobody can sign in to them."""
-    confirm("People of this directory are locked out. Go on?", yes=yes)
+    """Remove it."""
+    confirm("People of this directory are locked out until they reset their password. Go on?", yes=yes)
 
     async def work(installation: Installation) -> None:
         async with whole(installation.database) as session:
-            await changes.remove_directory(session, key, actor=actor(), now=clock.now())
+            await changes.remove_directory(session, key, accounts=accounts, actor=actor(), now=clock.now())
 
     with_store(find_settings(file, data), work)
     typer.echo("Deleted.")

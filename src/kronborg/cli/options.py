@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from pydantic_core import PydanticCustomError
 
+from kronborg.accounts.parting import Parting
 from kronborg.config import environment
 from kronborg.core.quantities import parse_duration
 
@@ -18,6 +19,10 @@ DataOption = Annotated[Path | None, typer.Option("--data", help="The folder that
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")]
 SearchOption = Annotated[str, typer.Option("--search", help="Only those whose name begins with this.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+AccountsOption = Annotated[
+    Parting,
+    typer.Option("--accounts", help="Its accounts: `release` them, `disable` them, or `keep` them for a new one."),
+]
 EnvOption = Annotated[str | None, typer.Option("--from-env", help="Read it from this environment variable.")]
 FromFileOption = Annotated[Path | None, typer.Option("--from-file", help="Read it from this file.")]
 StdinOption = Annotated[bool, typer.Option("--stdin", help="Read it from standard input.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kronborg.cli.options import DataOption, FileOption, YesOption, confirm
+from kronborg.cli.options import AccountsOption, DataOption, FileOption, YesOption, confirm
 from kronborg.cli.output import JsonOption, print_one, print_rows
 from kronborg.cli.store_access import actor, find_settings, with_store
 from kronborg.core import clock
@@ -91,13 +91,19 @@ def provider_disable(key: KeyArgument, file: FileOption = None, data: DataOption
 
 
 @provider_commands.command("delete")
-def provider_delete(key: KeyArgument, yes: YesOption = False, file: FileOption = None, data: DataOption = None) -> None:
-    """Remove it and every link to it; the accounts stay."""
-    confirm("People who can sign in only with it are locked out. Go on?", yes=yes)
+def provider_delete(
+    key: KeyArgument,
+    accounts: AccountsOption = "release",
+    yes: YesOption = False,
+    file: FileOption = None,
+    data: DataOption = None,
+) -> None:
+    """Remove it and every link to it."""
+    confirm("People who can sign in only with it are locked out until they reset their password. Go on?", yes=yes)
 
     async def work(installation: Installation) -> None:
         async with whole(installation.database) as session:
-            await providers.remove_provider(session, key, actor=actor(), now=clock.now())
+            await providers.remove_provider(session, key, accounts=accounts, actor=actor(), now=clock.now())
 
     with_store(find_settings(file, data), work)
     typer.echo("Deleted.")

@@ -22,9 +22,9 @@ from kronborg.core.ids import new_id
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.core.log import current_request_id
 from kronborg.core.personal import CHANGED, sealed_detail
-from kronborg.core.store import insert_event, insert_event_in, read_events
+from kronborg.core.store import insert_event, insert_event_in, insert_events, read_events
 
-__all__ = ["Event", "changes", "latest", "record", "record_in"]
+__all__ = ["Event", "changes", "latest", "record", "record_each", "record_in"]
 
 HIDDEN = frozenset({"created_at", "updated_at", "secrets", "secret", "password", "password_hash", "sealed", "digest"})
 """What is never told of a change: what changes by itself, and what is secret."""
@@ -74,6 +74,32 @@ async def record(
         detail=told,
         request_id=current_request_id(),
     )
+
+
+async def record_each(
+    session: Session,
+    name: str,
+    subjects: Sequence[str],
+    *,
+    actor: str,
+    now: datetime,
+    detail: JsonObject | None = None,
+) -> None:
+    """Record the same of many subjects; `detail` holds nothing personal."""
+    request_id = current_request_id()
+    rows: list[dict[str, object]] = [
+        {
+            "id": new_id(),
+            "name": name,
+            "actor": actor,
+            "subject": subject,
+            "at": now,
+            "detail": dict(detail or {}),
+            "request_id": request_id,
+        }
+        for subject in subjects
+    ]
+    await insert_events(session, rows)
 
 
 def changes(before: object | None, after: object | None, *, but: Collection[str] = ()) -> JsonObject:

@@ -86,6 +86,11 @@ async def insert_event(session: Session, **values: object) -> None:
     await session.execute(insert(events_table).values(**values))
 
 
+async def insert_events(session: Session, rows: Sequence[dict[str, object]]) -> None:
+    """New rows."""
+    await session.execute_many(insert(events_table), rows)
+
+
 def insert_event_in(execute: Execute, values: Sequence[Value]) -> None:
     """One new row from a unit of the group writer: id, name, actor, subject, at, detail, request_id."""
     execute(_INSERT, values)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field, SecretStr, StringConstraints
 
+from kronborg.accounts.parting import Parting
 from kronborg.core import clock
 from kronborg.core.api import Body, Page, Shown, Text, Word, caller_of, check_match, refusals, with_etag
 from kronborg.core.errors import Conflict
@@ -182,12 +183,17 @@ async def save_directory(request: Request, response: Response, key: Key, body: D
 
 
 @router.delete("/directories/{key}", status_code=204, tags=["directories"], responses=refusals(404, 412, 422))
-async def remove_directory(request: Request, key: Key) -> None:
-    """Ask a directory no more; the accounts of its people stay, and nobody can sign in to them."""
+async def remove_directory(request: Request, key: Key, accounts: Parting = "release") -> None:
+    """Ask a directory no more.
+
+    The accounts of its people are released, to be ordinary ones that get a password by a reset; or disabled besides;
+    or kept as they are, for a directory that is made again under this key.
+    """
     async with whole(parts_of(request).database) as session:
         before = await store.find_directory(session, key)
         check_match(request, None if before is None else _shown(before))
-        await changes.remove_directory(session, key, actor=caller_of(request).actor, now=clock.now())
+        actor = caller_of(request).actor
+        await changes.remove_directory(session, key, accounts=accounts, actor=actor, now=clock.now())
 
 
 @router.post("/directories/{key}/test", tags=["directories"], responses=refusals(404, 422))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from kronborg.accounts.parting import Parting, part
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Session
 from kronborg.core.errors import Invalid, NotFound, Problem
 from kronborg.core.events import changes, record
+from kronborg.core.json import JsonObject
 from kronborg.federation import directory_store as store
 from kronborg.federation.directory_check import MAX_DIRECTORIES, directory_problems
 from kronborg.federation.directory_model import Directory, KeptDirectory
@@ -54,15 +56,16 @@ async def save_directory(
     return KeptDirectory(directory, sealed, known.created_at if known else now, now, known.sync if known else None)
 
 
-async def remove_directory(session: Session, key: str, *, actor: str, now: datetime) -> None:
-    """Ask it no more. Its people's accounts stay and cannot sign in with a password until somebody decides.
-
-    Raises `NotFound`.
-    """
+async def remove_directory(
+    session: Session, key: str, *, accounts: Parting = "release", actor: str, now: datetime
+) -> None:
+    """Ask it no more, and let its people's accounts go. Raises `NotFound`."""
     if not await store.delete_directory_row(session, key):
         raise NotFound("there is no directory with this key")
     await store.delete_links(session, key)
-    await record(session, "directory.removed", actor=actor, subject=key, now=now)
+    count = await part(session, f"ldap:{key}", accounts, actor=actor, now=now)
+    detail: JsonObject = {"accounts": accounts, "count": count}
+    await record(session, "directory.removed", actor=actor, subject=key, now=now, detail=detail)
 
 
 def opened_password(vault: Vault, kept: KeptDirectory) -> str:

@@ -23,6 +23,7 @@ from kronborg.federation.directory_form import PARTS, read_form, written
 from kronborg.federation.directory_model import Directory, KeptDirectory
 from kronborg.federation.directory_sync import sync_directory
 from kronborg.federation.directory_trial import Tried, try_directory
+from kronborg.federation.parting_form import PARTING, parting_in
 from kronborg.federation.provider_form import Part
 from kronborg.sessions.console_pages import ConfirmPage, actor_of, agreed, confirm, done_of, may
 from kronborg.sessions.model import Admitted, ConsolePage
@@ -197,7 +198,10 @@ async def submit_delete(request: Request) -> Response:
     if not agreed(form, _key(request)):
         return confirm(request, await _question(request, found, error="Type the key of the directory."))
     async with whole(parts_of(request).database) as session:
-        await changes.remove_directory(session, _key(request), actor=actor_of(found), now=clock.now())
+        accounts = parting_in(form)
+        await changes.remove_directory(
+            session, _key(request), accounts=accounts, actor=actor_of(found), now=clock.now()
+        )
     return redirect(request, f"{LIST}?done=deleted")
 
 
@@ -213,8 +217,9 @@ async def _question(request: Request, found: Admitted, error: str = "") -> Confi
         back=_href(request),
         effects=(
             "The accounts of its people stay.",
-            "Their people are locked out until somebody takes the accounts over.",
+            "Their people need a new password by the letter, unless their accounts are disabled or kept.",
         ),
+        choice=PARTING,
         names=(directory.name,),
         crumbs=(("Directories", LIST), (directory.name, _href(request))),
         typed=directory.key,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from kronborg.accounts.parting import Parting, part
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Session, from_micros
 from kronborg.core.errors import Invalid, NotFound, Problem
@@ -14,6 +15,7 @@ from kronborg.core.events import record
 from kronborg.core.json import JsonObject
 from kronborg.federation import providers_store as store
 from kronborg.federation.client_secrets import check_secret, seal_secret
+from kronborg.federation.linking import managed_by
 from kronborg.federation.model import ALGORITHMS, AUTH_METHODS, KINDS, Kind, Provider, ProviderDraft, ProviderSettings
 from kronborg.federation.presets import PRESETS, known, preset_of
 from kronborg.federation.saml import INSTALL, MISSING, is_installed
@@ -112,11 +114,15 @@ async def switch_provider(session: Session, key: str, *, enabled: bool, actor: s
     return provider
 
 
-async def remove_provider(session: Session, key: str, *, actor: str, now: datetime) -> None:
-    """Remove it and what is linked to it; the accounts stay. Raises `NotFound`."""
+async def remove_provider(
+    session: Session, key: str, *, accounts: Parting = "release", actor: str, now: datetime
+) -> None:
+    """Remove it and what is linked to it, and let the accounts that came from it go. Raises `NotFound`."""
     if not await store.delete_provider_row(session, key):
         raise NotFound("there is no such identity provider")
-    await record(session, "provider.removed", actor=actor, subject=key, now=now)
+    count = await part(session, managed_by(key), accounts, actor=actor, now=now)
+    detail: JsonObject = {"accounts": accounts, "count": count}
+    await record(session, "provider.removed", actor=actor, subject=key, now=now, detail=detail)
 
 
 def _changes(before: Provider, after: Provider, secret: bool) -> JsonObject:

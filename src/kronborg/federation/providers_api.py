@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field, JsonValue
 
+from kronborg.accounts.parting import Parting
 from kronborg.core import clock
 from kronborg.core.api import Body, Page, Shown, Text, caller_of, check_match, refusals, with_etag
 from kronborg.core.errors import NotFound
@@ -119,14 +120,19 @@ async def save_provider(request: Request, response: Response, key: Key, body: Pr
 
 
 @router.delete("/providers/{key}", status_code=204, tags=["providers"], responses=refusals(404, 412, 422))
-async def remove_provider(request: Request, key: Key) -> None:
-    """Remove an identity provider and every link to it; the accounts stay."""
+async def remove_provider(request: Request, key: Key, accounts: Parting = "release") -> None:
+    """Remove an identity provider and every link to it.
+
+    The accounts that came from it are released, to be ordinary ones that get a password by a reset; or disabled
+    besides; or kept as they are, for a provider that is made again under this key.
+    """
     parts = parts_of(request)
     async with whole(parts.database) as session:
         before = await find_provider(session, key)
         if before is not None:
             check_match(request, _shown(before, parts.issuer))
-        await providers.remove_provider(session, key, actor=caller_of(request).actor, now=clock.now())
+        actor = caller_of(request).actor
+        await providers.remove_provider(session, key, accounts=accounts, actor=actor, now=clock.now())
 
 
 @router.put("/providers/{key}/secret", status_code=204, tags=["providers"], responses=refusals(404, 422))

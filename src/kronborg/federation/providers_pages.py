@@ -19,6 +19,7 @@ from kronborg.core.whole import whole
 from kronborg.federation.check_connection import check_connection
 from kronborg.federation.model import Provider, ProviderDraft
 from kronborg.federation.pages import federation_parts_of
+from kronborg.federation.parting_form import PARTING, parting_in
 from kronborg.federation.presets import PLAIN, PRESETS, draft_of
 from kronborg.federation.provider_form import Part, parts_of_form, read_form, written
 from kronborg.federation.providers import callback_of, remove_provider, save_provider, switch_provider
@@ -211,7 +212,8 @@ async def submit_delete(request: Request) -> Response:
     if not agreed(form, _key(request)):
         return confirm(request, await _question(request, found, error="Type the key of the provider."))
     async with whole(parts_of(request).database) as session:
-        await remove_provider(session, _key(request), actor=actor_of(found), now=clock.now())
+        accounts = parting_in(form)
+        await remove_provider(session, _key(request), accounts=accounts, actor=actor_of(found), now=clock.now())
     return redirect(request, f"{LIST}?done=deleted")
 
 
@@ -229,8 +231,9 @@ async def _question(request: Request, found: Admitted, error: str = "") -> Confi
         back=_href(request),
         effects=(
             f"{people} lose the link to it; their accounts stay.",
-            "Who has no other way to sign in is locked out.",
+            "Who has no other way to sign in needs a new password by the letter, unless the account is disabled.",
         ),
+        choice=PARTING,
         names=(provider.name,),
         crumbs=(("Identity providers", LIST), (provider.name, _href(request))),
         typed=provider.key,

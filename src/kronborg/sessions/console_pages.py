@@ -26,6 +26,20 @@ _PICK = "pick:"
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """What is to be decided with a question: the field, its label, and values with what they are called."""
+
+    name: str
+    label: str
+    options: tuple[tuple[str, str], ...]
+
+    def made(self, form: Mapping[str, str]) -> str:
+        """What was chosen; the first when it was nothing that is offered."""
+        given = form.get(self.name, "")
+        return given if given in dict(self.options) else self.options[0][0]
+
+
+@dataclass(frozen=True, slots=True)
 class ConfirmPage(ConsolePage):
     """A question before something that cannot be undone. Its form posts `fields` to `action`.
 
@@ -45,6 +59,7 @@ class ConfirmPage(ConsolePage):
     danger: bool = True
     typed: str = ""
     error: str = ""
+    choice: Choice | None = None
 
 
 def confirm(request: Request, page: ConfirmPage) -> Response:
