@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from certificates import certificate
 from federation.slapd import ADMIN, ADMIN_PASSWORD, HOST, PEOPLE, SECRET, Slapd
 from kronborg.federation import ldap_client
 from kronborg.federation.directory_check import directory_problems
@@ -141,6 +144,27 @@ async def test_without_starttls_no_password_is_sent(answer: bytes) -> None:
 
     assert b"1.3.6.1.4.1.1466.20037" in heard
     assert ADMIN_PASSWORD.encode() not in heard
+
+
+@pytest.mark.spec("RFC 8996 §4, §5")
+async def test_no_tls_older_than_1_2_is_spoken(tmp_path: Path) -> None:
+    context, ca_file = certificate(tmp_path, HOST)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    agreed: list[str | None] = []
+    limit = timedelta(seconds=20)
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        agreed.append(writer.get_extra_info("ssl_object").version())
+        writer.close()
+
+    async with await asyncio.start_server(serve, HOST, 0, ssl=context) as listening:
+        address = LdapAddress(HOST, listening.sockets[0].getsockname()[1], "ldaps")
+        with pytest.raises(LdapUnavailable):
+            await LdapConnection.open(address, ca_file.read_text(), SERVICE, connect=limit, answer=limit)
+
+    assert agreed == []
 
 
 async def test_a_helper_that_is_gone_is_replaced(slapd: Slapd) -> None:

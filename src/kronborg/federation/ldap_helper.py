@@ -22,7 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import bonsai
+SYSTEM_POLICY = Path("/etc/gnutls/config")
+if hasattr(os, "memfd_create") and not SYSTEM_POLICY.exists():
+    # The oldest TLS is 1.2. bonsai passes no such setting on, so GnuTLS, with which Debian builds libldap, is told by
+    # the policy file that it reads when it is loaded. OpenSSL, elsewhere, takes nothing older by itself.
+    POLICY = os.memfd_create("policy")
+    os.write(POLICY, b"[overrides]\ndisabled-version = tls1.0\ndisabled-version = tls1.1\n")
+    os.putenv("GNUTLS_SYSTEM_PRIORITY_FILE", f"/proc/self/fd/{POLICY}")
+
+import bonsai  # noqa: E402 - after the policy that it is to obey
 
 IDLE = 60.0
 MAX_REQUEST = 1 << 20
@@ -229,9 +237,6 @@ def _lines(talk: socket.socket) -> Iterable[bytes]:
 def main() -> None:
     """Answer until the other end goes away or has nothing to ask for a while."""
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
-    # Stronger than ldap.conf: the oldest TLS is 1.2, and nothing is retried at another server by itself.
-    os.putenv("LDAPTLS_PROTOCOL_MIN", "3.3")
-    os.putenv("LDAPREFERRALS", "off")
     talk, server = socket.socket(fileno=0), Server()
     talk.sendall(b"{}\n")
     for line in _lines(talk):
