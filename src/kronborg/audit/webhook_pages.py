@@ -126,7 +126,7 @@ async def show_edit(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     """Change one."""
-    return await _save(request, (await _existing(request)).name)
+    return await _save(request, str(request.path_params["name"])[:63])
 
 
 async def _save(request: Request, name: str | None) -> Response:
@@ -135,6 +135,8 @@ async def _save(request: Request, name: str | None) -> Response:
     found = await admitted(request, "webhooks:write", Resource("webhook"), fresh=True, back=back)
     if isinstance(found, Response):
         return found
+    if name is not None:
+        await _existing(request)
     parts, draft = parts_of(request), _draft(form, name)
     try:
         async with whole(parts.database) as session:
