@@ -31,8 +31,9 @@ from kronborg.clients.register import set_disabled
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.jose import parse
+from kronborg.duties import clean_signin, clean_tokens
 from kronborg.tokens.codes import find_code
-from kronborg.worker import Outbox, clean_signin, clean_tokens
+from kronborg.worker import Outbox
 from oauth.flow import CART, CATALOGUE, RESOURCE_SERVER, WEB, WISH_LIST, Flow, answer_of, open_flow
 from oauth.stateful import (
     ACCESS_TOKEN,

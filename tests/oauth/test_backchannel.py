@@ -14,11 +14,12 @@ from kronborg.clients.settings import ClientSettings
 from kronborg.core.fetch import Fetcher
 from kronborg.core.jose import parse, verify
 from kronborg.core.json import JsonObject
+from kronborg.duties import JOBS
 from kronborg.oauth import backchannel, logout_store
 from kronborg.oauth.backchannel import LOGOUT_EVENT, WAITS, deliver
 from kronborg.oauth.logout_store import Logout, latest_logouts
 from kronborg.tokens.engine import Engine
-from kronborg.worker import JOBS, Outbox
+from kronborg.worker import Outbox
 from oauth.flow import ISSUER, WEB, WISH_LIST, Browser, Flow
 from outside import LOOPBACK, Answer, Outside, outside
 

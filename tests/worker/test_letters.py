@@ -16,13 +16,14 @@ from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.events import record
 from kronborg.core.mail_store import due_letters
+from kronborg.duties import answer_asked, clean_letters, delivery
 from kronborg.sessions.life import Beginning, begin_in
 from kronborg.sessions.model import Origin
 from kronborg.signin.recovery import lock_down
 from kronborg.tokens import store
 from kronborg.tokens.engine import Engine, open_engine
 from kronborg.tokens.model import Grant
-from kronborg.worker import Outbox, answer_asked, clean_letters, delivery
+from kronborg.worker import Outbox
 
 pytestmark = pytest.mark.anyio
 

@@ -14,10 +14,11 @@ from kronborg.core import events
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.events import Event
+from kronborg.duties import JOBS, Job
 from kronborg.tokens import store
 from kronborg.tokens.engine import Engine, open_engine
 from kronborg.tokens.model import Grant
-from kronborg.worker import JOBS, Job, Outbox, repeat, sign_off
+from kronborg.worker import Outbox, repeat, sign_off
 
 pytestmark = pytest.mark.anyio
 
