@@ -47,7 +47,7 @@ def seal_proof(vault: Vault, proof: Proof, *, browser: str) -> str:
 
 def open_proof(vault: Vault, text: str, *, browser: str, now: datetime) -> Proof | None:
     """The proof, or None when it is not ours, another browser's, or older than ten minutes."""
-    if not text or len(text) > MAX_PROOF:
+    if not text or not browser or len(text) > MAX_PROOF:
         return None
     try:
         user_id, amr, at, by, login, told, renews = orjson.loads(vault.open(text, context=_context(vault, browser)))

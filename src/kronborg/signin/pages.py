@@ -112,7 +112,7 @@ async def show_sign_in(request: Request) -> Response:
         return redirect(request, page.next)
     onward = None if here is None else await step_up_path(request, here, page.next, page.ticket, ticket)
     if onward is not None:
-        return redirect(request, onward)
+        return with_browser(request, redirect(request, onward))
     await see_providers(request)
     elsewhere = await hinted_provider(request, page.next, page.ticket, ticket)
     return elsewhere or render_sign_in(request, page, ticket)

@@ -60,6 +60,7 @@ async def step_up_path(request: Request, here: Visit, next_path: str, ticket_tex
     """
     if ticket.again:
         return None
+    browser_of(request)  # a session outlives the browser's own cookie: `with_browser` gives it a new one
     parts, policy, seat = parts_of(request), factor_parts_of(request).settings, seat_of(request)
     async with parts.database.read() as reading:
         known = await find_session(reading, here.session_id)
