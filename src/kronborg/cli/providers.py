@@ -65,7 +65,9 @@ def provider_show(
 
 
 @provider_commands.command("test")
-def provider_test(key: KeyArgument, file: FileOption = None, data: DataOption = None) -> None:
+def provider_test(
+    key: KeyArgument, file: FileOption = None, data: DataOption = None, as_json: JsonOption = False
+) -> None:
     """Ask the provider for its metadata and keys, as a sign-in would."""
     settings = find_settings(file, data)
 
@@ -74,7 +76,10 @@ def provider_test(key: KeyArgument, file: FileOption = None, data: DataOption = 
         return await check_connection(fetcher, await _found(installation, key), now=clock.now())
 
     wrong = with_store(settings, work)
-    typer.echo(f"It fails: {wrong}." if wrong else "It works.")
+    if as_json:
+        print_one({"provider": key, "problem": wrong or "none"}, as_json=True)
+    else:
+        typer.echo(f"It fails: {wrong}." if wrong else "It works.")
     raise typer.Exit(1 if wrong else 0)
 
 
