@@ -1,6 +1,6 @@
 """Pictures of every page for docs/reference/pages.md: `PYTHONPATH=. .venv/bin/python docs/screenshots.py`.
 
-A tool for developers, not run by any check. It starts the whole product on a database of its own with sample people, and
+A tool for developers, not run by any check. It starts the whole product on a database of its own with sample people and
 looks at each page with Chromium.
 """
 
