@@ -2,7 +2,8 @@
 
 The first of these that names a language there is: the chooser at the foot of a page (`?lang=`), what was chosen there
 within the hour, the application that sent the visitor (`ui_locales`), the person's own setting, what that application
-asked for within the hour, what was chosen in this browser before, `Accept-Language`. The console, for which there are no translations, is English.
+asked for within the hour, what was chosen in this browser before, `Accept-Language`.
+The console, for which there are no translations, is English.
 """
 
 from __future__ import annotations
