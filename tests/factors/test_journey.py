@@ -281,33 +281,6 @@ async def test_a_session_is_stepped_up_under_its_id_with_a_new_secret(here: Worl
     assert await here.database.lookup.first("SELECT 1 FROM signin_sessions WHERE id = ?", (str(before),)) is not None
 
 
-async def test_a_session_that_outlived_the_browsers_own_cookie_is_stepped_up_too(here: World) -> None:
-    await here.person()
-    visitor = here.site.visitor()
-    await visitor.sign_in("hamlet")
-    app = await here.add_app(await here.signed_in())
-    visitor.http.cookies.delete(BROWSER)
-    here.clock.pass_by(minutes=1)
-
-    onward = await visitor.get(f"{FACTORS}/codes-are-asked-for")
-    asked = await visitor.get(onward.headers["location"])
-    page = await visitor.get(asked.headers["location"])
-    given = await give(visitor, page, {"code": app.code()})
-
-    assert "proof=" in asked.headers["location"]
-    assert given.status_code == 303
-    assert "mfa" in (await here.amr(visitor) or [])
-
-
-async def test_a_proof_is_bound_to_some_browser(here: World) -> None:
-    user = await here.person()
-    sealed = seal_proof(here.vault, Proof(user.id, ("pwd",), here.clock.now), browser="")
-
-    answer = await here.site.visitor().get(f"/signin/continue?proof={sealed}")
-
-    assert answer.status_code == 403
-
-
 async def test_a_session_alone_enrols_nothing(here: World) -> None:
     await here.person()
     visitor = await here.signed_in()
