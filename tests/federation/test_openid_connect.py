@@ -20,6 +20,7 @@ from federation.fake_provider import (
 from federation.federation_site import FederationSite, federation_site
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
+from kronborg.federation.parts import STARTS
 from outside import Answer
 
 pytestmark = pytest.mark.anyio
@@ -365,3 +366,16 @@ async def test_a_provider_that_does_not_answer_is_told_and_the_page_stays(
     assert answer.status_code == 400
     assert "cannot be reached" in answer.text
     assert (await visitor.get("/signin")).status_code == 200
+
+
+async def test_one_network_begins_only_so_many_ways_to_a_provider(site: FederationSite, fake: FakeProvider) -> None:
+    await site.provider(fake)
+    flooding, other = site.visitor(), site.people.visitor(address="198.51.100.9")
+    for _ in range(STARTS):
+        await flooding.get("/federation/nobody/start")
+
+    refused = await flooding.get("/federation/corp/start")
+    allowed = await other.get("/federation/corp/start")
+
+    assert (refused.status_code, allowed.status_code) == (429, 303)
+    assert int(refused.headers["retry-after"]) > 0

@@ -1,4 +1,4 @@
-"""Which network addresses the server may call on behalf of somebody else: public ones, and those an operator allows."""
+"""Network addresses: which of them the server may call on behalf of somebody else, and which are one caller."""
 
 from __future__ import annotations
 
@@ -88,3 +88,31 @@ def may_call(address: Address, allowed: Iterable[Network]) -> bool:
 
 def _within(address: Address, ranges: Iterable[Network]) -> bool:
     return any(address.version == network.version and address in network for network in ranges)
+
+
+def network_of(address: str) -> str:
+    """An address as one caller: IPv6 by /64, since one household has a whole one; IPv4-mapped as IPv4."""
+    parsed = _parsed(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
+    return "unknown" if parsed is None else str(parsed)
+
+
+def subnet_of(address: str) -> str:
+    """The network an address lies in, as large as one customer of a provider gets: IPv4 by /24, IPv6 by /48."""
+    parsed = _parsed(address)
+    if parsed is None:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((int(parsed) >> 80 << 80, 48)))
+    return str(ipaddress.IPv4Network((int(parsed) >> 8 << 8, 24)))
+
+
+def _parsed(address: str) -> Address | None:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return parsed.ipv4_mapped
+    return parsed

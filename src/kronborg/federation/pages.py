@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kronborg.core import clock
+from kronborg.core.addresses import network_of
 from kronborg.core.cookies import BROWSER, read_cookie, set_cookie
 from kronborg.core.errors import NotFound
 from kronborg.core.events import record
@@ -38,7 +39,7 @@ from kronborg.federation.told_sessions import log_out
 from kronborg.federation.upstream import UpstreamRefused
 from kronborg.sessions.proof import Proof, continue_path, seal_proof
 from kronborg.sessions.tickets import Ticket, local_path, read_ticket
-from kronborg.sessions.visits import sign_in_url, visit
+from kronborg.sessions.visits import origin_of_request, sign_in_url, visit
 
 log = get_logger("kronborg.federation")
 
@@ -106,6 +107,8 @@ async def provider_of(request: Request) -> Known:
 
 async def start(request: Request) -> Response:
     """Send the browser to the provider; `link` says that the person links an account from their own pages."""
+    network = network_of(origin_of_request(request).address)
+    federation_parts_of(request).starts.check(network, now=clock.now())
     provider = await provider_of(request)
     query = request.query_params
     next_path = local_path(query.get("next"))

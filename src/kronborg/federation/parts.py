@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kronborg.core.db import ReadSession
 from kronborg.core.fetch import Fetcher
+from kronborg.core.pace import Pace
 
 OtherWays = Callable[[ReadSession, str], Awaitable[bool]]
 """Whether a user can sign in without any provider: slices above this one know of passwords."""
+
+
+STARTS = 600
+"""Ways to a provider begun by one network within ten minutes: a row each, so that a flood stays a small one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +23,4 @@ class FederationParts:
 
     fetcher: Fetcher
     other_ways: OtherWays
+    starts: Pace = field(default_factory=lambda: Pace(most=STARTS))

@@ -11,6 +11,7 @@ from kronborg.accounts.model import MAX_EMAIL
 from kronborg.accounts.store import find_by_login, find_user
 from kronborg.clients.model import Client
 from kronborg.core import opaque
+from kronborg.core.addresses import network_of
 from kronborg.core.errors import TooMany
 from kronborg.core.events import record_in
 from kronborg.core.group_writer import Execute
@@ -25,7 +26,6 @@ from kronborg.oauth.hints import read_hint
 from kronborg.oauth.model import Particulars, Waiting
 from kronborg.oauth.waiting import digest_of
 from kronborg.oauth.waiting_store import add_waiting, count_like
-from kronborg.signin.throttle import network_of
 from kronborg.tokens.audience import Grantable, check_named, choose, grantable, split_scope
 from kronborg.tokens.engine import Engine
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from kronborg.clients.model import Client
 from kronborg.core import opaque
+from kronborg.core.addresses import network_of
 from kronborg.core.errors import TooMany
 from kronborg.core.group_writer import Execute
 from kronborg.core.json import JsonObject
@@ -20,7 +21,6 @@ from kronborg.oauth.model import Particulars, Waiting
 from kronborg.oauth.requests import header
 from kronborg.oauth.waiting import digest_of
 from kronborg.oauth.waiting_store import add_waiting, count_like, find_by_user_code
-from kronborg.signin.throttle import network_of
 from kronborg.tokens.audience import Grantable, check_named, grantable, split_scope
 from kronborg.tokens.engine import Engine
 

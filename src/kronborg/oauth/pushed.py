@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kronborg.clients.model import Client
+from kronborg.core.addresses import network_of
 from kronborg.core.json import JsonObject
 from kronborg.core.pace import Pace
 from kronborg.oauth import kept_requests
@@ -20,7 +21,6 @@ from kronborg.oauth.confirmation import request_key
 from kronborg.oauth.errors import InvalidRequest
 from kronborg.oauth.opening import Came, open_request
 from kronborg.oauth.requests import Form
-from kronborg.signin.throttle import network_of
 from kronborg.tokens.engine import Engine
 
 PUSHES = 600

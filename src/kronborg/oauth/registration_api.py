@@ -24,6 +24,7 @@ from kronborg.clients.registration_metadata import metadata_of
 from kronborg.clients.sector_document import check_sector
 from kronborg.clients.store import find_client
 from kronborg.core import clock
+from kronborg.core.addresses import network_of
 from kronborg.core.db import ReadSession
 from kronborg.core.errors import Conflict, Invalid, Overloaded, TooMany
 from kronborg.core.json import JsonObject, JsonValue, read_object
@@ -36,7 +37,6 @@ from kronborg.oauth.registration_errors import (
     refusal_of,
 )
 from kronborg.oauth.requests import MAX_FORM
-from kronborg.signin.throttle import network_of
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.errors import OAuthError
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from kronborg.accounts.people import People
 from kronborg.core import clock
+from kronborg.core.addresses import network_of
 from kronborg.core.cookies import BROWSER, read_cookie
 from kronborg.core.errors import TooMany
 from kronborg.core.html import redirect, render
@@ -23,7 +24,7 @@ from kronborg.signin.model import Allowance
 from kronborg.signin.pages import retry_header, signin_parts_of, wait_text
 from kronborg.signin.passwords import verify_password
 from kronborg.signin.store import password_changed_at
-from kronborg.signin.throttle import Counter, counters_for, give_back, network_of, reserve
+from kronborg.signin.throttle import Counter, counters_for, give_back, reserve
 
 FRESH = timedelta(minutes=5)
 AGAIN = N_("This takes a fresh sign-in: sign out and in again, then come back here within five minutes.")

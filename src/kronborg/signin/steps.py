@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from kronborg.accounts.model import User, folded
 from kronborg.accounts.store import find_groups_by_names, find_user
+from kronborg.core.addresses import network_of
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database, ReadSession, Session
 from kronborg.core.events import record
@@ -23,7 +24,7 @@ from kronborg.signin.devices import known_device
 from kronborg.signin.journey import AskFactor, Finish, Person, Step, Wanted, what_next
 from kronborg.signin.model import Allowance
 from kronborg.signin.store import password_changed_at
-from kronborg.signin.throttle import Counter, network_of
+from kronborg.signin.throttle import Counter
 
 GUESSES = Allowance(5, timedelta(seconds=2), timedelta(minutes=15), timedelta(minutes=10))
 """Wrong codes: whoever types them knows the password, so fewer are free than of passwords."""

@@ -13,12 +13,12 @@ in the order of their keys, so that two attempts never wait for each other in a 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from kronborg.accounts.model import folded
+from kronborg.core.addresses import network_of, subnet_of
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database, Session
 from kronborg.core.errors import TooMany
@@ -132,34 +132,6 @@ def give_back_in(execute: Execute, counters: tuple[Counter, ...], *, now: dateti
 async def purge_counters(session: Session, *, now: datetime) -> int:
     """Forget counters nobody has touched for a day, and the oldest beyond the bound; how many."""
     return await delete_old_counters(session, before=now - FORGET_AFTER, keep=MAX_COUNTERS)
-
-
-def network_of(address: str) -> str:
-    """An address as one caller: IPv6 by /64, since one household has a whole one; IPv4-mapped as IPv4."""
-    parsed = _parsed(address)
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
-    return "unknown" if parsed is None else str(parsed)
-
-
-def subnet_of(address: str) -> str:
-    """The network an address lies in, as large as one customer of a provider gets: IPv4 by /24, IPv6 by /48."""
-    parsed = _parsed(address)
-    if parsed is None:
-        return "unknown"
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.IPv6Network((int(parsed) >> 80 << 80, 48)))
-    return str(ipaddress.IPv4Network((int(parsed) >> 8 << 8, 24)))
-
-
-def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return None
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        return parsed.ipv4_mapped
-    return parsed
 
 
 def _refuse(until: datetime | None, now: datetime) -> None:

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from kronborg.clients.model import Client
 from kronborg.core import clock
+from kronborg.core.addresses import network_of
 from kronborg.core.base64url import b64
 from kronborg.core.cookies import BROWSER, read_cookie
 from kronborg.core.csrf import checked_form
@@ -38,7 +39,7 @@ from kronborg.sessions.tickets import Ticket
 from kronborg.sessions.visits import origin_of_request, sign_in_url, visit
 from kronborg.signin.model import Allowance
 from kronborg.signin.pages import retry_header, wait_text
-from kronborg.signin.throttle import Counter, give_back, network_of, reserve
+from kronborg.signin.throttle import Counter, give_back, reserve
 from kronborg.tokens.engine import Engine
 
 TRIES = Allowance(4, timedelta(seconds=5), timedelta(minutes=15), timedelta(minutes=1))
