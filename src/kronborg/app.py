@@ -12,6 +12,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kronborg.accounts import group_pages, organisation_pages, user_pages
+from kronborg.accounts.names_store import names_of
 from kronborg.accounts.people import People
 from kronborg.accounts.principals import principal_of
 from kronborg.audit import pages as audit_pages
@@ -154,6 +155,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     app.state.contributors = (partial(kept_about, engine),)
     app.state.announcers = (requests.announcer(engine),)
     app.state.policies = policies
+    app.state.names_of = partial(names_of, parts.database)
     app.state.principal_of = lambda visit: principal_of(parts.database, visit.user_id)
     app.state.after_sign_out = partial(signed_out, engine)
     return Edge(Shortcut(LimitBody(app), protocol_endpoints(engine)), secure=parts.secure)

@@ -40,6 +40,7 @@ async def test_what_happened_is_listed_filtered_and_shown_before_and_after(conso
     gone = await browser.get("/console/audit/none")
 
     assert "session.begun" in everything.text
+    assert "<bdi>horatio</bdi>" in everything.text
     assert "session.begun" not in named.text
     assert all("user.updated" in page.text for page in (everything, named, by))
     assert "Nothing like that happened" in nothing.text

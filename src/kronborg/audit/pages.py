@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,6 +36,9 @@ _CHOICES = (("", "Any time"), ("1h", "Last hour"), ("1d", "Last day"), ("7d", "L
 _WORDS = {"actor:": "actor", "subject:": "subject", "request:": "request_id"}
 _LONGEST = 2000
 
+NamesOf = Callable[[Iterable[str]], Awaitable[Mapping[str, str]]]
+"""What the composition root keeps at `app.state.names_of`: people are known to a slice above this one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -61,6 +65,8 @@ class EventsPage(ConsolePage):
     may_write: bool
     done: str | None
     now: datetime
+    names: Mapping[str, str]
+    """What the people among actors and subjects are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class EventPage(ConsolePage):
     changes: tuple[ShownChange, ...]
     rest: tuple[tuple[str, str], ...]
     now: datetime
+    names: Mapping[str, str]
 
 
 def routes() -> list[Route]:
@@ -102,17 +109,19 @@ async def show_events(request: Request) -> Response:
     span = span if span in SPANS else ""
     at = int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else None
     rows = await search_events(parts.database, parts.vault, search_of(q, span, now), before=at, limit=ROWS + 1)
+    shown = paged(request, rows, ROWS, lambda one: one.event.seq, by="before")
     page = EventsPage(
         found,
         "audit",
         q,
         span,
         _CHOICES,
-        paged(request, rows, ROWS, lambda one: one.event.seq, by="before"),
+        shown,
         await _chain(request),
         may(request, found, "audit:write", Resource("audit")),
         "The chain is verified." if request.query_params.get("done") == "verified" else None,
         now,
+        await _names(request, shown.rows),
     )
     return render(request, "audit/events.html", page, block="found")
 
@@ -138,7 +147,16 @@ async def show_event(request: Request) -> Response:
         raise NotFound("there is no such event")
     changes = tuple(ShownChange(name, _text(was), _text(is_now)) for name, was, is_now in read.changed)
     rest = tuple((name, _text(value) or "") for name, value in read.rest.items())
-    return render(request, "audit/event.html", EventPage(found, "audit", read, changes, rest, clock.now()))
+    names = await _names(request, (read,))
+    return render(request, "audit/event.html", EventPage(found, "audit", read, changes, rest, clock.now(), names))
+
+
+async def _names(request: Request, rows: Iterable[Read]) -> Mapping[str, str]:
+    """What to call the people of these events, by what the log says of them."""
+    names_of: NamesOf = request.app.state.names_of
+    told = {text: text.removeprefix("user:") for row in rows for text in (row.event.actor, row.event.subject) if text}
+    known = await names_of(told.values())
+    return {text: known[id_] for text, id_ in told.items() if id_ in known}
 
 
 def _text(value: JsonValue) -> str | None:
