@@ -115,7 +115,7 @@ async def test_one_session_is_ended_with_and_without_htmx(site: PeopleSite) -> N
     assert fragment.status_code == 200
     assert fragment.text.lstrip().startswith('<section class="panel" id="sessions"')
     assert session_ids(fragment.text) == ids[:1]
-    assert fragment.headers["vary"] == "HX-Request"
+    assert "HX-Request" in fragment.headers["vary"]
     assert [await one.is_signed_in(), await two.is_signed_in(), await visitor.is_signed_in()] == [False, False, True]
 
 

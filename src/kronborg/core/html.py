@@ -69,7 +69,7 @@ class Pages:
 class Site:
     """What every template may ask about the installation and the request; `page` holds all the rest."""
 
-    def __init__(self, request: Request, pages: Pages) -> None:
+    def __init__(self, request: Request, pages: Pages, *, refused: bool) -> None:
         self._request, self._pages = request, pages
         self._issued: csrf.Issued | None = None
         self.name = pages.brand.name
@@ -77,7 +77,8 @@ class Site:
         self.icon = pages.assets.url(pages.assets.icon)
         self.own_css = None if pages.assets.own is None else pages.assets.url(pages.assets.own)
         self.language = languages.current_language()
-        self.languages = choices(request)
+        # The chooser repeats the query of the request: a page that refuses it repeats nothing of it.
+        self.languages = () if refused else choices(request)
         self.request_id = current_request_id()
         self.console = bool(getattr(request.state, "console", False))
         self.registration = bool(getattr(request.app.state, "registration", False))
@@ -123,7 +124,7 @@ def render(
     """
     pages = pages_of(request)
     languages.use_language(language_of(request))
-    site = Site(request, pages)
+    site = Site(request, pages, refused=status >= 400)
     found = pages.environment.get_template(template)
     values = {"page": page, "site": site}
     if block is not None and is_fragment(request):

@@ -234,7 +234,7 @@ def test_each_setting_is_either_the_clients_or_the_administrators() -> None:
             "refresh_token_rotation",
         ),
         *("refresh_token_lifetime", "refresh_token_idle", "exchange_audiences", "may_impersonate", "assertion_issuers"),
-        "unverified",
+        *("require_factors", "roles", "service_account", "unverified"),
     }
 
 
