@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -24,7 +25,8 @@ from people_site import Visitor
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(not saml.is_installed(), reason="needs the extra saml and xmlsec1"),
+    # In CI they run and fail: a machine that lost a package must not pass for want of tests.
+    pytest.mark.skipif(not saml.is_installed() and not os.environ.get("CI"), reason="needs the extra saml and xmlsec1"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 

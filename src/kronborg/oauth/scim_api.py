@@ -28,7 +28,9 @@ class ScimServer:
 
         if self._app is None:
             self._app = scim_app(self._parts)
-        reading = scope["method"] in ("GET", "HEAD") or scope["path"].endswith("/.search")
+        # RFC 7644 §3.4.3: a search may be posted; no other method reads there.
+        searching = scope["method"] == "POST" and scope["path"].endswith("/.search")
+        reading = scope["method"] in ("GET", "HEAD") or searching
         needed = READ if reading else WRITE
         audience = f"{self._engine.issuer}/scim"
         access = await holder_of(self._engine, scope, audience=audience, needed=needed, now=clock.now())
