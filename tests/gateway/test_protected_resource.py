@@ -11,7 +11,7 @@ import pytest
 
 from gateway.live import API, ISSUER, OTHER_API, SCOPES, Answer, Live
 from kronborg.gateway.envoy.routes import route_table
-from kronborg.gateway.model import WELL_KNOWN, Audience, Path, Route, Service, Snapshot
+from kronborg.gateway.model import WELL_KNOWN, Audience, Cors, Path, Route, Service, Snapshot
 from kronborg.gateway.protected_resource import describe
 from kronborg.gateway.validate import problems_of
 
@@ -92,7 +92,7 @@ def test_any_page_may_read_it_and_nobody_may_do_more(described: Live) -> None:
 
 
 def test_a_client_in_a_browser_may_send_what_its_protocol_needs_and_read_where_to_go(gateway: Live) -> None:
-    gateway.publish(replace(READ, cors_origins=("https://inspector.example",)))
+    gateway.publish(replace(READ, cors=Cors(("https://inspector.example",))))
     origin = {"Origin": "https://inspector.example"}
 
     asked = gateway.request("OPTIONS", "/catalogue", headers={**origin, "Access-Control-Request-Method": "POST"})

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 
 from gateway.live import API, Live
-from kronborg.gateway.model import Path, Route
+from kronborg.gateway.model import Cors, Path, Route
 
 PUBLIC = Route("public", Path("prefix", "/public"), "echo", public=True)
 ADMIN = Route("admin", Path("prefix", "/admin"), "echo", audience=API)
@@ -258,7 +258,7 @@ def test_the_server_header_and_health_say_nothing_of_the_machinery(edge: Live) -
 
 def test_cors_is_answered_for_named_origins_only(gateway: Live) -> None:
     route = Route(
-        "web", Path("prefix", "/web"), "echo", methods=("GET",), audience=API, cors_origins=("https://app.example",)
+        "web", Path("prefix", "/web"), "echo", methods=("GET",), audience=API, cors=Cors(("https://app.example",))
     )
     gateway.publish(route, ADMIN)
     asking = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}

@@ -23,7 +23,7 @@ from kronborg.gateway.envoy.listener import FILTERS
 from kronborg.gateway.envoy.process import envoy_argv, objection
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.translate import Files, translate
-from kronborg.gateway.model import Audience, Path, Route, Service, Snapshot, SpikeArrest
+from kronborg.gateway.model import Audience, Cors, Path, Route, Service, Snapshot, SpikeArrest
 from kronborg.gateway.validate import problems_of
 
 GOLDEN = FilePath(__file__).parent / "golden"
@@ -64,7 +64,7 @@ SNAPSHOT = Snapshot(
             spike_arrest=SpikeArrest("5ps"),
         ),
         Route("write", Path("prefix", "/catalogue"), "catalogue", methods=("POST",), audience=API, roles=("clerk",)),
-        Route("one", Path("exact", "/catalogue/one"), "far", audience=API, cors_origins=("https://app.example",)),
+        Route("one", Path("exact", "/catalogue/one"), "far", audience=API, cors=Cors(("https://app.example",))),
         Route("api", Path("prefix", "/"), "far", host="api.example", audience=CART, cookies=True),
     ),
     audiences=(Audience(API, ("catalogue:read",)), Audience(CART, reference=True)),

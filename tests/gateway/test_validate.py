@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kronborg.clients.settings import ApiSettings
-from kronborg.gateway.model import Audience, Path, Route, Service, Snapshot, SpikeArrest
+from kronborg.gateway.model import Audience, Cors, Path, Route, Service, Snapshot, SpikeArrest
 from kronborg.gateway.publish import is_readable
 from kronborg.gateway.validate import path_is_valid, problems_of
 
@@ -80,8 +80,8 @@ def test_every_problem_is_told_with_a_way_to_mend_it() -> None:
         ({"spike_arrest": SpikeArrest("5ps", burst=0)}, "routes.read.spike_arrest.burst"),
         ({"path": Path("exact", "/healthz")}, "routes.read.path"),
         ({"path": Path("prefix", "/shop")}, "routes.shop"),
-        ({"cors_origins": ("https://a.example/",)}, "routes.read.cors_origins"),
-        ({"cors_origins": ("*",)}, "routes.read.cors_origins"),
+        ({"cors": Cors(("https://a.example/",))}, "routes.read.cors.origins"),
+        ({"cors": Cors(("*",))}, "routes.read.cors.origins"),
         ({"timeout": timedelta(hours=1)}, "routes.read.timeout"),
         ({"max_body": 1 << 30}, "routes.read.max_body"),
         ({"name": "shop"}, "routes.shop"),

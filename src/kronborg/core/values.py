@@ -1,19 +1,22 @@
-"""Frozen values as plain JSON and back: how the supervisor hands settings to its children.
+"""Frozen values as plain JSON and back: how the supervisor hands settings to its children, and how stores keep them.
 
-Only what settings are made of is known: dataclasses, tuples, mappings by text, paths, durations, literals and the plain
-values of JSON. Reading is the exact inverse of writing; nothing is converted.
+Only what such values are made of is known: dataclasses, tuples, mappings by text, paths, durations, literals and the
+plain values of JSON. Reading is the exact inverse of writing, but that a member which is not there means its default:
+what was kept before the member existed stays readable. Nothing is converted.
 """
 
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+_Reader = Callable[[Any], Any]
 
 
 def freeze(value: object) -> object:
@@ -32,25 +35,49 @@ def freeze(value: object) -> object:
 
 
 def thaw(kind: type[T], plain: object) -> T:
-    """The value that `freeze` made this of."""
-    return cast("T", _thaw(kind, plain))
+    """The value that `freeze` made this of. Raises `TypeError` when a member without a default is missing."""
+    return cast("T", _reader(cast("Any", kind))(plain))
 
 
-def _thaw(kind: Any, plain: Any) -> Any:
+@cache
+def _reader(kind: Any) -> _Reader:
+    """What reads one type, made once: ten thousand routes are read through it."""
     origin, inner = get_origin(kind), get_args(kind)
-    if plain is None or origin is Literal:
-        return plain
     if origin in (Union, types.UnionType):
         (only,) = (each for each in inner if each is not type(None))
-        return _thaw(only, plain)
+        read = _reader(only)
+        return lambda plain: None if plain is None else read(plain)
+    if origin is Literal:
+        return _as_it_is
     if is_dataclass(kind) and isinstance(kind, type):
-        hints = get_type_hints(kind)
-        return kind(**{field.name: _thaw(hints[field.name], plain[field.name]) for field in fields(kind)})
+        return _object_reader(kind)
     if origin is tuple:
-        each = [inner[0]] * len(plain) if inner[-1] is Ellipsis else inner
-        return tuple(_thaw(one, value) for one, value in zip(each, plain, strict=True))
+        return _tuple_reader(inner)
     if origin is not None and issubclass(origin, Mapping):
-        return {key: _thaw(inner[1], value) for key, value in plain.items()}
-    if kind in (Path, timedelta):
-        return Path(plain) if kind is Path else timedelta(seconds=plain)
+        value = _reader(inner[1])
+        return lambda plain: {key: value(each) for key, each in plain.items()}
+    if kind is Path:
+        return lambda plain: None if plain is None else Path(plain)
+    if kind is timedelta:
+        return lambda plain: None if plain is None else timedelta(seconds=plain)
+    return _as_it_is
+
+
+def _as_it_is(plain: Any) -> Any:
     return plain
+
+
+def _object_reader(kind: type) -> _Reader:
+    hints = get_type_hints(kind)
+    readers = [(field.name, _reader(hints[field.name])) for field in fields(kind)]
+    return lambda plain: (
+        None if plain is None else kind(**{name: read(plain[name]) for name, read in readers if name in plain})
+    )
+
+
+def _tuple_reader(inner: tuple[Any, ...]) -> _Reader:
+    if inner[-1] is Ellipsis:
+        each = _reader(inner[0])
+        return lambda plain: tuple(map(each, plain))
+    several = [_reader(one) for one in inner]
+    return lambda plain: tuple(read(value) for read, value in zip(several, plain, strict=True))

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import Field, model_validator
+from pydantic import ConfigDict
 
 from kronborg.core import clock
 from kronborg.core.api import (
-    Body,
     Page,
     Shown,
-    Text,
-    Uri,
-    Word,
     caller_of,
     check_match,
     refusals,
@@ -24,10 +20,16 @@ from kronborg.core.api import (
 from kronborg.core.db import Session
 from kronborg.core.errors import Conflict, NotFound
 from kronborg.core.parts import parts_of
-from kronborg.core.quantities import Duration, Size
 from kronborg.core.whole import whole
-from kronborg.gateway.model import Path as RoutePath
-from kronborg.gateway.model import Per, Route, Service, Snapshot, SpikeArrest
+from kronborg.gateway.declare.route_section import (
+    RouteSection,
+    ServiceSection,
+    route_fields,
+    route_of,
+    service_fields,
+    service_of,
+)
+from kronborg.gateway.model import Route, Service, Snapshot
 from kronborg.gateway.publish import publish_declared
 from kronborg.gateway.routing import remove_route, remove_service, save_route, save_service
 from kronborg.gateway.store import (
@@ -42,60 +44,24 @@ from kronborg.gateway.store import (
 router = APIRouter()
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Words = Annotated[tuple[Word, ...], Field(max_length=200)]
-Uris = Annotated[tuple[Uri, ...], Field(max_length=100)]
-Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
-Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-class ServiceToSave(Body):
+class ServiceToSave(ServiceSection):
     """A microservice behind the gateway."""
 
-    urls: Annotated[tuple[Uri, ...], Field(min_length=1, max_length=100)]
-    http2: bool = False
-    connect_timeout: Duration = timedelta(seconds=1)
+    model_config = ConfigDict(strict=False)
 
 
-class ShownService(Shown):
+class ShownService(ServiceToSave):
     """A microservice behind the gateway."""
 
     name: str
-    urls: tuple[str, ...]
-    http2: bool
-    connect_timeout: Duration
 
 
-class RateLimit(Body):
-    """A smoothed rate: `5ps` or `12pm`, so many at once, counted per client, user, address or route."""
+class RouteToSave(RouteSection):
+    """A way through the gateway: one way to spell its path, and either `public` or an `audience`."""
 
-    rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}(ps|pm)$")]
-    burst: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    per: Per = "client"
-
-
-class RouteToSave(Body):
-    """A way through the gateway: either `path` or `prefix`, and either `public` or an `audience`."""
-
-    service: Word
-    host: Text | None = None
-    path: Text | None = None
-    prefix: Text | None = None
-    methods: Annotated[tuple[Method, ...], Field(max_length=7)] = ()
-    public: bool = False
-    audience: Uri | None = None
-    scopes: Words = ()
-    roles: Words = ()
-    spike_arrest: RateLimit | None = None
-    timeout: Duration = timedelta(seconds=15)
-    max_body: Size = 1 << 20
-    cookies: bool = False
-    cors_origins: Uris = ()
-
-    @model_validator(mode="after")
-    def _one_path(self) -> RouteToSave:
-        if (self.path is None) == (self.prefix is None):
-            raise ValueError("needs either path or prefix")
-        return self
+    model_config = ConfigDict(strict=False)
 
 
 class ShownRoute(RouteToSave):
@@ -132,48 +98,11 @@ class Published(Shown):
 
 
 def _service(service: Service) -> ShownService:
-    return ShownService.model_validate(service)
+    return ShownService.model_validate({"name": service.name, **service_fields(service)})
 
 
 def _route(route: Route) -> ShownRoute:
-    arrest = route.spike_arrest
-    return ShownRoute(
-        name=route.name,
-        service=route.service,
-        host=route.host,
-        path=route.path.value if route.path.kind == "exact" else None,
-        prefix=route.path.value if route.path.kind == "prefix" else None,
-        methods=route.methods,  # type: ignore[arg-type]  # checked when it was published
-        public=route.public,
-        audience=route.audience,
-        scopes=route.scopes,
-        roles=route.roles,
-        spike_arrest=None if arrest is None else RateLimit(rate=arrest.rate, burst=arrest.burst, per=arrest.per),
-        timeout=route.timeout,
-        max_body=route.max_body,
-        cookies=route.cookies,
-        cors_origins=route.cors_origins,
-    )
-
-
-def _wanted(name: str, body: RouteToSave) -> Route:
-    arrest = body.spike_arrest
-    return Route(
-        name=name,
-        path=RoutePath("exact", body.path) if body.path is not None else RoutePath("prefix", body.prefix or ""),
-        service=body.service,
-        host=body.host,
-        methods=body.methods,
-        public=body.public,
-        audience=body.audience,
-        scopes=body.scopes,
-        roles=body.roles,
-        spike_arrest=None if arrest is None else SpikeArrest(arrest.rate, arrest.burst, arrest.per),
-        timeout=body.timeout,
-        max_body=body.max_body,
-        cookies=body.cookies,
-        cors_origins=body.cors_origins,
-    )
+    return ShownRoute.model_validate({"name": route.name, **route_fields(route)})
 
 
 async def _publish(request: Request, session: Session) -> Snapshot:
@@ -210,7 +139,7 @@ async def read_service(request: Request, response: Response, name: Name) -> Show
 @router.put("/services/{name}", tags=["services"], responses=refusals(412, 422))
 async def put_service(request: Request, response: Response, name: Name, body: ServiceToSave) -> ShownService:
     """Make or replace a service, and publish it. `If-Match` guards against changes made meanwhile."""
-    service = Service(name, body.urls, http2=body.http2, connect_timeout=body.connect_timeout)
+    service = service_of(name, body)
     async with whole(parts_of(request).database) as session:
         before = await find_service(session, name)
         check_match(request, None if before is None else _service(before))
@@ -255,7 +184,7 @@ async def read_route(request: Request, response: Response, name: Name) -> ShownR
 @router.put("/routes/{name}", tags=["routes"], responses=refusals(412, 422))
 async def put_route(request: Request, response: Response, name: Name, body: RouteToSave) -> ShownRoute:
     """Make or replace a route, and publish it; one that is neither public nor names an audience is refused."""
-    route = _wanted(name, body)
+    route = route_of(name, body, audience=body.audience)
     async with whole(parts_of(request).database) as session:
         before = await find_route(session, name)
         check_match(request, None if before is None else _route(before))

@@ -1,4 +1,8 @@
-"""The nouns of the gateway: services, routes, spike arrest, snapshots. Nothing of Envoy in them."""
+"""The nouns of the gateway: services, routes, spike arrest, snapshots. Nothing of Envoy in them.
+
+The values inside a route or a service are what a file writes too: the docstrings of their fields are the manual, and
+`EDGE` is how the HTTP and config edges read them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,11 @@ import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
+
+from kronborg.core.durations import Octets, Span
+
+EDGE = {"extra": "forbid", "strict": False, "hide_input_in_errors": True, "use_attribute_docstrings": True}
+"""How the HTTP and config edges read the values of a route or a service: unknown names are errors."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """What a route may allow. TRACE and CONNECT are never let through."""
@@ -68,14 +77,27 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class SpikeArrest:
-    """A smoothed rate with room for `burst` calls at once, one limiter per client, user, address or route.
+    """A smoothed rate with room for `burst` calls at once, one limiter per client, user, address or route."""
 
-    `user` is the verified subject: the person behind the token, or the client where there is none.
-    """
+    __pydantic_config__ = EDGE
 
     rate: str
+    """Calls per second (`5ps`: one every 200 ms) or per minute (`12pm`)."""
     burst: int = 1
+    """Calls that may come at once."""
     per: Per = "client"
+    """What is counted on its own: each client (all people of a browser app share one), each user (the verified
+    subject; a client where there is no person), each address, or the route as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """Which web pages may call a route."""
+
+    __pydantic_config__ = EDGE
+
+    origins: tuple[str, ...]
+    """Their origins: scheme, host and port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +129,20 @@ def bucket_of(arrest: SpikeArrest) -> Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A microservice behind the gateway. `urls` are its replicas: scheme, host and port, no path."""
+    """A microservice behind the gateway; what its fields mean is said in `ServiceSection`.
+
+    `urls` are its replicas: scheme, host and port, no path.
+    """
 
     name: str
     urls: tuple[str, ...]
     http2: bool = False
-    connect_timeout: timedelta = timedelta(seconds=1)
+    connect_timeout: Span = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who may send what where.
+    """Who may send what where; what its fields mean is said in `RouteSection`.
 
     Either `public`, or `audience` names the API a token must be for; then every one of `scopes` and, if
     there are any, at least one of `roles` is required. `methods` empty means all of `METHODS`. `host` None
@@ -134,10 +159,10 @@ class Route:
     scopes: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     spike_arrest: SpikeArrest | None = None
-    timeout: timedelta = timedelta(seconds=15)
-    max_body: int = 1_048_576
+    timeout: Span = timedelta(seconds=15)
+    max_body: Octets = 1_048_576
     cookies: bool = False
-    cors_origins: tuple[str, ...] = ()
+    cors: Cors | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,9 +169,9 @@ def _route(route: Route, services: set[str]) -> Iterator[Problem]:
         yield Problem(f"{where}.methods", "a method is named twice", "name it once")
     if route.service not in services:
         yield Problem(f"{where}.service", "the service is unknown", _nearest(route.service, services))
-    for origin in route.cors_origins:
+    for origin in route.cors.origins if route.cors else ():
         if not _absolute(origin) or urlsplit(origin).path:
-            yield Problem(f"{where}.cors_origins", "is not an origin", "write https://host[:port]")
+            yield Problem(f"{where}.cors.origins", "is not an origin", "write https://host[:port]")
 
 
 def _access(route: Route, known: dict[str, tuple[str, ...]]) -> Iterator[Problem]:

@@ -47,7 +47,7 @@ from kronborg.oauth.issuers import issuer_problems
 from kronborg.oauth.model import TrustedIssuer, TrustedIssuerDraft
 
 _WHERE = re.compile(r"(\w+)\[(\d+)\]")
-_SPELLINGS = {"urls": "url", "path": "prefix", "cors_origins": "cors"}
+_SPELLINGS = {"urls": "url", "path": "prefix"}
 
 
 @dataclass(frozen=True, slots=True)

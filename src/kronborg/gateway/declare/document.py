@@ -8,18 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from kronborg.clients.model import AuthMethod, GrantName
 from kronborg.clients.settings import UNSET, UNSET_API, ApiSettings, ClientSettings
-from kronborg.core.quantities import Duration, Size, parse_duration
+from kronborg.core.quantities import Duration, parse_duration
 from kronborg.gateway.declare.directory_section import DirectorySection
 from kronborg.gateway.declare.parts import (
     Host,
     JwksSource,
     Key,
-    Method,
     Name,
     SecretReference,
     Section,
@@ -29,6 +27,7 @@ from kronborg.gateway.declare.parts import (
     Words,
 )
 from kronborg.gateway.declare.provider_section import IdentityProviderSection
+from kronborg.gateway.declare.route_section import RouteSection, ServiceSection
 from kronborg.gateway.declare.server_section import ServerSection
 from kronborg.gateway.declare.webhook_section import WebhookSection
 
@@ -42,7 +41,6 @@ __all__ = [
     "RouteSection",
     "ServerSection",
     "ServiceSection",
-    "SpikeArrestSection",
     "TrustedIssuerSection",
     "UserSection",
     "WebhookSection",
@@ -155,83 +153,6 @@ class OrganisationSection(Section):
     """Domains that are not confirmed yet: they count for nothing."""
     provider: Text = ""
     """The identity provider its people sign in with, by name."""
-
-
-class ServiceSection(Section):
-    """A microservice behind the gateway."""
-
-    url: Uri | None = None
-    """Its address: scheme, host and port, without a path."""
-    urls: Annotated[tuple[Uri, ...], Field(max_length=100)] = ()
-    """Several replicas, in place of `url`."""
-    http2: bool = False
-    """Speak HTTP/2 to it."""
-    connect_timeout: Duration = parse_duration("1s")
-    """How long to wait for a connection."""
-
-    @model_validator(mode="after")
-    def _some_url(self) -> ServiceSection:
-        if (self.url is None) == (not self.urls):
-            raise PydanticCustomError("urls", "needs either url or urls")
-        return self
-
-
-class SpikeArrestSection(Section):
-    """A smoothed rate: `5ps` lets one call pass every 200 ms."""
-
-    rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}(ps|pm)$")]
-    """Calls per second (`5ps`) or per minute (`12pm`)."""
-    burst: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    """Calls that may come at once."""
-    per: Literal["client", "user", "address", "route"] = "client"
-    """What is counted on its own: each client (all people of a browser app share one), each user (a client where
-    there is no person), each address, or the route as a whole."""
-
-
-class CorsSection(Section):
-    """Which web pages may call a route."""
-
-    origins: Annotated[tuple[Uri, ...], Field(max_length=100)]
-    """Their origins: scheme, host and port."""
-
-
-class RouteSection(Section):
-    """A way through the gateway. It names an audience or says `public: true`: nothing is open by omission."""
-
-    service: Name
-    """The service that answers."""
-    host: Host | None = None
-    """Only requests for this host name; any when absent."""
-    path: Annotated[str, Field(max_length=512)] | None = None
-    """This path and no other."""
-    prefix: Annotated[str, Field(max_length=512)] | None = None
-    """This path and all below it."""
-    methods: Annotated[tuple[Method, ...], Field(max_length=7)] = ()
-    """The methods let through; all when absent."""
-    public: bool = False
-    """Let everyone through, without a token."""
-    audience: Uri | None = None
-    """The API whose tokens may pass: its short name, or its audience URI."""
-    scopes: Words = ()
-    """Scopes of that API that the token must have, all of them."""
-    roles: Words = ()
-    """Roles of which the person must have at least one."""
-    spike_arrest: SpikeArrestSection | None = None
-    """A smoothed rate limit."""
-    timeout: Duration = parse_duration("15s")
-    """How long the service may take."""
-    max_body: Size = 1 << 20
-    """The largest request body."""
-    cookies: bool = False
-    """Pass cookies on to the service; they are stripped otherwise."""
-    cors: CorsSection | None = None
-    """Which web pages may call it."""
-
-    @model_validator(mode="after")
-    def _one_path(self) -> RouteSection:
-        if (self.path is None) == (self.prefix is None):
-            raise PydanticCustomError("path", "needs either path or prefix")
-        return self
 
 
 class Document(Section):

@@ -9,6 +9,9 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import MISSING, is_dataclass
+from dataclasses import fields as dataclass_fields
+from types import SimpleNamespace
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -28,7 +31,6 @@ from kronborg.gateway.declare.document import (
     OrganisationSection,
     RouteSection,
     ServiceSection,
-    SpikeArrestSection,
     TrustedIssuerSection,
     UserSection,
     WebhookSection,
@@ -126,8 +128,8 @@ def _entry(ref: Ref, thing: Object, current: Current, names: Mapping[str, str]) 
     for name, field in _SECTIONS[ref.kind].model_fields.items():
         if name in fields and (field.is_required() or not _is_default(ref.kind, name, fields[name])):
             entry[name] = _node(fields[name])
-    if isinstance(entry.get("spike_arrest"), CommentedMap):
-        _drop_defaults(entry["spike_arrest"])
+    if isinstance(thing, (Service, Route)):
+        _drop_defaults(thing, entry)
     _placeholder(ref, entry, current)
     return entry
 
@@ -141,10 +143,18 @@ def _is_default(kind: Kind, name: str, value: JsonValue) -> bool:
     return bool(section.model_dump(mode="json", include={name})[name] == value)
 
 
-def _drop_defaults(arrest: CommentedMap) -> None:
-    for name, field in SpikeArrestSection.model_fields.items():
-        if not field.is_required() and arrest.get(name) == field.default:
-            del arrest[name]
+def _drop_defaults(noun: object, entry: CommentedMap) -> None:
+    """Leave out what the values inside a noun have by default; a value of which nothing is left stays as `{}`."""
+    for name, inner in list(entry.items()):
+        value = getattr(noun, name, None)
+        if is_dataclass(value) and isinstance(inner, CommentedMap):
+            plain = {one.name: one.default for one in dataclass_fields(value) if one.default is not MISSING}
+            for member in [one for one in inner if one in plain and getattr(value, one) == plain[one]]:
+                del inner[member]
+            _drop_defaults(value, inner)
+        elif isinstance(value, tuple) and isinstance(inner, list):
+            for each, written in zip(value, inner, strict=True):
+                _drop_defaults(SimpleNamespace(one=each), CommentedMap(one=written))
 
 
 def _placeholder(ref: Ref, entry: CommentedMap, current: Current) -> None:

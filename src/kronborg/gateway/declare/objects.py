@@ -18,10 +18,11 @@ from kronborg.audit.model import Webhook, WebhookDraft
 from kronborg.clients.model import Api, ApiDraft, Client, ClientDraft
 from kronborg.clients.settings import to_json
 from kronborg.core.json import JsonValue
-from kronborg.core.quantities import write_duration, write_size
+from kronborg.core.quantities import write_duration
 from kronborg.core.values import freeze
 from kronborg.federation.directory_model import Directory, KeptDirectory, directory_json
 from kronborg.federation.model import Provider, ProviderDraft
+from kronborg.gateway.declare.route_section import route_fields, service_fields
 from kronborg.gateway.model import Route, Service
 from kronborg.oauth.model import TrustedIssuer, TrustedIssuerDraft
 
@@ -179,10 +180,9 @@ def fields_of(thing: Object) -> Fields:
             events = sorted(thing.events)
             return {"url": thing.url, "events": events, "checkpoints": thing.checkpoints, "disabled": thing.disabled}
         case Service():
-            timeout = write_duration(thing.connect_timeout)
-            return {"urls": sorted(thing.urls), "http2": thing.http2, "connect_timeout": timeout}
+            return service_fields(thing)
         case Route():
-            return _route_fields(thing)
+            return route_fields(thing)
         case TrustedIssuer() | TrustedIssuerDraft():
             return {name: getattr(thing, name) for name in ("issuer", "jwks", "jwks_uri", "audience", "subject")}
         case _:
@@ -258,23 +258,3 @@ def _provider_fields(provider: Provider | ProviderDraft) -> Fields:
     plain = cast("Mapping[str, JsonValue]", freeze(provider.settings))
     ordered = {name: sorted(map(str, value)) if isinstance(value, list) else value for name, value in plain.items()}
     return {"kind": provider.kind, "name": provider.name, **ordered}
-
-
-def _route_fields(route: Route) -> Fields:
-    arrest = route.spike_arrest
-    return {
-        "service": route.service,
-        "host": route.host,
-        "path": route.path.value if route.path.kind == "exact" else None,
-        "prefix": route.path.value if route.path.kind == "prefix" else None,
-        "methods": sorted(route.methods),
-        "public": route.public,
-        "audience": route.audience,
-        "scopes": sorted(route.scopes),
-        "roles": sorted(route.roles),
-        "spike_arrest": None if arrest is None else {"rate": arrest.rate, "burst": arrest.burst, "per": arrest.per},
-        "timeout": write_duration(route.timeout),
-        "max_body": write_size(route.max_body),
-        "cookies": route.cookies,
-        "cors": {"origins": sorted(route.cors_origins)} if route.cors_origins else None,
-    }

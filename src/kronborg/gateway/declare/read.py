@@ -7,8 +7,9 @@ in `references.py`, because what they may name is also in the store.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path as FilePath
+from typing import get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -140,7 +141,7 @@ def _fields_of(model: type) -> dict[str, object]:
     """What a section, or the settings of a client or an API, may hold: names and types."""
     if issubclass(model, BaseModel):
         return {name: field.annotation for name, field in model.model_fields.items()}
-    return {field.name: field.type for field in fields(model)} if is_dataclass(model) else {}
+    return dict(get_type_hints(model)) if is_dataclass(model) else {}
 
 
 def _section_in(annotation: object) -> type | None:

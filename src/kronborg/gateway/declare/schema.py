@@ -9,11 +9,13 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import is_dataclass
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
+from kronborg.core.durations import write_duration
 from kronborg.gateway.declare.document import Document
 
 
@@ -25,6 +27,8 @@ class _Generator(GenerateJsonSchema):
             return dft.model_dump(mode="json", exclude_defaults=True)
         if is_dataclass(dft):
             return {}
+        if isinstance(dft, timedelta):
+            return write_duration(dft)
         return super().encode_default(dft)
 
     def field_title_should_be_set(self, schema: Any) -> bool:

@@ -20,8 +20,6 @@ from kronborg.gateway.declare.document import (
     ClientSection,
     Document,
     OrganisationSection,
-    RouteSection,
-    ServiceSection,
     TrustedIssuerSection,
     UserSection,
 )
@@ -29,11 +27,10 @@ from kronborg.gateway.declare.objects import SECTION_OF, GroupDraft, Object, Ref
 from kronborg.gateway.declare.parts import JwksSource, SecretReference
 from kronborg.gateway.declare.provider_section import provider_of
 from kronborg.gateway.declare.read import Loaded
+from kronborg.gateway.declare.route_section import route_of, service_of
 from kronborg.gateway.declare.secret_sources import Secrets
 from kronborg.gateway.declare.webhook_section import webhook_of
 from kronborg.gateway.declare.yaml_tree import Path
-from kronborg.gateway.model import Path as RoutePath
-from kronborg.gateway.model import Route, Service, SpikeArrest
 from kronborg.oauth.model import TrustedIssuerDraft
 
 
@@ -94,9 +91,10 @@ def _each(document: Document, secrets: Secrets, names: Names) -> Iterator[Wanted
     for name, group in document.groups.items():
         yield _wanted(name, GroupDraft(clean(name), tuple(sorted(group.roles)), group.parent))
     for name, service in document.services.items():
-        yield _wanted(name, _service(name, service))
+        yield _wanted(name, service_of(name, service))
     for name, route in document.routes.items():
-        yield _wanted(name, _route(name, route, names))
+        audience = None if route.audience is None else names.audience(route.audience)
+        yield _wanted(name, route_of(name, route, audience=audience))
     for name, issuer in document.trusted_issuers.items():
         yield _wanted(name, _issuer(name, issuer))
     for name, client in document.clients.items():
@@ -199,30 +197,3 @@ def _user(username: str, section: UserSection) -> NewUser:
 def _organisation(slug: str, section: OrganisationSection) -> OrganisationDraft:
     domains = (*section.domains, *section.pending_domains)
     return OrganisationDraft(slug, clean(section.name), clean(section.provider), domains, section.domains)
-
-
-def _service(name: str, section: ServiceSection) -> Service:
-    urls = section.urls or ((section.url,) if section.url else ())
-    return Service(name, urls, http2=section.http2, connect_timeout=section.connect_timeout)
-
-
-def _route(name: str, section: RouteSection, names: Names) -> Route:
-    arrest = section.spike_arrest
-    return Route(
-        name=name,
-        path=RoutePath("exact", section.path)
-        if section.path is not None
-        else RoutePath("prefix", section.prefix or ""),
-        service=section.service,
-        host=section.host,
-        methods=section.methods,
-        public=section.public,
-        audience=None if section.audience is None else names.audience(section.audience),
-        scopes=section.scopes,
-        roles=section.roles,
-        spike_arrest=None if arrest is None else SpikeArrest(arrest.rate, arrest.burst, arrest.per),
-        timeout=section.timeout,
-        max_body=section.max_body,
-        cookies=section.cookies,
-        cors_origins=section.cors.origins if section.cors else (),
-    )

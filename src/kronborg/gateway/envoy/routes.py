@@ -100,7 +100,7 @@ def _ordered(routes: Iterable[Route], snapshot: Snapshot, described: Described) 
     for _, group in groupby(sorted(routes, key=lambda route: (_rank(route), route.name)), key=_rank):
         same_path = list(group)
         path = _path(same_path[0].path)
-        entries += [_preflight(path, route) for route in same_path if route.cors_origins]
+        entries += [_preflight(path, route) for route in same_path if route.cors]
         entries += [_entry(path, route, snapshot, described.pointers.get(route.name)) for route in same_path]
         if all(route.methods for route in same_path):
             taken = {method for route in same_path for method in route.methods}

@@ -27,11 +27,11 @@ def listener_filter() -> JsonObject:
 
 def route_config(route: Route) -> JsonObject | None:
     """The route's origins, matched whole; None when it has none."""
-    if not route.cors_origins:
+    if route.cors is None:
         return None
     return typed(
         _TYPE + "CorsPolicy",
-        allow_origin_string_match=[{"exact": origin} for origin in sorted(route.cors_origins)],
+        allow_origin_string_match=[{"exact": origin} for origin in sorted(route.cors.origins)],
         allow_methods=", ".join(route.methods or METHODS),
         allow_headers=_ALLOWED,
         expose_headers=_EXPOSED,

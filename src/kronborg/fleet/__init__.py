@@ -1,0 +1,1 @@
+"""Many gateways: nodes, how they join and prove who they are, what each runs, and how far it is behind."""

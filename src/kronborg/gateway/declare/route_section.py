@@ -1,0 +1,121 @@
+"""Services and routes as files and the admin API write them, and the nouns of the gateway they stand for.
+
+Each field but the way a path is spelled has the name and the type of the noun's field, so that a new one is written
+here once with its meaning, and once in the noun.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Annotated, cast
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from kronborg.core.json import JsonValue
+from kronborg.core.quantities import Duration, Size, parse_duration
+from kronborg.gateway.declare.parts import Host, Method, Name, Section, Uri, Uris, Words
+from kronborg.gateway.model import Cors, Path, PathKind, Route, Service, SpikeArrest
+
+_UNORDERED = ("methods", "scopes", "roles", "urls")
+_SPELLINGS: dict[PathKind, str] = {"exact": "path", "prefix": "prefix"}
+"""The key of a file for each kind of path."""
+
+
+class ServiceSection(Section):
+    """A microservice behind the gateway."""
+
+    url: Uri | None = None
+    """Its address: scheme, host and port, without a path."""
+    urls: Uris = ()
+    """Several replicas, in place of `url`."""
+    http2: bool = False
+    """Speak HTTP/2 to it."""
+    connect_timeout: Duration = parse_duration("1s")
+    """How long to wait for a connection."""
+
+    @model_validator(mode="after")
+    def _some_url(self) -> ServiceSection:
+        if (self.url is None) == (not self.urls):
+            raise PydanticCustomError("urls", "needs either url or urls")
+        return self
+
+
+class RouteSection(Section):
+    """A way through the gateway. It names an audience or says `public: true`: nothing is open by omission."""
+
+    service: Name
+    """The service that answers."""
+    host: Host | None = None
+    """Only requests for this host name; any when absent."""
+    path: Annotated[str, Field(max_length=512)] | None = None
+    """This path and no other."""
+    prefix: Annotated[str, Field(max_length=512)] | None = None
+    """This path and all below it."""
+    methods: Annotated[tuple[Method, ...], Field(max_length=7)] = ()
+    """The methods let through; all when absent."""
+    public: bool = False
+    """Let everyone through, without a token."""
+    audience: Uri | None = None
+    """The API whose tokens may pass: its short name, or its audience URI."""
+    scopes: Words = ()
+    """Scopes of that API that the token must have, all of them."""
+    roles: Words = ()
+    """Roles of which the person must have at least one."""
+    spike_arrest: SpikeArrest | None = None
+    """A smoothed rate limit."""
+    timeout: Duration = parse_duration("15s")
+    """How long the service may take."""
+    max_body: Size = 1 << 20
+    """The largest request body."""
+    cookies: bool = False
+    """Pass cookies on to the service; they are stripped otherwise."""
+    cors: Cors | None = None
+    """Which web pages may call it."""
+
+    @model_validator(mode="after")
+    def _one_path(self) -> RouteSection:
+        if sum(getattr(self, key) is not None for key in _SPELLINGS.values()) != 1:
+            raise PydanticCustomError("path", f"needs either {' or '.join(_SPELLINGS.values())}")
+        return self
+
+
+def service_of(name: str, section: ServiceSection) -> Service:
+    """The service that a section describes."""
+    known = {one.name: getattr(section, one.name) for one in fields(Service) if one.name not in ("name", "urls")}
+    return Service(name, section.urls or ((section.url,) if section.url else ()), **known)
+
+
+def route_of(name: str, section: RouteSection, *, audience: str | None) -> Route:
+    """The route that a section describes; `audience` is the URI of the API that it names."""
+    kind, value = next(
+        (kind, value) for kind, key in _SPELLINGS.items() if (value := getattr(section, key)) is not None
+    )
+    own = ("name", "path", "audience")
+    known = {one.name: getattr(section, one.name) for one in fields(Route) if one.name not in own}
+    return Route(name=name, path=Path(kind, value), audience=audience, **known)
+
+
+def service_fields(service: Service) -> dict[str, JsonValue]:
+    """A service in the vocabulary of a file, lists whose order means nothing sorted."""
+    return _written(ServiceSection, service)
+
+
+def route_fields(route: Route) -> dict[str, JsonValue]:
+    """A route in the vocabulary of a file, lists whose order means nothing sorted."""
+    return (
+        dict.fromkeys(_SPELLINGS.values())
+        | _written(RouteSection, route)
+        | {_SPELLINGS[route.path.kind]: route.path.value}
+    )
+
+
+def _written(section: type[Section], noun: Service | Route) -> dict[str, JsonValue]:
+    values = {one.name: getattr(noun, one.name) for one in fields(noun) if one.name not in ("name", "path")}
+    made = section.model_construct(**values)
+    dumped = cast("dict[str, JsonValue]", made.model_dump(mode="json", include=set(values)))
+    for name in _UNORDERED:
+        value = dumped.get(name)
+        if isinstance(value, list):
+            dumped[name] = sorted(value, key=str)
+    return dumped

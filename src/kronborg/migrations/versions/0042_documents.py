@@ -1,0 +1,8 @@
+"""OpenAPI documents of services."""
+
+revision = "0042"
+down_revision = "0041"
+
+
+def upgrade() -> None:
+    """Create the tables."""

@@ -1,0 +1,1 @@
+"""What passed: access records, their search, the dashboard, the attack surface, alerts, and what-if."""

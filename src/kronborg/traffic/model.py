@@ -1,0 +1,52 @@
+"""The nouns of what passed: one access record for each request that a gateway answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Decision = Literal["allowed", "refused", "failed"]
+"""`allowed`: the service answered. `refused`: the gateway said no. `failed`: nobody fit could answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRecord:
+    """One request. Texts are bounded when they are read; what is not known is empty.
+
+    `id` is the gateway's request id, unique over all nodes. `reason` is a name of `gateway.reasons`, empty when the
+    request was allowed; `detail` and `flags` are the proxy's own words. `path` is without the query, which may hold
+    secrets. `client`, `subject`, `token` (its `jti`), `session`, `grant` and `key` (an API key) are verified ones only.
+    """
+
+    id: str
+    at: datetime
+    node: str
+    listener: str
+    host: str
+    method: str
+    path: str
+    route: str
+    service: str
+    status: int
+    decision: Decision
+    reason: str
+    detail: str
+    flags: str
+    client: str
+    subject: str
+    token: str
+    session: str
+    grant: str
+    key: str
+    scopes: str
+    address: str
+    agent: str
+    protocol: str
+    trace: str
+    upstream: str
+    attempts: int
+    duration_us: int
+    upstream_us: int
+    bytes_in: int
+    bytes_out: int
