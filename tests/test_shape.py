@@ -20,22 +20,8 @@ SERVER = ROOT / "src" / "kronborg"
 SDK = ROOT / "sdk" / "src"
 SHOP = ROOT / "demo" / "shop" / "src"
 SLICES = (
-    "core",
-    "sessions",
-    "audit",
-    "accounts",
-    "factors",
-    "federation",
-    "signin",
-    "provisioning",
-    "clients",
-    "tokens",
-    "api_keys",
-    "oauth",
-    "limits",
-    "gateway",
-    "fleet",
-    "traffic",
+    *("core", "sessions", "audit", "accounts", "factors", "federation", "signin", "provisioning", "clients"),
+    *("tokens", "api_keys", "oauth", "limits", "gateway", "fleet", "traffic"),
 )
 
 # How a file's name says which storey of its slice it belongs to; what is not named here is a verb.
