@@ -13,8 +13,11 @@ from kronborg.core.db import ReadSession, Session
 from kronborg.core.errors import Invalid
 from kronborg.gateway.model import Audience, Snapshot
 from kronborg.gateway.snapshot import digest, freeze
-from kronborg.gateway.store import add_snapshot, latest_published, list_routes, list_services
+from kronborg.gateway.store import add_snapshot, latest_mark, list_routes, list_services
 from kronborg.gateway.validate import problems_of
+from kronborg.gateway.versions_store import prune
+
+LONGEST_COMMENT = 300
 
 _OWN_NAMES = ("localhost", "127.0.0.1")
 
@@ -54,13 +57,15 @@ async def draft(session: ReadSession, *, issuer: str, gateway_url: str) -> Snaps
     )
 
 
-async def publish_declared(session: Session, *, issuer: str, gateway_url: str, author: str, now: datetime) -> Snapshot:
+async def publish_declared(
+    session: Session, *, issuer: str, gateway_url: str, author: str, now: datetime, comment: str = ""
+) -> Snapshot:
     """Publish the services and routes as they are declared in this transaction. Raises `Invalid`."""
     snapshot = await draft(session, issuer=issuer, gateway_url=gateway_url)
-    return await publish(session, snapshot, author=author, now=now)
+    return await publish(session, snapshot, author=author, now=now, comment=comment)
 
 
-async def publish(session: Session, snapshot: Snapshot, *, author: str, now: datetime) -> Snapshot:
+async def publish(session: Session, snapshot: Snapshot, *, author: str, now: datetime, comment: str = "") -> Snapshot:
     """Store `snapshot` as the next version and return it so numbered.
 
     A snapshot equal to the latest makes no new version. Raises `Invalid` with every reason against it.
@@ -70,17 +75,29 @@ async def publish(session: Session, snapshot: Snapshot, *, author: str, now: dat
         raise Invalid(*problems)
     content = freeze(snapshot)
     mark = digest(content)
-    before = await latest_published(session)
-    if before is not None and before.digest == mark:
-        return before.snapshot
-    version = 1 if before is None else before.snapshot.version + 1
-    await add_snapshot(session, version=version, content=content, digest=mark, author=author, now=now)
+    latest, latest_digest = await latest_mark(session)
+    if latest_digest == mark:
+        return replace(snapshot, version=latest)
+    numbered = replace(snapshot, version=latest + 1)
+    comment = clean_comment(comment)
+    await add_snapshot(session, numbered, content=content, digest=mark, author=author, comment=comment, now=now)
+    await prune(session, newest=numbered.version)
     await events.record(
         session,
         "gateway.published",
         actor=author,
-        subject=str(version),
+        subject=str(numbered.version),
         now=now,
-        detail={"digest": mark, "routes": len(snapshot.routes), "services": len(snapshot.services)},
+        detail={
+            "digest": mark,
+            "routes": len(snapshot.routes),
+            "services": len(snapshot.services),
+            **({"comment": comment} if comment else {}),
+        },
     )
-    return replace(snapshot, version=version)
+    return numbered
+
+
+def clean_comment(text: str) -> str:
+    """One line of what somebody said about a change, bounded, without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:LONGEST_COMMENT]

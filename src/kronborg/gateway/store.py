@@ -35,6 +35,10 @@ snapshots_table = Table(
     Column("digest", Text, nullable=False),
     Column("author", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("comment", Text, nullable=False, server_default=""),
+    Column("services", Integer, nullable=False, server_default="0"),
+    Column("routes", Integer, nullable=False, server_default="0"),
+    Column("octets", Integer, nullable=False, server_default="0"),
 )
 deliveries_table = Table(
     "gateway_deliveries",
@@ -57,18 +61,30 @@ class Published:
     digest: str
     author: str
     created_at: datetime
+    comment: str = ""
 
 
-async def list_services(session: ReadSession) -> tuple[Service, ...]:
-    """All services, by name."""
-    rows = await session.execute(select(services_table.c.content).order_by(services_table.c.name))
-    return tuple(decode_service(str(row[0])) for row in rows)
+async def list_services(
+    session: ReadSession, *, after: str = "", search: str = "", limit: int | None = None
+) -> tuple[Service, ...]:
+    """Services by name: all, or `limit` of those that come after one and hold `search` somewhere."""
+    return tuple(decode_service(text) for text in await _contents(session, services_table, after, search, limit))
 
 
-async def list_routes(session: ReadSession) -> tuple[Route, ...]:
-    """All routes, by name."""
-    rows = await session.execute(select(routes_table.c.content).order_by(routes_table.c.name))
-    return tuple(decode_route(str(row[0])) for row in rows)
+async def list_routes(
+    session: ReadSession, *, after: str = "", search: str = "", limit: int | None = None
+) -> tuple[Route, ...]:
+    """Routes by name: all, or `limit` of those that come after one and hold `search` somewhere."""
+    return tuple(decode_route(text) for text in await _contents(session, routes_table, after, search, limit))
+
+
+async def _contents(session: ReadSession, table: Table, after: str, search: str, limit: int | None) -> list[str]:
+    wanted = select(table.c.content).order_by(table.c.name).limit(limit)
+    if after:
+        wanted = wanted.where(table.c.name > after)
+    if search:
+        wanted = wanted.where(table.c.content.icontains(search, autoescape=True))
+    return [str(row[0]) for row in await session.execute(wanted)]
 
 
 async def find_service(session: ReadSession, name: str) -> Service | None:
@@ -104,12 +120,20 @@ async def delete_route(session: Session, name: str) -> bool:
 
 
 async def add_snapshot(
-    session: Session, *, version: int, content: bytes, digest: str, author: str, now: datetime
+    session: Session, snapshot: Snapshot, *, content: bytes, digest: str, author: str, comment: str, now: datetime
 ) -> None:
-    """A new version; the primary key decides between two writers."""
+    """A new version, numbered as `snapshot` is and frozen as `content`; the primary key decides between two writers."""
     await session.execute(
         insert(snapshots_table).values(
-            version=version, content=content.decode(), digest=digest, author=author, created_at=now
+            version=snapshot.version,
+            content=content.decode(),
+            digest=digest,
+            author=author,
+            created_at=now,
+            comment=comment,
+            services=len(snapshot.services),
+            routes=len(snapshot.routes),
+            octets=len(content),
         )
     )
 
@@ -135,11 +159,24 @@ async def last_acked(session: ReadSession, proxy: str) -> Published | None:
 
 
 def _published(row: Row[tuple[object, ...]]) -> Published:
-    version, content, digest, author, created_at = tuple[object, ...](row)
+    version, content, digest, author, created_at, comment, *_ = tuple[object, ...](row)
     if not isinstance(version, int) or not isinstance(created_at, datetime):
         raise TypeError("a row of gateway_snapshots is not as written")
     snapshot = thaw(str(content).encode(), version=version)
-    return Published(snapshot, str(digest), str(author), created_at)
+    return Published(snapshot, str(digest), str(author), created_at, str(comment))
+
+
+async def find_published(session: ReadSession, version: int) -> Published | None:
+    """One version, whole; None when there is none of that number, or none any more."""
+    row = await session.first(select(snapshots_table).where(snapshots_table.c.version == version))
+    return None if row is None else _published(row)
+
+
+async def latest_mark(session: ReadSession) -> tuple[int, str]:
+    """Number and digest of the newest version, without its content; 0 and nothing before the first."""
+    table = snapshots_table
+    row = await session.first(select(table.c.version, table.c.digest).order_by(desc(table.c.version)).limit(1))
+    return (0, "") if row is None else (int(str(row[0])), str(row[1]))
 
 
 async def latest_version(database: Database) -> int:
