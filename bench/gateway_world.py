@@ -22,7 +22,8 @@ from joserfc.jwk import ECKey
 from kronborg.gateway.deliver import make_folder, prepare
 from kronborg.gateway.envoy.process import binary, envoy_argv
 from kronborg.gateway.envoy.proxy import Proxy
-from kronborg.gateway.model import Audience, Limits, Route, Service, Snapshot, SpikeArrest
+from kronborg.gateway.limits_model import SpikeArrest
+from kronborg.gateway.model import Audience, Limits, Route, Service, Snapshot
 from kronborg.gateway.model import Path as RoutePath
 
 ISSUER = "http://localhost:8081"

@@ -10,17 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kronborg.gateway.model import (
-    Audience,
-    Path,
-    PathKind,
-    Rate,
-    Route,
-    Service,
-    Snapshot,
-    SpikeArrest,
-    bucket_of,
-)
+from kronborg.gateway.limits_model import Rate, SpikeArrest, bucket_of
+from kronborg.gateway.model import Audience, Path, PathKind, Route, Service, Snapshot
 from kronborg.gateway.snapshot import digest, freeze, thaw
 
 

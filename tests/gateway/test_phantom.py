@@ -9,7 +9,8 @@ import pytest
 
 from gateway.live import API, OTHER_API, Live
 from kronborg.gateway.envoy.filters import phantom
-from kronborg.gateway.model import Path, Route, SpikeArrest
+from kronborg.gateway.limits_model import SpikeArrest
+from kronborg.gateway.model import Path, Route
 
 ROUTE = Route("read", Path("prefix", "/catalogue"), "echo", audience=API, scopes=("catalogue:read",))
 LIMITED = Route("limited", Path("prefix", "/limited"), "echo", audience=API, spike_arrest=SpikeArrest("1pm"))

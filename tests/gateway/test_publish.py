@@ -13,7 +13,8 @@ from kronborg.core.db import Database
 from kronborg.core.errors import Invalid
 from kronborg.core.whole import whole
 from kronborg.gateway import store
-from kronborg.gateway.model import Delivery, Path, Route, Service, Snapshot, SpikeArrest
+from kronborg.gateway.limits_model import SpikeArrest
+from kronborg.gateway.model import Delivery, Path, Route, Service, Snapshot
 from kronborg.gateway.publish import draft, hosts_of, publish, publish_declared
 from kronborg.gateway.routing import save_service
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from gateway.live import API, Live
-from kronborg.gateway.model import Path, Route, SpikeArrest
+from kronborg.gateway.limits_model import SpikeArrest
+from kronborg.gateway.model import Path, Route
 
 ROUTE = Route("limited", Path("prefix", "/limited"), "echo", audience=API)
 TOLERANCE = 0.04

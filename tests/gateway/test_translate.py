@@ -23,7 +23,8 @@ from kronborg.gateway.envoy.listener import FILTERS
 from kronborg.gateway.envoy.process import envoy_argv, objection
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.translate import Files, translate
-from kronborg.gateway.model import Audience, Cors, Path, Route, Service, Snapshot, SpikeArrest
+from kronborg.gateway.limits_model import SpikeArrest
+from kronborg.gateway.model import Audience, Cors, Path, Route, Service, Snapshot
 from kronborg.gateway.validate import problems_of
 
 GOLDEN = FilePath(__file__).parent / "golden"

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kronborg.clients.settings import ApiSettings
-from kronborg.gateway.model import Audience, Cors, Path, Route, Service, Snapshot, SpikeArrest
+from kronborg.gateway.limits_model import SpikeArrest
+from kronborg.gateway.model import Audience, Cors, Path, Route, Service, Snapshot
 from kronborg.gateway.publish import is_readable
 from kronborg.gateway.validate import path_is_valid, problems_of
 

@@ -17,8 +17,9 @@ from kronborg.core.errors import Conflict, NotFound
 from kronborg.core.whole import whole
 from kronborg.gateway.declare.installation import Installation
 from kronborg.gateway.declare.objects import fields_of
+from kronborg.gateway.limits_model import Per, SpikeArrest
 from kronborg.gateway.model import Path as RoutePath
-from kronborg.gateway.model import Per, Route, Service, SpikeArrest
+from kronborg.gateway.model import Route, Service
 from kronborg.gateway.publish import publish_declared
 from kronborg.gateway.routing import remove_route, remove_service, save_route, save_service
 from kronborg.gateway.store import find_route, find_service, list_routes, list_services

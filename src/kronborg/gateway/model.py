@@ -6,16 +6,24 @@ The values inside a route or a service are what a file writes too: the docstring
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
 from kronborg.core.durations import Octets, Span
-
-EDGE = {"extra": "forbid", "strict": False, "hide_input_in_errors": True, "use_attribute_docstrings": True}
-"""How the HTTP and config edges read the values of a route or a service: unknown names are errors."""
+from kronborg.gateway.edge import EDGE
+from kronborg.gateway.limits_model import Concurrency, SpikeArrest
+from kronborg.gateway.resilience_model import (
+    Bounds,
+    Breaker,
+    Ejection,
+    Fallback,
+    HealthCheck,
+    Registration,
+    Replica,
+    Retries,
+)
+from kronborg.limits.model import Quota
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """What a route may allow. TRACE and CONNECT are never let through."""
@@ -27,10 +35,6 @@ WELL_KNOWN = "/.well-known/oauth-protected-resource"
 """Inserted between the host and the path of a protected resource (RFC 9728 section 3.1); the gateway answers there."""
 
 PathKind = Literal["exact", "prefix"]
-Per = Literal["client", "user", "address", "route"]
-
-_RATE = re.compile(r"([1-9][0-9]{0,6})(ps|pm)")
-_SHORTEST_FILL_MS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,50 +51,6 @@ class Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """So many calls a second or a minute, written `5ps` or `12pm`."""
-
-    count: int
-    unit: Literal["ps", "pm"]
-
-    @classmethod
-    def parse(cls, text: str) -> Rate | None:
-        """`5ps`, `12pm`; None when `text` is anything else."""
-        found = _RATE.fullmatch(text)
-        if found is None:
-            return None
-        return cls(count=int(found[1]), unit="ps" if found[2] == "ps" else "pm")
-
-    @property
-    def per_second(self) -> float:
-        """Calls a second."""
-        return self.count if self.unit == "ps" else self.count / 60
-
-    @property
-    def spacing(self) -> timedelta:
-        """The smoothed distance between two calls: 5ps is one per 200 ms, 12pm one per 5 s."""
-        return timedelta(seconds=1 / self.per_second)
-
-    def __str__(self) -> str:
-        return f"{self.count}{self.unit}"
-
-
-@dataclass(frozen=True, slots=True)
-class SpikeArrest:
-    """A smoothed rate with room for `burst` calls at once, one limiter per client, user, address or route."""
-
-    __pydantic_config__ = EDGE
-
-    rate: str
-    """Calls per second (`5ps`: one every 200 ms) or per minute (`12pm`)."""
-    burst: int = 1
-    """Calls that may come at once."""
-    per: Per = "client"
-    """What is counted on its own: each client (all people of a browser app share one), each user (the verified
-    subject; a client where there is no person), each address, or the route as a whole."""
-
-
-@dataclass(frozen=True, slots=True)
 class Cors:
     """Which web pages may call a route."""
 
@@ -101,43 +61,25 @@ class Cors:
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
-    """A token bucket that behaves as a `SpikeArrest`: whole milliseconds, never finer than 50 of them."""
-
-    size: int
-    fill: int
-    every: timedelta
-
-
-def bucket_of(arrest: SpikeArrest) -> Bucket:
-    """The bucket for an arrest whose rate is known to parse.
-
-    Up to 20 calls a second one token drips at the spacing; above, several drip together, because a bucket
-    cannot be filled more often than every 50 ms. Fractions of a millisecond round against the caller.
-    """
-    rate = Rate.parse(arrest.rate)
-    if rate is None:
-        raise ValueError("the rate does not parse")
-    fill = max(1, math.ceil(rate.per_second * _SHORTEST_FILL_MS / 1000))
-    milliseconds = math.ceil(round(fill * 1000 / rate.per_second, 6))
-    return Bucket(
-        size=max(arrest.burst, fill),
-        fill=fill,
-        every=timedelta(milliseconds=max(milliseconds, _SHORTEST_FILL_MS)),
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Service:
     """A microservice behind the gateway; what its fields mean is said in `ServiceSection`.
 
-    `urls` are its replicas: scheme, host and port, no path.
+    Its replicas are `urls` (scheme, host and port, no path), or `replicas`, or come by `registration`.
     """
 
     name: str
     urls: tuple[str, ...]
     http2: bool = False
     connect_timeout: Span = timedelta(seconds=1)
+    replicas: tuple[Replica, ...] = ()
+    registration: Registration | None = None
+    dns_refresh: Span = timedelta(seconds=5)
+    health_check: HealthCheck | None = None
+    ejection: Ejection | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+    retries: Retries | None = None
+    breaker: Breaker | None = None
+    fallback: Fallback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +101,14 @@ class Route:
     scopes: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     spike_arrest: SpikeArrest | None = None
+    rate_limit: SpikeArrest | None = None
+    quotas: tuple[Quota, ...] = ()
+    concurrency: Concurrency | None = None
     timeout: Span = timedelta(seconds=15)
     max_body: Octets = 1_048_576
     cookies: bool = False
     cors: Cors | None = None
+    retry_keyed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from kronborg.core.errors import Problem
-from kronborg.gateway.model import HEALTH, METHODS, WELL_KNOWN, Path, Rate, Route, Service, Snapshot
+from kronborg.gateway import limits_problems
+from kronborg.gateway.model import HEALTH, METHODS, WELL_KNOWN, Path, Route, Service, Snapshot
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _HOST_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -22,7 +24,7 @@ _PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,=:@/]{0,510}")
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,128}")
 _LARGEST_BODY = 64 * 1024 * 1024
 _LONGEST = timedelta(minutes=10)
-_MOST = 5000
+_MOST = 20_000
 
 
 def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
@@ -54,6 +56,7 @@ def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
         if route.audience in bound:
             found.append(_cannot_ask(route))
         found += _limits(route)
+    found += limits_problems.problems_of(snapshot)
     found += _clashes(snapshot)
     return tuple(found)
 
@@ -73,6 +76,11 @@ def _cannot_ask(route: Route) -> Problem:
         "only bound tokens are issued for this API, and the gateway does not check what they are bound to",
         "unset require_sender_constraint, or let a service that checks it be reached without the gateway",
     )
+
+
+def name_is_valid(name: str) -> bool:
+    """A short name, as services, routes and drafts have."""
+    return _NAME.fullmatch(name) is not None
 
 
 def host_is_valid(host: str) -> bool:
@@ -118,7 +126,7 @@ def _confusable(uris: Iterable[str]) -> Iterator[Problem]:
 
 
 def _repeated(where: str, names: list[str]) -> Iterator[Problem]:
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in sorted(name for name, times in Counter(names).items() if times > 1):
         yield Problem(f"{where}.{name}", "the name is used more than once", "rename one of them")
 
 
@@ -209,20 +217,6 @@ def _access(route: Route, known: dict[str, tuple[str, ...]]) -> Iterator[Problem
 
 def _limits(route: Route) -> Iterator[Problem]:
     where = f"routes.{route.name}"
-    arrest = route.spike_arrest
-    if arrest is not None:
-        if Rate.parse(arrest.rate) is None:
-            yield Problem(f"{where}.spike_arrest.rate", "is not a rate", "write 5ps or 12pm")
-        if not 1 <= arrest.burst <= 1_000_000:
-            yield Problem(f"{where}.spike_arrest.burst", "is out of range", "use 1 to 1000000")
-        if arrest.per not in ("client", "user", "address", "route"):
-            yield Problem(f"{where}.spike_arrest.per", "is unknown", "use client, user, address or route")
-        if route.public and arrest.per in ("client", "user"):
-            yield Problem(
-                f"{where}.spike_arrest.per",
-                f"a public route knows no {arrest.per}",
-                "use address or route",
-            )
     if not timedelta(0) < route.timeout <= _LONGEST:
         yield Problem(f"{where}.timeout", "is out of range", "use more than 0 and at most 10 minutes")
     if not 0 < route.max_body <= _LARGEST_BODY:

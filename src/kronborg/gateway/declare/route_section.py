@@ -15,7 +15,19 @@ from pydantic_core import PydanticCustomError
 from kronborg.core.json import JsonValue
 from kronborg.core.quantities import Duration, Size, parse_duration
 from kronborg.gateway.declare.parts import Host, Method, Name, Section, Uri, Uris, Words
-from kronborg.gateway.model import Cors, Path, PathKind, Route, Service, SpikeArrest
+from kronborg.gateway.limits_model import Concurrency, SpikeArrest
+from kronborg.gateway.model import Cors, Path, PathKind, Route, Service
+from kronborg.gateway.resilience_model import (
+    Bounds,
+    Breaker,
+    Ejection,
+    Fallback,
+    HealthCheck,
+    Registration,
+    Replica,
+    Retries,
+)
+from kronborg.limits.model import Quota
 
 _UNORDERED = ("methods", "scopes", "roles", "urls")
 _SPELLINGS: dict[PathKind, str] = {"exact": "path", "prefix": "prefix"}
@@ -33,11 +45,30 @@ class ServiceSection(Section):
     """Speak HTTP/2 to it."""
     connect_timeout: Duration = parse_duration("1s")
     """How long to wait for a connection."""
+    replicas: Annotated[tuple[Replica, ...], Field(max_length=100)] = ()
+    """Several replicas with weights, in place of `url`."""
+    registration: Registration | None = None
+    """Replicas announce themselves, in place of `url`: who may, from where, and for how long at a time."""
+    dns_refresh: Duration = parse_duration("5s")
+    """How often host names are looked up again, whatever their time to live."""
+    health_check: HealthCheck | None = None
+    """The gateway asks each replica whether it is well."""
+    ejection: Ejection | None = None
+    """Replicas that fail calls are left out for a while; with a fallback they always are."""
+    bounds: Bounds = Field(default_factory=Bounds)
+    """What may be under way to it at once, from each gateway."""
+    retries: Retries | None = None
+    """Failed requests are sent again. When absent, only those that never reached it are, once."""
+    breaker: Breaker | None = None
+    """Stops calling it while it fails or is slow."""
+    fallback: Fallback | None = None
+    """Who answers in its place while its breaker is open, none of its replicas is well, or a request failed there."""
 
     @model_validator(mode="after")
     def _some_url(self) -> ServiceSection:
-        if (self.url is None) == (not self.urls):
-            raise PydanticCustomError("urls", "needs either url or urls")
+        told = (self.url is not None, bool(self.urls), bool(self.replicas), self.registration is not None)
+        if sum(told) != 1:
+            raise PydanticCustomError("urls", "needs one of url, urls, replicas or registration")
         return self
 
 
@@ -64,6 +95,13 @@ class RouteSection(Section):
     """Roles of which the person must have at least one."""
     spike_arrest: SpikeArrest | None = None
     """A smoothed rate limit."""
+    rate_limit: SpikeArrest | None = None
+    """A second one next to it, with a longer period or another identifier. It is asked last, so that what the first
+    refuses costs nothing here."""
+    quotas: Annotated[tuple[Quota, ...], Field(max_length=4)] = ()
+    """How many calls in a minute, hour, day, week or month."""
+    concurrency: Concurrency | None = None
+    """How many calls may be under way at once."""
     timeout: Duration = parse_duration("15s")
     """How long the service may take."""
     max_body: Size = 1 << 20
@@ -72,6 +110,8 @@ class RouteSection(Section):
     """Pass cookies on to the service; they are stripped otherwise."""
     cors: Cors | None = None
     """Which web pages may call it."""
+    retry_keyed: bool = False
+    """Also retry a POST or PATCH that carries X-Idempotency-Key: the service does it once, however often it comes."""
 
     @model_validator(mode="after")
     def _one_path(self) -> RouteSection:

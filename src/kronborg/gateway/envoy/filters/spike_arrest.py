@@ -11,7 +11,8 @@ import math
 from kronborg.core.json import JsonObject
 from kronborg.gateway.envoy.filters import jwt
 from kronborg.gateway.envoy.resource import always, seconds, typed
-from kronborg.gateway.model import Limits, Route, SpikeArrest, bucket_of
+from kronborg.gateway.limits_model import SpikeArrest, bucket_of
+from kronborg.gateway.model import Limits, Route
 
 BEFORE = "spike_arrest_before"
 AFTER = "spike_arrest"
