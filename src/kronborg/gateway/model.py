@@ -34,30 +34,70 @@ HEALTH = "/healthz"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 """Inserted between the host and the path of a protected resource (RFC 9728 section 3.1); the gateway answers there."""
 
-PathKind = Literal["exact", "prefix"]
+PathKind = Literal["exact", "prefix", "template", "regex"]
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """`exact` is one path; `prefix` is that path and everything below it, cut at a slash."""
+    """`exact` is one path; `prefix` is that path and everything below it, cut at a slash; a `template` has places for
+    segments; a `regex` matches whole paths."""
 
     kind: PathKind
     value: str
 
     @property
+    def pattern(self) -> Pattern | None:
+        """How a template or a regular expression is read; None for other paths, and where it cannot be."""
+        if self.kind == "template":
+            return read_template(self.value)
+        return read_regex(self.value) if self.kind == "regex" else None
+
+    @property
+    def literal(self) -> str:
+        """How each path that fits begins."""
+        if self.kind in ("exact", "prefix"):
+            return self.stem
+        return self.pattern.literal if self.pattern else "/"
+
+    @property
+    def letters(self) -> str:
+        """All characters that the path names."""
+        if self.kind in ("exact", "prefix"):
+            return self.value
+        return self.pattern.letters if self.pattern else ""
+
+    @property
     def stem(self) -> str:
-        """The path itself; of a prefix without its last slash, so that of `/` nothing is left."""
-        return self.value if self.kind == "exact" else self.value.rstrip("/")
+        """The path itself; of a prefix without its last slash, so that of `/` nothing is left; of a path with open
+        places the whole segments before the first."""
+        if self.kind in ("exact", "prefix"):
+            return self.value if self.kind == "exact" else self.value.rstrip("/")
+        return self.literal.rpartition("/")[0]
+
+    @property
+    def identity(self) -> str:
+        """Equal for paths of one kind that fit the same requests, however they name their places."""
+        if self.kind in ("exact", "prefix"):
+            return self.stem
+        return self.pattern.regex if self.pattern else self.value
 
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """Which web pages may call a route."""
+    """Which web pages may call a route. The gateway answers their preflights itself."""
 
     __pydantic_config__ = EDGE
 
     origins: tuple[str, ...]
-    """Their origins: scheme, host and port."""
+    """Their origins: scheme, host and port. `https://*.shop.example` stands for every name below it."""
+    headers: tuple[str, ...] = ()
+    """Request headers that they may send beside the usual ones."""
+    exposed: tuple[str, ...] = ()
+    """Response headers that they may read beside the usual ones."""
+    credentials: bool = False
+    """Whether they may send cookies."""
+    max_age: Span = timedelta(minutes=10)
+    """How long a browser may remember the answer to a preflight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +128,8 @@ class Route:
 
     Either `public`, or `audience` names the API a token must be for; then every one of `scopes` and, if
     there are any, at least one of `roles` is required. `methods` empty means all of `METHODS`. `host` None
-    means each name the gateway answers to. `cookies` lets the Cookie header through to the service.
+    means each name the gateway answers to. `cookies` lets the Cookie header through to the service. With `redirect`
+    there is no service, and its name is empty.
     """
 
     name: str
@@ -108,6 +149,21 @@ class Route:
     max_body: Octets = 1_048_576
     cookies: bool = False
     cors: Cors | None = None
+    headers: tuple[Condition, ...] = ()
+    query: tuple[Condition, ...] = ()
+    rewrite: Rewrite | None = None
+    redirect: Redirect | None = None
+    request_headers: HeaderEdits | None = None
+    response_headers: HeaderEdits | None = None
+    compress: bool = False
+    websocket: bool = False
+    stream: bool = False
+    grpc: bool = False
+    idle: Span | None = None
+    split: tuple[Share, ...] = ()
+    canary: tuple[Canary, ...] = ()
+    mirror: Mirror | None = None
+    sticky: Sticky | None = None
     retry_keyed: bool = False
 
 
@@ -160,7 +216,17 @@ class Snapshot:
     @property
     def wants_cookies(self) -> bool:
         """Whether any service is sent the Cookie header; where none is, it is taken away at the door."""
-        return any(route.cookies for route in self.routes)
+        return any(
+            route.cookies
+            or any(canary.cookie for canary in route.canary)
+            or (route.sticky is not None and route.sticky.by == "cookie")
+            for route in self.routes
+        )
+
+    @property
+    def has_uploads(self) -> bool:
+        """Whether some request may go on for as long as its route says, so that no timer of the listener fits all."""
+        return any(route.grpc or route.websocket for route in self.routes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ here once with its meaning, and once in the noun.
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -27,10 +27,11 @@ from kronborg.gateway.resilience_model import (
     Replica,
     Retries,
 )
+from kronborg.gateway.traffic_model import Canary, Condition, HeaderEdits, Mirror, Redirect, Rewrite, Share, Sticky
 from kronborg.limits.model import Quota
 
 _UNORDERED = ("methods", "scopes", "roles", "urls")
-_SPELLINGS: dict[PathKind, str] = {"exact": "path", "prefix": "prefix"}
+_SPELLINGS: dict[PathKind, str] = {"exact": "path", "prefix": "prefix", "template": "template", "regex": "regex"}
 """The key of a file for each kind of path."""
 
 
@@ -75,14 +76,19 @@ class ServiceSection(Section):
 class RouteSection(Section):
     """A way through the gateway. It names an audience or says `public: true`: nothing is open by omission."""
 
-    service: Name
-    """The service that answers."""
+    service: Name | Literal[""] = ""
+    """The service that answers; absent where `redirect` does."""
     host: Host | None = None
-    """Only requests for this host name; any when absent."""
+    """Only requests for this host name, `*.shop.example` for all names below it; any when absent. The most specific
+    host decides alone."""
     path: Annotated[str, Field(max_length=512)] | None = None
     """This path and no other."""
     prefix: Annotated[str, Field(max_length=512)] | None = None
     """This path and all below it."""
+    template: Annotated[str, Field(max_length=512)] | None = None
+    """Paths of this shape: `/orders/{id}`, where a place is one segment, or `{rest=**}` for all segments to the end."""
+    regex: Annotated[str, Field(max_length=256)] | None = None
+    """Whole paths that this regular expression fits: literals, `[a-z]`, `[^/]`, `\\d`, groups, repetitions."""
     methods: Annotated[tuple[Method, ...], Field(max_length=7)] = ()
     """The methods let through; all when absent."""
     public: bool = False
@@ -110,6 +116,36 @@ class RouteSection(Section):
     """Pass cookies on to the service; they are stripped otherwise."""
     cors: Cors | None = None
     """Which web pages may call it."""
+    headers: Annotated[tuple[Condition, ...], Field(max_length=10)] = ()
+    """Conditions on headers, all of them; of routes on one path, the one with more conditions comes first."""
+    query: Annotated[tuple[Condition, ...], Field(max_length=10)] = ()
+    """Conditions on query parameters, all of them."""
+    rewrite: Rewrite | None = None
+    """What the service sees in place of what was asked for."""
+    redirect: Redirect | None = None
+    """Send the caller elsewhere, in place of a service."""
+    request_headers: HeaderEdits | None = None
+    """Changes to the headers that the service sees."""
+    response_headers: HeaderEdits | None = None
+    """Changes to the headers that the caller sees."""
+    compress: bool = False
+    """Compress answers (gzip, Brotli). Not where an answer holds a secret next to something a stranger can choose."""
+    websocket: bool = False
+    """Let connections become WebSockets; what the route asks for is asked for at the handshake."""
+    stream: bool = False
+    """Answers go on without an end (Server-Sent Events): no `timeout`, only `idle`."""
+    grpc: bool = False
+    """The service speaks gRPC: bodies are not held back, callers' deadlines count up to `timeout`."""
+    idle: Duration | None = None
+    """How long a WebSocket or a stream may be silent; 5 minutes when absent."""
+    split: Annotated[tuple[Share, ...], Field(max_length=10)] = ()
+    """Other services that get a part of the requests."""
+    canary: Annotated[tuple[Canary, ...], Field(max_length=10)] = ()
+    """Headers or cookies that lead to another service, the first that fits."""
+    mirror: Mirror | None = None
+    """Another service that gets copies."""
+    sticky: Sticky | None = None
+    """Keep callers at one replica."""
     retry_keyed: bool = False
     """Also retry a POST or PATCH that carries X-Idempotency-Key: the service does it once, however often it comes."""
 
@@ -117,6 +153,8 @@ class RouteSection(Section):
     def _one_path(self) -> RouteSection:
         if sum(getattr(self, key) is not None for key in _SPELLINGS.values()) != 1:
             raise PydanticCustomError("path", f"needs either {' or '.join(_SPELLINGS.values())}")
+        if (self.redirect is None) == (not self.service):
+            raise PydanticCustomError("service", "needs either service or redirect")
         return self
 
 
