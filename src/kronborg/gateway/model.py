@@ -13,6 +13,7 @@ from typing import Literal
 from kronborg.core.durations import Octets, Span
 from kronborg.gateway.edge import EDGE
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
+from kronborg.gateway.path_patterns import Pattern, read_regex, read_template
 from kronborg.gateway.resilience_model import (
     Bounds,
     Breaker,
@@ -23,6 +24,7 @@ from kronborg.gateway.resilience_model import (
     Replica,
     Retries,
 )
+from kronborg.gateway.traffic_model import Canary, Condition, HeaderEdits, Mirror, Redirect, Rewrite, Share, Sticky
 from kronborg.limits.model import Quota
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
