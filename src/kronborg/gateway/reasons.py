@@ -47,6 +47,15 @@ REASONS: dict[str, Reason] = {
         Reason("invalid_token", "token", 401, "The token is malformed, expired, not ours, or for another API."),
         Reason("missing_scope", "access", 403, "The token lacks a scope that the route asks for."),
         Reason("missing_role", "access", 403, "The person has none of the roles that the route asks for."),
+        Reason("revoked", "revocation", 401, "The token was revoked, or its session, grant, client, user or key."),
+        Reason("revocation_unknown", "revocation", 503, "The gateway has no news of revocations, or too old ones."),
+        Reason("inspection_failed", "revocation", 503, "The gateway failed to inspect the request, so it refused it."),
+        Reason("not_bound", "binding", 401, "The route takes bound tokens only, and this one is bound to nothing."),
+        Reason("proof_missing", "binding", 401, "The token is bound to a key and came without a proof of it."),
+        Reason("proof_invalid", "binding", 401, "The proof is malformed, old, used before, or for something else."),
+        Reason("proof_needs_nonce", "binding", 401, "The proof must carry the nonce of the answer."),
+        Reason("wrong_certificate", "binding", 401, "The token is bound to another certificate than the caller's."),
+        Reason("binding_unknown", "binding", 503, "Nobody could check the proof just now."),
         Reason("spike_arrest", "spike_arrest", 429, "Calls came faster than the spike arrest of the route lets pass."),
     )
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import orjson
 
 from kronborg.core.json import JsonObject, JsonValue
-from kronborg.gateway.envoy.filters import access, body, jwt
+from kronborg.gateway.envoy.filters import access, body, inspect, jwt
 from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.model import HEALTH
 from kronborg.gateway.protected_resource import Described
@@ -16,7 +16,7 @@ LARGEST_DOCUMENT = 262_144
 """Bytes; Envoy allows 4096 unless told otherwise, and an API may have two hundred scopes."""
 
 OFF = typed("envoy.config.route.v3.FilterConfig", disabled=True)
-OPEN: dict[str, JsonObject] = {jwt.NAME: OFF, access.NAME: OFF}
+OPEN: dict[str, JsonObject] = {jwt.NAME: OFF, access.NAME: OFF, inspect.NAME: OFF}
 """Per route: no token is asked for."""
 
 _READING = ("GET", "HEAD", "OPTIONS")

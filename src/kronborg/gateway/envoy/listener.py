@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from kronborg.core.json import JsonObject
 from kronborg.gateway.envoy import hygiene, replies
-from kronborg.gateway.envoy.filters import access, body, cors, jwt, phantom, router, spike_arrest
+from kronborg.gateway.envoy.filters import access, body, cors, inspect, jwt, phantom, router, spike_arrest
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import seconds, typed
 from kronborg.gateway.model import Snapshot
@@ -22,6 +22,7 @@ FILTERS = (
     phantom.NAME,
     jwt.NAME,
     access.NAME,
+    inspect.NAME,
     spike_arrest.AFTER,
     body.NAME,
     router.NAME,
@@ -89,6 +90,7 @@ def _filters(snapshot: Snapshot, keys: str, proxy: Proxy) -> list[JsonObject]:
         phantom.NAME: phantom.listener_filter(proxy),
         jwt.NAME: jwt.listener_filter(snapshot, keys),
         access.NAME: access.listener_filter(),
+        inspect.NAME: inspect.listener_filter(snapshot, proxy),
         spike_arrest.AFTER: spike_arrest.listener_filter(spike_arrest.AFTER),
         body.NAME: body.listener_filter(),
         router.NAME: router.listener_filter(),

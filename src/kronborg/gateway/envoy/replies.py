@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from kronborg.core.json import JsonObject
+from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.model import Route
 
@@ -57,6 +57,9 @@ def reply_config() -> JsonObject:
     # Another scope would not help who lacks the role.
     unfit = _challenge("resource_metadata", error="insufficient_scope")
     mappers = [
+        # The scripts of `inspect` write the whole problem, and at most leave the challenge to the route.
+        _as_written("whole", None),
+        _as_written("challenge", broken),
         _mapper(_because("jwt_authn_access_denied{Jwt_is_missing}"), 401, silent),
         _mapper(_because("jwt_authn_access_denied"), 401, broken),
         _mapper(_because(f"[{INVALID_TOKEN}]"), 401, broken),
@@ -83,6 +86,33 @@ def hints(route: Route, pointer: str | None) -> JsonObject:
         "scope": f', scope="{scope}"' if scope else "",
         "resource_metadata": f', resource_metadata="{pointer}"' if pointer else "",
     }
+
+
+def problem(status: int, *, reason: str) -> JsonObject:
+    """The body of a refusal that a script writes itself; the request id is still to be added."""
+    return {
+        "type": _TYPES.get(status, "about:blank"),
+        "title": _title(status),
+        "status": status,
+        "detail": _DETAILS[status],
+        "reason": reason,
+    }
+
+
+def _as_written(answer: str, challenge: str | None) -> JsonObject:
+    """Answers whose body a script wrote, as it says in the metadata of the request."""
+    matcher: JsonObject = {
+        "filter": METADATA,
+        "path": [{"key": "answer"}],
+        "value": {"string_match": {"exact": answer}},
+    }
+    mapper: dict[str, JsonValue] = {
+        "filter": {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": False}},
+        "body_format_override": {"content_type": "application/problem+json", "text_format_source": _AS_IT_IS},
+    }
+    if challenge is not None:
+        mapper["headers_to_add"] = [_header("www-authenticate", challenge)]
+    return mapper
 
 
 def _challenge(*hinted: str, error: str | None = None) -> str:

@@ -12,7 +12,7 @@ from itertools import groupby
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.envoy import direct, replies
 from kronborg.gateway.envoy.clusters import cluster_name
-from kronborg.gateway.envoy.filters import access, body, cors, jwt, phantom, spike_arrest
+from kronborg.gateway.envoy.filters import access, body, cors, inspect, jwt, phantom, spike_arrest
 from kronborg.gateway.envoy.listener import ROUTES
 from kronborg.gateway.envoy.resource import seconds
 from kronborg.gateway.model import METHODS, WELL_KNOWN, Path, Route, Snapshot
@@ -163,6 +163,9 @@ def _filter_configs(route: Route, snapshot: Snapshot) -> JsonObject:
         configs[access.NAME] = access.route_config(route)
         if any(audience.reference and audience.uri == route.audience for audience in snapshot.audiences):
             configs[phantom.NAME] = phantom.route_config()
+    inspected = inspect.route_config(route, snapshot)
+    if inspected is not None:
+        configs[inspect.NAME] = inspected
     arrest = spike_arrest.route_config(route, snapshot.limits)
     if arrest is not None and route.spike_arrest is not None:
         configs[spike_arrest.name_for(route.spike_arrest)] = arrest
@@ -180,5 +183,9 @@ def _preflight(path: JsonObject, route: Route) -> JsonObject:
     return {
         "match": {**path, "headers": cors.is_preflight()},
         "route": {"cluster": cluster_name(route.service)},
-        "typed_per_filter_config": {jwt.NAME: direct.OFF, cors.NAME: cors.route_config(route)},
+        "typed_per_filter_config": {
+            jwt.NAME: direct.OFF,
+            inspect.NAME: direct.OFF,
+            cors.NAME: cors.route_config(route),
+        },
     }

@@ -1,0 +1,89 @@
+-- What stands of a verified request: its parts each say a reason against it, or nothing.
+-- An error here would let the request through, so everything runs in pcall and ends in 503 otherwise.
+
+local ISSUER = @ISSUER@
+local ANSWERS = @ANSWERS@        -- by reason: the status, and the problem up to the request id
+local BROKEN = "inspection_failed"
+local MOST_SETTINGS = 8192
+local NOTHING = {}
+
+@PARTS@
+
+local CHECKS = { @CHECKS@ }
+
+local settings_known, settings_count = {}, 0
+
+-- What the route says to the parts, as one JSON text; parsed once.
+local function settings_of(handle)
+  local text = handle:filterContext():get("settings")
+  if text == nil then
+    return NOTHING
+  end
+  local settings = settings_known[text]
+  if settings == nil then
+    settings = read_json(text)
+    if settings_count >= MOST_SETTINGS then
+      settings_known, settings_count = {}, 0
+    end
+    settings_known[text] = settings
+    settings_count = settings_count + 1
+  end
+  return settings
+end
+
+-- `more`: response headers of the part. Without a challenge among them, the route's own is sent with a 401.
+local function refuse(handle, reason, more)
+  local answer = ANSWERS[reason] or ANSWERS[BROKEN]
+  local headers = { [":status"] = answer.status, ["content-type"] = "application/problem+json" }
+  for name, value in pairs(more or NOTHING) do
+    headers[name] = value
+  end
+  if answer.status == "503" and headers["retry-after"] == nil then
+    headers["retry-after"] = "1"
+  end
+  local challenged = answer.status ~= "401" or headers["www-authenticate"] ~= nil
+  local metadata = handle:streamInfo():dynamicMetadata()
+  metadata:set("kronborg", "reason", reason)
+  metadata:set("kronborg", "answer", challenged and "whole" or "challenge")
+  local id = (handle:headers():get("x-request-id") or ""):match("^[%w-]+$") or ""
+  handle:respond(headers, answer.problem .. id .. '"}')
+end
+
+-- The request as the parts see it. `token` is nil on a public route: nobody verified what came along.
+local function request_of(handle)
+  local settings, headers = settings_of(handle), handle:headers()
+  local token = nil
+  if not settings.public then
+    token = token_of(headers:get("authorization"))
+  end
+  return {
+    handle = handle,
+    headers = headers, -- dead after a call: fetch them again
+    now_ms = handle:timestamp(),
+    settings = settings,
+    token = token,
+    claims = token and token.claims,
+  }
+end
+
+local function inspect(handle)
+  local request = request_of(handle)
+  for at = 1, #CHECKS do
+    local reason, more = CHECKS[at](request)
+    if reason ~= nil then
+      return reason, more
+    end
+  end
+  return nil
+end
+
+function envoy_on_request(handle)
+  local fine, reason, more = pcall(inspect, handle)
+  if not fine then
+    handle:logErr("inspect: " .. tostring(reason):sub(1, 200))
+    reason, more = BROKEN, nil
+  end
+  if reason ~= nil and not pcall(refuse, handle, reason, more) then
+    handle:respond({ [":status"] = "503" }, "")
+  end
+end

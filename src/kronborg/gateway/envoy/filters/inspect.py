@@ -1,0 +1,100 @@
+"""What a verified token is asked beyond its signature and scopes: revoked, bound, strong enough, within its quota.
+
+One Lua filter after `jwt` and `access`, put together from the parts in `parts/`. Each part `<name>.lua` defines
+`local function check_<name>(request)`, which returns nothing, or the name of a reason (`gateway.reasons`) and, if need
+be, response headers. `request` has `handle`, `headers`, `now_ms`, `settings` (what the route tells the parts, see
+`route_config`), `token` (`scheme`, `header`, `claims`, `ours`) and `claims`; both are nil on a public route.
+
+A part that calls another process must fetch `handle:headers()` again afterwards. Nothing is looked up per request that
+was looked up for the same token before, so that the filter stays cheap: see `claims.lua`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+
+import orjson
+
+from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.envoy import replies
+from kronborg.gateway.envoy.proxy import Proxy
+from kronborg.gateway.envoy.resource import typed
+from kronborg.gateway.model import Route, Snapshot
+from kronborg.gateway.reasons import REASONS
+
+NAME = "inspect"
+FOUNDATIONS = ("json", "claims")
+"""What the checks stand on, first to last."""
+CHECKS = ("revocation", "binding")
+"""The parts that decide, in their order; the first reason wins."""
+
+_TYPE = "envoy.extensions.filters.http.lua.v3."
+_FOLDER = "kronborg.gateway.envoy.filters"
+
+
+def listener_filter(snapshot: Snapshot, proxy: Proxy) -> JsonObject:
+    """On, unless a route turns it off: a route that says nothing is inspected."""
+    lua = typed(
+        _TYPE + "Lua", default_source_code={"inline_string": script(snapshot, proxy)}, clear_route_cache=False
+    )
+    return {"name": NAME, "typed_config": lua}
+
+
+def route_config(route: Route, snapshot: Snapshot) -> JsonObject | None:
+    """What this route tells the parts; None when there is nothing to tell, and on a public route when it is off."""
+    settings = settings_of(route, snapshot)
+    if not settings:
+        return None
+    if route.public:
+        settings = {**settings, "public": True}
+    text = orjson.dumps(settings, option=orjson.OPT_SORT_KEYS).decode()
+    return typed(_TYPE + "LuaPerRoute", filter_context={"settings": text})
+
+
+def settings_of(route: Route, snapshot: Snapshot) -> JsonObject:
+    """The settings of a route by part: one member for each part that has something to do."""
+    settings: dict[str, JsonValue] = {}
+    return settings
+
+
+def script(snapshot: Snapshot, proxy: Proxy) -> str:
+    """The Lua source: the parts in their order, then what runs them."""
+    values = {
+        "@ISSUER@": quoted(snapshot.issuer),
+        "@ANSWERS@": _answers(),
+        "@CACHED_TOKENS@": str(snapshot.limits.cached_tokens),
+    }
+    parts = "\n".join(_source(f"parts/{name}.lua") for name in (*FOUNDATIONS, *CHECKS))
+    checks = ", ".join(f"check_{name}" for name in CHECKS)
+    source = _source("inspect.lua").replace("@PARTS@", parts).replace("@CHECKS@", checks)
+    return _filled(source, values)
+
+
+def quoted(text: str) -> str:
+    """A Lua string literal of any text."""
+    return '"' + "".join(one if one.isalnum() and one.isascii() else f"\\{byte:03d}" for one, byte in _bytes(text)) + '"'
+
+
+def _bytes(text: str) -> list[tuple[str, int]]:
+    return [(chr(byte), byte) for byte in text.encode()]
+
+
+def _source(name: str) -> str:
+    return files(_FOLDER).joinpath(name).read_text()
+
+
+def _filled(source: str, values: Mapping[str, str]) -> str:
+    for mark, value in values.items():
+        source = source.replace(mark, value)
+    return source
+
+
+def _answers() -> str:
+    """Per reason the status and the problem body (RFC 9457) up to the request id, as a Lua table."""
+    lines = []
+    for one in REASONS.values():
+        problem = replies.problem(one.status, reason=one.name)
+        text = orjson.dumps({**problem, "request_id": ""}).decode().removesuffix('"}')
+        lines.append(f"  {one.name} = {{ status = {quoted(str(one.status))}, problem = {quoted(text)} }},")
+    return "{\n" + "\n".join(lines) + "\n}"
