@@ -29,6 +29,7 @@ from kronborg.core.tls import MutualTlsSettings, TlsListener, tls_problems
 from kronborg.core.token_address import HeldKeysSettings, TokenAddress
 from kronborg.core.values import freeze, thaw
 from kronborg.factors.model import SmsSettings, sms_problems
+from kronborg.gateway.fleet_model import FleetSettings, fleet_problems
 from kronborg.signin.model import SignInSettings
 
 RESOLVED = "KRONBORG_RESOLVED_SETTINGS"
@@ -69,6 +70,7 @@ class Settings:
     issuer: str = "http://localhost:8081"
     gateway_url: str = "http://localhost:8080"
     gateway: Address = Address("127.0.0.1", 8080)
+    gateway_name: str = "gateway-1"
     identity: Address = Address("127.0.0.1", 8081)
     identity_workers: int = 1
     tls: TlsListener | None = None
@@ -76,6 +78,7 @@ class Settings:
     require_dpop_nonce: bool = False
     control: Address = Address("127.0.0.1", 8082)
     worker: Address = Address("127.0.0.1", 8083)
+    fleet: FleetSettings | None = None
     database: str = ""
     master_key: str | None = None
     allow_plain_http: bool = False
@@ -197,13 +200,14 @@ def check(settings: Settings) -> tuple[Problem, ...]:
     problems += cedar_problems(settings.policies)
     problems += people_problems(settings.people)
     problems += mail_problems(settings.mail)
+    problems += fleet_problems(settings.fleet)
     private = (("control", settings.control), ("worker", settings.worker))
     for name, address in private:
         if not address.loopback:
             problems.append(Problem(f"server.{name}.host", "must stay on this machine", "bind 127.0.0.1"))
     ports = [address.port for _, address in (*listeners, *private)]
     asking = settings.mtls.listener if settings.mtls is not None else None
-    ports += [listener.port for listener in (settings.tls, asking) if listener is not None]
+    ports += [listener.port for listener in (settings.tls, asking, settings.fleet) if listener is not None]
     if len(set(ports)) != len(ports):
         problems.append(Problem("server", "two processes are given the same port", "give each its own"))
     return tuple(problems)
@@ -272,7 +276,7 @@ def _secret(where: str, env: str | None, file: Path | None) -> str | None:
 def _from_file(path: Path) -> Settings:
     from kronborg.gateway.declare.document import load
     from kronborg.gateway.declare.people_section import brand_in, mail_in, people_in, sign_in_in
-    from kronborg.gateway.declare.server_section import admission_in, held_keys_in, listeners_in
+    from kronborg.gateway.declare.server_section import admission_in, fleet_in, held_keys_in, listeners_in
 
     server = load(path).server
     default = Settings()
@@ -282,6 +286,8 @@ def _from_file(path: Path) -> Settings:
         issuer=server.issuer,
         gateway_url=server.gateway_url,
         gateway=Address(server.gateway.host, server.gateway.port),
+        gateway_name=server.gateway.name,
+        fleet=fleet_in(server),
         identity=Address(server.identity.host, server.identity.port),
         identity_workers=server.identity.workers,
         tls=tls,

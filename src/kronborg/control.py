@@ -19,11 +19,12 @@ from kronborg.core import clock
 from kronborg.core.db import Database
 from kronborg.core.health import health_routes
 from kronborg.core.log import get_logger
-from kronborg.gateway.deliver import Deliverer, Keys, Refused, make_folder, prepare
+from kronborg.gateway.deliver import Deliverer, Refused, make_folder, prepare
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.exchange import ExchangeApp, Phantom
 from kronborg.gateway.model import Snapshot
 from kronborg.gateway.publish import hosts_of
+from kronborg.gateway.source import DatabaseSource, Keys
 from kronborg.gateway.store import last_acked, latest_published
 from kronborg.opening import engine_for
 from kronborg.server import serve
@@ -39,6 +40,7 @@ def proxy_of(settings: Settings) -> Proxy:
     """The proxy of this installation."""
     return Proxy(
         folder=settings.data.absolute() / "gateway",
+        name=settings.gateway_name,
         host=_numeric(settings.gateway.host),
         port=settings.gateway.port,
         exchange_host=_numeric(settings.control.host),
@@ -75,7 +77,8 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
         engine = await engine_for(settings, database, now=clock.now())
         proxy = proxy_of(settings)
         secret = await asyncio.to_thread(make_folder, proxy)
-        deliverer = Deliverer(database, proxy, _keys(engine), _empty(settings), clock.now)
+        source = DatabaseSource(database, _keys(engine), _empty(settings), proxy.name)
+        deliverer = Deliverer(source, proxy, clock.now)
         app = control_app(engine, secret)
         delivered_version.labels(proxy.name, "acked").set_function(lambda: _version(deliverer, "acked"))
         delivered_version.labels(proxy.name, "rejected").set_function(lambda: _version(deliverer, "rejected"))

@@ -22,6 +22,7 @@ from kronborg.gateway.deliver import Deliverer, put
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.model import Limits, Path, Route, Service, Snapshot
 from kronborg.gateway.publish import publish
+from kronborg.gateway.source import DatabaseSource
 from ports import free_port
 
 ROUTE = Route("read", Path("prefix", "/catalogue"), "echo", audience=API)
@@ -166,7 +167,8 @@ async def test_the_deliverer_brings_what_is_published_and_records_what_the_proxy
     async def current() -> str:
         return keys[0]
 
-    deliverer = Deliverer(database, gateway.proxy, current, Snapshot("http://localhost:8081"), lambda: now)
+    source = DatabaseSource(database, current, Snapshot("http://localhost:8081"), gateway.proxy.name)
+    deliverer = Deliverer(source, gateway.proxy, lambda: now)
     routes = (replace(ROUTE, name="fresh", path=Path("prefix", f"/fresh-{now:%H}")),)
     snapshot = replace(gateway.snapshot(*routes), version=0)
 
@@ -203,7 +205,8 @@ async def test_new_keys_reach_a_proxy_that_refused_the_newest_version(
     async def current() -> str:
         return keys[0]
 
-    deliverer = Deliverer(database, gateway.proxy, current, Snapshot("http://localhost:8081"), lambda: now)
+    source = DatabaseSource(database, current, Snapshot("http://localhost:8081"), gateway.proxy.name)
+    deliverer = Deliverer(source, gateway.proxy, lambda: now)
     good = replace(gateway.snapshot(ROUTE), version=0)
     async with database.write() as session:
         await publish(session, good, author="test", now=now)
@@ -228,7 +231,8 @@ async def test_a_running_deliverer_stops_when_told(gateway: Live, database: Data
     async def current() -> str:
         return gateway.keys
 
-    deliverer = Deliverer(database, gateway.proxy, current, Snapshot("http://localhost:8081"), lambda: now)
+    source = DatabaseSource(database, current, Snapshot("http://localhost:8081"), gateway.proxy.name)
+    deliverer = Deliverer(source, gateway.proxy, lambda: now)
     stop = asyncio.Event()
     task = asyncio.create_task(deliverer.run(stop))
     async with asyncio.timeout(10):

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from kronborg.core.base64url import b64
 from kronborg.core.ids import random_token
 
-Kind = Literal["kro_at_", "kro_rt_", "kro_ac_", "kro_cs_", "kro_dc_", "kro_rq_", "kro_ia_", "kro_ra_"]
+Kind = Literal["kro_at_", "kro_rt_", "kro_ac_", "kro_cs_", "kro_dc_", "kro_rq_", "kro_ia_", "kro_ra_", "kro_gi_"]
 ACCESS: Final = "kro_at_"
 REFRESH: Final = "kro_rt_"
 CODE: Final = "kro_ac_"
@@ -24,6 +24,7 @@ DEVICE: Final = "kro_dc_"
 BACKCHANNEL: Final = "kro_rq_"
 INITIAL: Final = "kro_ia_"
 REGISTRATION: Final = "kro_ra_"
+INVITATION: Final = "kro_gi_"
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BODY = re.compile(r"[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}", re.ASCII)

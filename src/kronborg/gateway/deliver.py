@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import orjson
 
-from kronborg.core.db import Database
 from kronborg.core.log import get_logger
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.process import objection
@@ -28,14 +27,11 @@ from kronborg.gateway.envoy.resource import discovery
 from kronborg.gateway.envoy.translate import Files, translate
 from kronborg.gateway.exchange import keep_secret
 from kronborg.gateway.model import Delivery, Snapshot
-from kronborg.gateway.store import last_acked, latest_published, latest_version, record_delivery
+from kronborg.gateway.source import Offer, Source
 
 log = get_logger("kronborg.gateway.deliver")
 
 Kind = Literal["cds", "rds", "lds"]
-Keys = Callable[[], Awaitable[str]]
-"""The issuer's public JWKS as JSON text; equal keys give equal text."""
-
 POLL_SECONDS = 0.2
 _RETRY_SECONDS = 10.0
 _PATIENCE_SECONDS = 10.0
@@ -110,19 +106,21 @@ async def prepare(snapshot: Snapshot, keys: str, proxy: Proxy) -> None:
 
 @dataclass(slots=True)
 class Deliverer:
-    """Watches the newest version and the signing keys, and keeps one proxy up to date."""
+    """Watches the newest version and the signing keys, and keeps one proxy up to date.
 
-    database: Database
+    `serving` is the version that the proxy serves as far as is known, with the digest of its snapshot.
+    """
+
+    source: Source
     proxy: Proxy
-    keys: Keys
-    empty: Snapshot
     clock: Callable[[], datetime]
     current: Delivery | None = field(default=None, init=False)
+    serving: tuple[int, str] = field(default=(0, ""), init=False)
     _settled: tuple[int, str] | None = field(default=None, init=False)
     _tried_at: float = field(default=0.0, init=False)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until `stop` is set. A failing database or an absent proxy is met by trying again."""
+        """Deliver until `stop` is set. A source or a proxy that is away is met by trying again."""
         while not stop.is_set():
             try:
                 await self.turn()
@@ -138,32 +136,40 @@ class Deliverer:
 
     async def turn(self) -> Delivery | None:
         """Deliver once if anything changed; what the proxy said, or None when nothing was to do."""
-        keys = await self.keys()
-        seen = (await latest_version(self.database), keys)
-        if seen == self._settled and not self._is_time_again():
+        seen = await self.source.mark()
+        if seen is None or (seen == self._settled and not self._is_time_again()):
             return None
-        async with self.database.read() as session:
-            published = await latest_published(session)
-        snapshot = self.empty if published is None else published.snapshot
-        said = await put(snapshot, keys, self.proxy)
+        offer = await self.source.latest()
+        if offer is None:
+            return None
+        said = await self._put(offer)
         if said.status == "rejected":
-            await self._renew_the_last_good(snapshot, keys)
-        if snapshot.version > 0:
-            async with self.database.write() as session:
-                await record_delivery(session, said, now=self.clock())
+            await self._renew_the_last_good(offer)
+        else:
+            self.serving = said.version, offer.digest
         self.current = said
-        self._settled = (snapshot.version, keys)
+        self._settled = offer.mark
         self._tried_at = asyncio.get_running_loop().time()
+        if offer.snapshot.version > 0:
+            await self.source.record(said, now=self.clock())
         log.info("delivered", proxy=said.proxy, version=said.version, status=said.status, reason=said.reason)
         return said
 
-    async def _renew_the_last_good(self, refused: Snapshot, keys: str) -> None:
+    async def _put(self, offer: Offer) -> Delivery:
+        """What became of it; a folder that cannot be written, because the disk is full, refuses as a proxy does."""
+        try:
+            return await put(offer.snapshot, offer.keys, self.proxy)
+        except OSError as failure:
+            reason = f"the gateway's folder cannot be written: {failure.strerror or 'unknown error'}"
+            return Delivery(self.proxy.name, offer.snapshot.version, "rejected", reason)
+
+    async def _renew_the_last_good(self, refused: Offer) -> None:
         """Bring today's keys to the version that the proxy holds: a refused one must not keep it on old keys."""
-        async with self.database.read() as session:
-            good = await last_acked(session, self.proxy.name)
-        if good is None or good.snapshot.version == refused.version:
+        good = await self.source.last_good()
+        if good is None or good.snapshot.version == refused.snapshot.version:
             return
-        said = await put(good.snapshot, keys, self.proxy)
+        said = await self._put(replace(good, keys=refused.keys))
+        self.serving = said.version, good.digest
         if said.status == "rejected":
             log.error("last_good_refused", proxy=said.proxy, version=said.version, reason=said.reason)
 

@@ -18,6 +18,7 @@ from kronborg.core.tls import MutualTlsSettings, TlsListener
 from kronborg.core.token_address import HELD_ALGORITHMS, HeldAlgorithm, HeldKeysSettings
 from kronborg.gateway.declare.parts import Host, Key, Port, SecretReference, Section, Uri, Words
 from kronborg.gateway.declare.people_section import BrandSection, MailSection, PeopleSection, SignInSection
+from kronborg.gateway.fleet_model import NODE_NAME, FleetSettings
 
 
 def _without_password(url: str) -> str:
@@ -42,6 +43,8 @@ class GatewayListener(Section):
     """The address to bind."""
     port: Port = 8080
     """The port of the gateway."""
+    name: Annotated[str, StringConstraints(pattern=NODE_NAME)] = "gateway-1"
+    """What the gateway of this machine is called in the fleet; machines on one database need different names."""
 
 
 class TlsSection(Section):
@@ -113,6 +116,17 @@ class WorkerListener(Section):
     """The address to bind; loopback only."""
     port: Port = 8083
     """The port of its health and metrics."""
+
+
+class FleetListenerSection(Section):
+    """Where gateways on other machines reach the control process, over TLS with certificates of the fleet."""
+
+    host: Host = "0.0.0.0"  # noqa: S104  # it is meant to be reached
+    """The address to bind."""
+    port: Port = 8444
+    """The port of the fleet."""
+    url: Uri
+    """The https URL by which gateways reach it."""
 
 
 class SessionTimes(Section):
@@ -220,6 +234,8 @@ class ServerSection(Section):
     """Where the control process listens."""
     worker: WorkerListener = WorkerListener()
     """Where the worker answers health checks."""
+    fleet: FleetListenerSection | None = None
+    """Where gateways on other machines reach the control process; absent: nowhere."""
     allow_plain_http: bool = False
     """Serve plain HTTP beyond this machine; without it every address but loopback is refused."""
     trusted_proxies: Annotated[tuple[Host, ...], Field(max_length=50)] = ()
@@ -268,6 +284,12 @@ def listeners_in(identity: IdentityListener, folder: Path) -> tuple[TlsListener 
         own = TlsListener(mtls.host, mtls.port, str(folder / mtls.certificate), str(folder / mtls.key))
     authorities = None if mtls.authorities is None else str(folder / mtls.authorities)
     return listener, MutualTlsSettings(mtls.url, authorities, mtls.header, own)
+
+
+def fleet_in(server: ServerSection) -> FleetSettings | None:
+    """Where gateways elsewhere reach us."""
+    fleet = server.fleet
+    return None if fleet is None else FleetSettings(fleet.host, fleet.port, fleet.url)
 
 
 def held_keys_in(server: ServerSection, folder: Path) -> HeldKeysSettings | None:
