@@ -20,7 +20,7 @@ from typing import Literal
 import orjson
 
 from kronborg.core.log import get_logger
-from kronborg.gateway.envoy import admin
+from kronborg.gateway.envoy import admin, endpoints
 from kronborg.gateway.envoy.process import objection
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import discovery
@@ -59,6 +59,7 @@ async def place(files: Files, proxy: Proxy) -> str | None:
     wanted: dict[Kind, bytes] = {"cds": files.cds, "lds": files.lds, "rds": files.rds}
     before = {kind: _read(proxy, kind) for kind in wanted}
     if before != wanted:
+        _begin_endpoints(proxy)
         reason = await objection(files.trial, _scratch(proxy))
         if reason is not None:
             return reason
@@ -96,6 +97,7 @@ async def prepare(snapshot: Snapshot, keys: str, proxy: Proxy) -> None:
     """
     make_folder(proxy)
     files = await asyncio.to_thread(translate, snapshot, keys, proxy)
+    _begin_endpoints(proxy)
     reason = await objection(files.trial, _scratch(proxy))
     if reason is not None:
         raise Refused(reason)
@@ -108,7 +110,8 @@ async def prepare(snapshot: Snapshot, keys: str, proxy: Proxy) -> None:
 class Deliverer:
     """Watches the newest version and the signing keys, and keeps one proxy up to date.
 
-    `serving` is the version that the proxy serves as far as is known, with the digest of its snapshot.
+    `serving` is the version that the proxy serves as far as is known, with the digest of its snapshot, which is
+    `snapshot`.
     """
 
     source: Source
@@ -116,6 +119,7 @@ class Deliverer:
     clock: Callable[[], datetime]
     current: Delivery | None = field(default=None, init=False)
     serving: tuple[int, str] = field(default=(0, ""), init=False)
+    snapshot: Snapshot | None = field(default=None, init=False)
     _settled: tuple[int, str] | None = field(default=None, init=False)
     _tried_at: float = field(default=0.0, init=False)
 
@@ -147,6 +151,7 @@ class Deliverer:
             await self._renew_the_last_good(offer)
         else:
             self.serving = said.version, offer.digest
+            self.snapshot = offer.snapshot
         self.current = said
         self._settled = offer.mark
         self._tried_at = asyncio.get_running_loop().time()
@@ -170,6 +175,7 @@ class Deliverer:
             return
         said = await self._put(replace(good, keys=refused.keys))
         self.serving = said.version, good.digest
+        self.snapshot = good.snapshot
         if said.status == "rejected":
             log.error("last_good_refused", proxy=said.proxy, version=said.version, reason=said.reason)
 
@@ -212,6 +218,17 @@ async def _step(proxy: Proxy, kind: Kind, content: bytes) -> None:
             raise Refused("; ".join(await admin.objections(proxy.admin)) or "the proxy gave no reason")
         await asyncio.sleep(_ASK_AGAIN_SECONDS)
     raise Refused("the proxy did not take the update in time")
+
+
+def put_endpoints(content: bytes, proxy: Proxy) -> None:
+    """The endpoints that services announced (`envoy/endpoints.py`); they change without any version."""
+    _replace(proxy, endpoints.FILE, content)
+
+
+def _begin_endpoints(proxy: Proxy) -> None:
+    """Envoy takes no configuration that names a file which is not there."""
+    if not (proxy.folder / endpoints.FILE).exists():
+        put_endpoints(discovery([]), proxy)
 
 
 def _read(proxy: Proxy, kind: Kind) -> bytes | None:

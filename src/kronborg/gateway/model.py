@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Literal
 
 from kronborg.core.durations import Octets, Span
+from kronborg.gateway.access_model import AccessRule, Addresses, Credential, StepUp, TokenIssuer
 from kronborg.gateway.edge import EDGE
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
 from kronborg.gateway.path_patterns import Pattern, read_regex, read_template
@@ -143,6 +144,12 @@ class Route:
     audience: str | None = None
     scopes: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
+    rules: tuple[AccessRule, ...] = ()
+    step_up: StepUp | None = None
+    policy: str | None = None
+    credentials: tuple[Credential, ...] = ("token",)
+    issuers: tuple[str, ...] = ()
+    addresses: Addresses | None = None
     spike_arrest: SpikeArrest | None = None
     rate_limit: SpikeArrest | None = None
     quotas: tuple[Quota, ...] = ()
@@ -213,7 +220,19 @@ class Snapshot:
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1")
     url: str = "http://localhost:8080"
     limits: Limits = field(default_factory=Limits)
+    issuers: tuple[TokenIssuer, ...] = ()
+    addresses: Addresses | None = None
     version: int = 0
+
+    @property
+    def takes_keys(self) -> bool:
+        """Whether some route takes API keys or personal access tokens."""
+        return any(set(route.credentials) - {"token"} for route in self.routes)
+
+    @property
+    def has_addresses(self) -> bool:
+        """Whether some request may be refused for where it comes from."""
+        return self.addresses is not None or any(route.addresses is not None for route in self.routes)
 
     @property
     def wants_cookies(self) -> bool:

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from kronborg.core.json import JsonValue
 from kronborg.core.quantities import Duration, Size, parse_duration
+from kronborg.gateway.access_model import AccessRule, Addresses, Credential, StepUp
 from kronborg.gateway.declare.parts import Host, Method, Name, Section, Uri, Uris, Words
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
 from kronborg.gateway.model import Cors, Path, PathKind, Route, Service
@@ -99,6 +100,18 @@ class RouteSection(Section):
     """Scopes of that API that the token must have, all of them."""
     roles: Words = ()
     """Roles of which the person must have at least one."""
+    rules: Annotated[tuple[AccessRule, ...], Field(max_length=20)] = ()
+    """What requests by some methods must have besides: reading may need less than writing."""
+    step_up: StepUp | None = None
+    """How the person must have signed in; a token that does not say so is answered with a challenge."""
+    policy: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
+    """A Cedar policy that must permit the request, for what scopes and roles cannot say."""
+    credentials: Annotated[tuple[Credential, ...], Field(min_length=1, max_length=3)] = ("token",)
+    """What a request may prove itself with: `token`, `api_key`, `personal_token`."""
+    issuers: Annotated[tuple[Name, ...], Field(max_length=10)] = ()
+    """Other issuers whose tokens may pass too, by the names of `token_issuers`."""
+    addresses: Addresses | None = None
+    """Where requests may come from."""
     spike_arrest: SpikeArrest | None = None
     """A smoothed rate limit."""
     rate_limit: SpikeArrest | None = None

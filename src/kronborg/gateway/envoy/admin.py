@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 import orjson
 
@@ -29,6 +30,39 @@ class Standing:
 
     version: str
     rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """How the proxy itself is: its version, whether it serves, seconds it is up, open connections, requests so far."""
+
+    version: str = ""
+    live: bool = False
+    uptime: int = 0
+    connections: int = 0
+    requests: int = 0
+
+
+async def facts(admin: Path) -> Facts:
+    """How the proxy is; the plain one of `Facts` when it does not answer."""
+    try:
+        about = orjson.loads(await _get(admin, "/server_info"))
+        stats = await _get(admin, "/stats?filter=^http\\.gateway\\.downstream_(cx_active|rq_total)$")
+    except (ProxyAway, orjson.JSONDecodeError):
+        return Facts()
+    numbers = {
+        name.rpartition(".")[2]: int(value)
+        for name, _, value in (line.partition(": ") for line in stats.decode(errors="replace").splitlines())
+        if value.isdecimal()
+    }
+    told = str(about.get("version", "")).split("/")
+    return Facts(
+        version=told[1] if len(told) > 1 else "",
+        live=about.get("state") == "LIVE",
+        uptime=int(str(about.get("uptime_current_epoch", "0")).rstrip("s").partition(".")[0] or 0),
+        connections=numbers.get("downstream_cx_active", 0),
+        requests=numbers.get("downstream_rq_total", 0),
+    )
 
 
 async def standing(admin: Path) -> Mapping[str, Standing]:
@@ -75,13 +109,29 @@ def _collect(value: object, found: list[str]) -> None:
             _collect(part, found)
 
 
-async def _get(admin: Path, target: str) -> bytes:
-    """The body of a GET over the socket. HTTP/1.0, so that it ends with the connection."""
+async def read_json(admin: Path, target: str) -> object:
+    """What the admin socket answers, parsed. Raises `ProxyAway`."""
+    try:
+        return orjson.loads(await _get(admin, target))
+    except orjson.JSONDecodeError as broken:
+        raise ProxyAway("the admin socket gave no JSON") from broken
+
+
+async def set_runtime(admin: Path, values: Mapping[str, str]) -> None:
+    """Set keys of the runtime; an empty value takes a key away. Raises `ProxyAway`."""
+    if values:
+        await _get(admin, f"/runtime_modify?{urlencode(values)}", method="POST")
+
+
+async def _get(admin: Path, target: str, *, method: str = "GET") -> bytes:
+    """The body of an answer over the socket. HTTP/1.0, so that it ends with the connection."""
     try:
         async with asyncio.timeout(_SECONDS):
             reader, writer = await asyncio.open_unix_connection(str(admin))
             try:
-                writer.write(f"GET {target} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n".encode())
+                writer.write(
+                    f"{method} {target} HTTP/1.1\r\nHost: admin\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+                )
                 await writer.drain()
                 answer = await reader.read(-1)
             finally:

@@ -15,6 +15,9 @@ _ADMIN_MODE = 0o600
 _REGEX_SIZE = 4000
 # Only what delivery and the operator read; a counter nobody reads costs all the same.
 _KEPT = ("cluster_manager.", "http.gateway.", "listener_manager.", "server.", "overload.")
+# How long calls to a service took, where a breaker looks at that; the router counts nothing of it elsewhere.
+_KEPT_TOO = r"cluster\.(?:service|replicas)\..*\.upstream_rq_time"
+_INSIDE = "envoy.extensions.bootstrap.internal_listener.v3.InternalListener"
 
 
 def bootstrap(limits: Limits, proxy: Proxy) -> JsonObject:
@@ -27,24 +30,33 @@ def bootstrap(limits: Limits, proxy: Proxy) -> JsonObject:
     }
 
 
-def trial(limits: Limits, proxy: Proxy, listener: JsonObject, clusters: Sequence[JsonObject]) -> JsonObject:
+def trial(limits: Limits, proxy: Proxy, listeners: Sequence[JsonObject], clusters: Sequence[JsonObject]) -> JsonObject:
     """The same with everything inside, for `envoy --mode validate`."""
     plain = [{key: part for key, part in cluster.items() if key != "@type"} for cluster in clusters]
     return {
         **_base(limits, proxy),
-        "static_resources": {"listeners": [listener], "clusters": [exchange_cluster(proxy), *plain]},
+        "static_resources": {"listeners": list(listeners), "clusters": [exchange_cluster(proxy), *plain]},
     }
 
 
 def _base(limits: Limits, proxy: Proxy) -> dict[str, JsonValue]:
+    patterns: list[JsonValue] = [*({"prefix": prefix} for prefix in _KEPT), {"safe_regex": {"regex": _KEPT_TOO}}]
     return {
         "node": {"id": proxy.name, "cluster": "kronborg-gateway"},
-        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"prefix": prefix} for prefix in _KEPT]}}},
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": patterns}}},
+        # Whoever asks gets the histograms of this moment, and nobody else pays for them.
+        "stats_flush_on_admin": True,
         "overload_manager": _overload(limits),
         # Envoy refuses larger regular expressions than this; the one of `hygiene` is larger than its default.
         "layered_runtime": {
-            "layers": [{"name": "static", "static_layer": {"re2.max_program_size.error_level": _REGEX_SIZE}}]
+            "layers": [
+                {"name": "static", "static_layer": {"re2.max_program_size.error_level": _REGEX_SIZE}},
+                # Where the control process opens and closes breakers.
+                {"name": "admin", "admin_layer": {}},
+            ]
         },
+        # For the words of fallbacks, which a listener inside the proxy says.
+        "bootstrap_extensions": [{"name": "envoy.bootstrap.internal_listener", "typed_config": typed(_INSIDE)}],
     }
 
 

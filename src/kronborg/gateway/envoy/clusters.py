@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.envoy.endpoints import endpoint, registered
 from kronborg.gateway.envoy.filters.phantom import CLUSTER as EXCHANGE
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import seconds, typed
+from kronborg.gateway.envoy.target import NOBODY, answer_name, cluster_name, has_words, replicas_name
+from kronborg.gateway.envoy.upstream_health import bounds, health
 from kronborg.gateway.model import Service, Snapshot
+from kronborg.gateway.resilience_model import Replica
+
+__all__ = ["cluster_name", "clusters", "exchange_cluster"]
 
 _TYPE = "envoy.config.cluster.v3.Cluster"
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -18,18 +25,18 @@ _PORTS = {"http": 80, "https": 443}
 _TRUST = "/etc/ssl/certs/ca-certificates.crt"
 # Python's servers close an idle connection after 5 s; the gateway must be the one that closes first.
 _IDLE = timedelta(seconds=4)
-_WAITING = {"max_connections": 1024, "max_pending_requests": 1024, "max_requests": 4096, "max_retries": 16}
 _EXCHANGES = {"max_connections": 8, "max_pending_requests": 256, "max_requests": 256, "max_retries": 0}
 
 
-def cluster_name(service: str) -> str:
-    """The cluster of a service; the prefix keeps it apart from our own."""
-    return f"service.{service}"
-
-
-def clusters(snapshot: Snapshot) -> list[JsonObject]:
-    """The clusters of all services, by name."""
-    return [_cluster(service) for service in sorted(snapshot.services, key=lambda service: service.name)]
+def clusters(snapshot: Snapshot, proxy: Proxy) -> list[JsonObject]:
+    """The clusters of all services, by name, each followed by what its fallback needs."""
+    found: list[JsonObject] = []
+    services = {service.name: service for service in snapshot.services}
+    for name in sorted(services):
+        found += _clusters(services[name], services, proxy)
+    if any(service.breaker is not None and service.fallback is None for service in snapshot.services):
+        found.append(_nobody())
+    return found
 
 
 def exchange_cluster(proxy: Proxy) -> JsonObject:
@@ -40,41 +47,104 @@ def exchange_cluster(proxy: Proxy) -> JsonObject:
         "connect_timeout": "0.5s",
         "load_assignment": {
             "cluster_name": EXCHANGE,
-            "endpoints": [{"lb_endpoints": [_endpoint(proxy.exchange_host, proxy.exchange_port)]}],
+            "endpoints": [{"lb_endpoints": [endpoint(proxy.exchange_host, proxy.exchange_port)]}],
         },
         "circuit_breakers": {"thresholds": [_EXCHANGES]},
         "typed_extension_protocol_options": _options(http2=False),
     }
 
 
-def _cluster(service: Service) -> JsonObject:
-    places = [urlsplit(url) for url in service.urls]
-    name = cluster_name(service.name)
-    numeric = all(_is_address(place.hostname or "") for place in places)
+def _clusters(service: Service, services: Mapping[str, Service], proxy: Proxy) -> list[JsonObject]:
+    if service.fallback is None:
+        return [_cluster(service, proxy)]
+    other = services.get(service.fallback.service or "")
+    second = answer_name(service.name) if other is None else replicas_name(other)
+    found = [_aggregate(service, second), _cluster(service, proxy)]
+    if has_words(service.fallback):
+        found.append(_answer(service.name))
+    return found
+
+
+def _cluster(service: Service, proxy: Proxy) -> JsonObject:
+    """The replicas of a service."""
+    name = replicas_name(service)
     cluster: dict[str, JsonValue] = {
         "@type": f"type.googleapis.com/{_TYPE}",
         "name": name,
-        "type": "STATIC" if numeric else "STRICT_DNS",
         "connect_timeout": seconds(service.connect_timeout),
+        "circuit_breakers": bounds(service),
+        "typed_extension_protocol_options": _options(http2=service.http2),
+        **health(service),
+    }
+    if service.registration is not None:
+        return {
+            **cluster,
+            "type": "EDS",
+            "lb_policy": "LEAST_REQUEST",
+            "eds_cluster_config": {"eds_config": registered(proxy)},
+        }
+    replicas = service.replicas or tuple(Replica(url) for url in service.urls)
+    places = [urlsplit(replica.url) for replica in replicas]
+    numeric = all(_is_address(place.hostname or "") for place in places)
+    cluster |= {
+        "type": "STATIC" if numeric else "STRICT_DNS",
         "lb_policy": "LEAST_REQUEST" if len(places) > 1 else "ROUND_ROBIN",
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [
                 {
                     "lb_endpoints": [
-                        _endpoint(place.hostname or "", place.port or _PORTS[place.scheme]) for place in places
+                        endpoint(place.hostname or "", place.port or _PORTS[place.scheme], replica.weight)
+                        for place, replica in zip(places, replicas, strict=True)
                     ]
                 }
             ],
         },
-        "circuit_breakers": {"thresholds": [_WAITING]},
-        "typed_extension_protocol_options": _options(http2=service.http2),
     }
     if not numeric:
         cluster["dns_lookup_family"] = "V4_PREFERRED"
+        cluster["dns_refresh_rate"] = seconds(service.dns_refresh)
     if places[0].scheme == "https":
         cluster["transport_socket"] = _tls(places[0].hostname or "", http2=service.http2)
     return cluster
+
+
+def _aggregate(service: Service, second: str) -> JsonObject:
+    """The service as a whole: its replicas, and who answers when none of them does."""
+    kind = "envoy.extensions.clusters.aggregate.v3.ClusterConfig"
+    return {
+        "@type": f"type.googleapis.com/{_TYPE}",
+        "name": cluster_name(service.name),
+        "connect_timeout": seconds(service.connect_timeout),
+        "lb_policy": "CLUSTER_PROVIDED",
+        "cluster_type": {
+            "name": "aggregate",
+            "typed_config": typed(kind, clusters=[replicas_name(service), second]),
+        },
+        "circuit_breakers": bounds(service),
+    }
+
+
+def _answer(service: str) -> JsonObject:
+    """The way to the words of a fallback: a listener inside the proxy, reached without a socket."""
+    name = answer_name(service)
+    inside: JsonObject = {"address": {"envoy_internal_address": {"server_listener_name": name}}}
+    return {
+        "@type": f"type.googleapis.com/{_TYPE}",
+        "name": name,
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": inside}]}]},
+        "typed_extension_protocol_options": _options(http2=False),
+    }
+
+
+def _nobody() -> JsonObject:
+    return {
+        "@type": f"type.googleapis.com/{_TYPE}",
+        "name": NOBODY,
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": NOBODY},
+    }
 
 
 def _is_address(host: str) -> bool:
@@ -83,10 +153,6 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _endpoint(host: str, port: int) -> JsonObject:
-    return {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
 
 
 def _options(*, http2: bool) -> JsonObject:

@@ -7,8 +7,8 @@ and services come by RDS and CDS. A new listener would forget cached tokens and 
 from __future__ import annotations
 
 from kronborg.core.json import JsonObject
-from kronborg.gateway.envoy import hygiene, replies
-from kronborg.gateway.envoy.filters import access, body, cors, inspect, jwt, phantom, router, spike_arrest
+from kronborg.gateway.envoy import access_log, hygiene, replies
+from kronborg.gateway.envoy.filters import access, addresses, body, cors, inspect, jwt, phantom, router, spike_arrest
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import seconds, typed
 from kronborg.gateway.model import Snapshot
@@ -17,6 +17,7 @@ ROUTES = "routes"
 """The name under which the listener asks for its routes."""
 
 FILTERS = (
+    addresses.NAME,
     cors.NAME,
     spike_arrest.BEFORE,
     phantom.NAME,
@@ -24,6 +25,7 @@ FILTERS = (
     access.NAME,
     inspect.NAME,
     spike_arrest.AFTER,
+    spike_arrest.SECOND,
     body.NAME,
     router.NAME,
 )
@@ -52,6 +54,7 @@ def listener(snapshot: Snapshot, keys: str, proxy: Proxy, routes: JsonObject) ->
                             **routes,
                             http_filters=_filters(snapshot, keys, proxy),
                             local_reply_config=replies.reply_config(),
+                            access_log=[access_log.access_log(proxy)],
                         ),
                     }
                 ]
@@ -84,7 +87,8 @@ def inline(routes: JsonObject) -> JsonObject:
 
 
 def _filters(snapshot: Snapshot, keys: str, proxy: Proxy) -> list[JsonObject]:
-    made = {
+    made: dict[str, JsonObject] = {
+        **addresses.listener_filter(snapshot),
         cors.NAME: cors.listener_filter(),
         spike_arrest.BEFORE: spike_arrest.listener_filter(spike_arrest.BEFORE),
         phantom.NAME: phantom.listener_filter(proxy),
@@ -92,10 +96,11 @@ def _filters(snapshot: Snapshot, keys: str, proxy: Proxy) -> list[JsonObject]:
         access.NAME: access.listener_filter(),
         inspect.NAME: inspect.listener_filter(snapshot, proxy),
         spike_arrest.AFTER: spike_arrest.listener_filter(spike_arrest.AFTER),
+        spike_arrest.SECOND: spike_arrest.listener_filter(spike_arrest.SECOND),
         body.NAME: body.listener_filter(),
-        router.NAME: router.listener_filter(),
+        router.NAME: router.listener_filter(snapshot),
     }
-    return [made[name] for name in FILTERS]
+    return [made[name] for name in FILTERS if name in made]
 
 
 def _connection(snapshot: Snapshot) -> JsonObject:
@@ -123,5 +128,7 @@ def _connection(snapshot: Snapshot) -> JsonObject:
             "initial_stream_window_size": _WINDOW_BYTES,
             "initial_connection_window_size": _WINDOW_BYTES * 4,
         },
-        "early_header_mutation_extensions": [hygiene.stripping(cookies=snapshot.wants_cookies)],
+        "early_header_mutation_extensions": [
+            hygiene.stripping(cookies=snapshot.wants_cookies, keys=snapshot.takes_keys)
+        ],
     }

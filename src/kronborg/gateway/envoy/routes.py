@@ -6,15 +6,16 @@ ask for less.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from kronborg.core.json import JsonObject, JsonValue
-from kronborg.gateway.envoy import direct, replies
+from kronborg.gateway.envoy import direct, limit_headers, replies
 from kronborg.gateway.envoy.clusters import cluster_name
-from kronborg.gateway.envoy.filters import access, body, cors, inspect, jwt, phantom, spike_arrest
+from kronborg.gateway.envoy.filters import access, addresses, body, cors, inspect, jwt, phantom, spike_arrest
 from kronborg.gateway.envoy.listener import ROUTES
 from kronborg.gateway.envoy.resource import seconds
+from kronborg.gateway.envoy.target import Targets
 from kronborg.gateway.model import METHODS, WELL_KNOWN, Path, Route, Snapshot
 from kronborg.gateway.protected_resource import Described, describe
 
@@ -25,7 +26,6 @@ _ENCODED = "3b|5c|7f|[01][0-9a-f]|25(?:2e|2f|3b|5c)"
 # The other characters of a route's path Envoy compares as they stand, while a service reads "%3A" as ":". Encoded
 # they are ordinary (`a%40b.example`), so each is refused only where the path of some route has it.
 _SPECIAL = "!$&'()*+,=:@"
-_RETRY = "connect-failure,refused-stream,reset-before-request"
 
 
 def route_table(snapshot: Snapshot) -> JsonObject:
@@ -95,13 +95,15 @@ def _rank(route: Route) -> tuple[int, int, str]:
 
 def _ordered(routes: Iterable[Route], snapshot: Snapshot, described: Described) -> list[JsonObject]:
     routes = tuple(routes)
+    targets = Targets.of(snapshot)
     prefixes = {route.path.stem for route in routes if route.path.kind == "prefix"}
     entries: list[JsonObject] = []
     for _, group in groupby(sorted(routes, key=lambda route: (_rank(route), route.name)), key=_rank):
         same_path = list(group)
         path = _path(same_path[0].path)
         entries += [_preflight(path, route) for route in same_path if route.cors]
-        entries += [_entry(path, route, snapshot, described.pointers.get(route.name)) for route in same_path]
+        entries += [direct.answer(match, 400) for route in same_path for match in _odd_weights(path, route)]
+        entries += [_entry(path, route, snapshot, targets, described.pointers.get(route.name)) for route in same_path]
         if all(route.methods for route in same_path):
             taken = {method for route in same_path for method in route.methods}
             entries.append(direct.answer(path, 405, allow=[method for method in METHODS if method in taken]))
@@ -124,6 +126,18 @@ def _path(path: Path) -> JsonObject:
     return {"path_separated_prefix": stem} if stem else {"prefix": "/"}
 
 
+def _odd_weights(path: JsonObject, route: Route) -> Iterator[JsonObject]:
+    """Requests that state a weight that is none, of two lines or out of range; without the header nothing is stated."""
+    for name, least, most in spike_arrest.weight_guards(route):
+        odd: JsonObject = {
+            "name": name,
+            "string_match": {"safe_regex": {"regex": limit_headers.numbers(least, most)}},
+            "invert_match": True,
+        }
+        present: JsonObject = {"name": name, "present_match": True}
+        yield {**path, "headers": [*_methods(route), present, odd]}
+
+
 def _methods(route: Route) -> list[JsonObject]:
     """The condition on the method; for one method a comparison, which is cheaper than an expression."""
     if not route.methods:
@@ -134,20 +148,23 @@ def _methods(route: Route) -> list[JsonObject]:
     return [{"name": ":method", "string_match": allowed}]
 
 
-def _entry(path: JsonObject, route: Route, snapshot: Snapshot, pointer: str | None) -> JsonObject:
+def _entry(path: JsonObject, route: Route, snapshot: Snapshot, targets: Targets, pointer: str | None) -> JsonObject:
     removed = ["cookie"] if snapshot.wants_cookies and not route.cookies else []
     if route.public:
         # Nobody verified it here, so nobody behind should take it for verified.
         removed.append("authorization")
+    if snapshot.takes_keys:
+        removed.append(phantom.KEY_HEADER)
     return {
         "name": route.name,
         "match": {**path, "headers": _methods(route)} if route.methods else path,
         "metadata": {"filter_metadata": {replies.METADATA: replies.hints(route, pointer)}},
         "route": {
-            "cluster": cluster_name(route.service),
+            **targets.target(route.service),
             "timeout": seconds(route.timeout),
-            "retry_policy": {"retry_on": _RETRY, "num_retries": 1},
+            "retry_policy": targets.retry(route),
         },
+        **({"request_headers_to_add": added} if (added := targets.headers(route)) else {}),
         "request_headers_to_remove": removed,
         "typed_per_filter_config": _filter_configs(route, snapshot),
     }
@@ -159,16 +176,16 @@ def _filter_configs(route: Route, snapshot: Snapshot) -> JsonObject:
     if route.public:
         configs |= direct.OPEN
     else:
-        configs[jwt.NAME] = jwt.route_config(route)
-        configs[access.NAME] = access.route_config(route)
-        if any(audience.reference and audience.uri == route.audience for audience in snapshot.audiences):
-            configs[phantom.NAME] = phantom.route_config()
+        configs[jwt.NAME] = jwt.route_config(route, snapshot)
+        configs[access.NAME] = access.route_config(route, snapshot)
+        if phantom.is_used(route, snapshot):
+            configs[phantom.NAME] = phantom.route_config(route)
+    if route.addresses is not None:
+        configs[addresses.NAME] = addresses.route_config(route, snapshot)
     inspected = inspect.route_config(route, snapshot)
     if inspected is not None:
         configs[inspect.NAME] = inspected
-    arrest = spike_arrest.route_config(route, snapshot.limits)
-    if arrest is not None and route.spike_arrest is not None:
-        configs[spike_arrest.name_for(route.spike_arrest)] = arrest
+    configs |= dict(spike_arrest.route_configs(route, snapshot.limits))
     origins = cors.route_config(route)
     if origins is not None:
         configs[cors.NAME] = origins

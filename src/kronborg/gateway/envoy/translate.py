@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kronborg.gateway.envoy import bootstrap
+from kronborg.gateway.envoy.answers import answers
 from kronborg.gateway.envoy.clusters import clusters
 from kronborg.gateway.envoy.listener import by_rds, inline, listener
 from kronborg.gateway.envoy.proxy import Proxy
@@ -28,14 +29,15 @@ class Files:
 
 def translate(snapshot: Snapshot, keys: str, proxy: Proxy) -> Files:
     """Pure: equal input, equal bytes. `keys` is the issuer's public JWKS as JSON text."""
-    services = clusters(snapshot)
+    services = clusters(snapshot, proxy)
     routes = route_table(snapshot)
+    inside = answers(snapshot)
     served = listener(snapshot, keys, proxy, by_rds(proxy))
     tried = listener(snapshot, keys, proxy, inline({k: v for k, v in routes.items() if k != "@type"}))
     return Files(
         bootstrap=pretty(bootstrap.bootstrap(snapshot.limits, proxy)),
         cds=discovery(services),
         rds=discovery([routes]),
-        lds=discovery([{"@type": _LISTENER, **served}]),
-        trial=pretty(bootstrap.trial(snapshot.limits, proxy, tried, services)),
+        lds=discovery([{"@type": _LISTENER, **each} for each in (served, *inside)]),
+        trial=pretty(bootstrap.trial(snapshot.limits, proxy, [tried, *inside], services)),
     )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from kronborg.core.json import JsonObject
 from kronborg.gateway.envoy.resource import typed
+from kronborg.gateway.model import Snapshot
 
 NAME = "router"
 
 
-def listener_filter() -> JsonObject:
-    """Without Envoy's own headers, statistics and spans per request."""
+def listener_filter(snapshot: Snapshot) -> JsonObject:
+    """Without Envoy's own headers and spans; with statistics only when some breaker looks at slow calls."""
+    timed = any(service.breaker is not None and service.breaker.slow_after for service in snapshot.services)
     return {
         "name": NAME,
         "typed_config": typed(
             "envoy.extensions.filters.http.router.v3.Router",
             suppress_envoy_headers=True,
-            dynamic_stats=False,
+            dynamic_stats=timed,
         ),
     }

@@ -1,0 +1,157 @@
+"""Where a route sends requests for a service, and how often it tries: the one place that knows of breakers and fallbacks.
+
+The cluster `service.NAME` stands for a service as a whole. With a fallback it is an aggregate of `replicas.NAME` and
+whoever answers in its place, so that a request whose replica failed is tried there. With a breaker a route weighs it
+against its stand-in by keys of Envoy's runtime, which the control process sets within a breath: no new snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.envoy.resource import seconds, typed
+from kronborg.gateway.model import Route, Service, Snapshot
+from kronborg.gateway.resilience_model import IDEMPOTENCY_KEY, IDEMPOTENT, Fallback, Retries
+
+WHOLE = 10_000
+"""The weights of a service and its stand-in together."""
+NOBODY = "breaker.open"
+"""The cluster without replicas that refuses calls while a breaker is open and there is no fallback."""
+
+# A request that failed so has never reached the service, whatever its method.
+_UNSENT = "connect-failure,refused-stream,reset-before-request"
+_FAILED = "connect-failure,refused-stream,reset,retriable-status-codes"
+_SAFE: JsonObject = {"retry_on": _UNSENT, "num_retries": 1}
+_RETRY_ON = "x-envoy-retry-on"
+
+
+def cluster_name(service: str) -> str:
+    """The cluster of a service; the prefix keeps it apart from our own."""
+    return f"service.{service}"
+
+
+def replicas_name(service: Service) -> str:
+    """The cluster that holds the replicas of a service."""
+    return cluster_name(service.name) if service.fallback is None else f"replicas.{service.name}"
+
+
+def answer_name(service: str) -> str:
+    """The cluster, and the listener inside the proxy, that says the words of a fallback."""
+    return f"answer.{service}"
+
+
+def breaker_prefix(name: str) -> str:
+    """The prefix of the runtime keys of a service, or of a split (`split.ROUTE`)."""
+    return f"breaker.{name}"
+
+
+def stand_in(service: Service) -> str:
+    """The cluster that gets the calls while the breaker of a service is open."""
+    if service.fallback is None:
+        return NOBODY
+    if service.fallback.service is not None:
+        return cluster_name(service.fallback.service)
+    return answer_name(service.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The services of a snapshot by name, for the routes to them."""
+
+    services: Mapping[str, Service]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Targets:
+        """Those of a snapshot."""
+        return cls({service.name: service for service in snapshot.services})
+
+    def target(self, name: str) -> JsonObject:
+        """The part of a route's action that says where requests go: to one service."""
+        service = self.services.get(name)
+        if service is None or service.breaker is None:
+            return {"cluster": cluster_name(name)}
+        return {
+            "weighted_clusters": {
+                "runtime_key_prefix": breaker_prefix(name),
+                "clusters": [
+                    {"name": cluster_name(name), "weight": WHOLE},
+                    {"name": stand_in(service), "weight": 0},
+                ],
+            }
+        }
+
+    def split(self, route: str, parts: Sequence[tuple[str, int]]) -> JsonObject:
+        """The same for several services with their weights."""
+        clusters: dict[str, int] = {}
+        guarded = False
+        for name, weight in parts:
+            clusters[cluster_name(name)] = clusters.get(cluster_name(name), 0) + weight
+        for name, _ in parts:
+            service = self.services.get(name)
+            if service is not None and service.breaker is not None:
+                guarded = True
+                clusters.setdefault(stand_in(service), 0)
+        weighted: dict[str, JsonValue] = {
+            "clusters": [{"name": name, "weight": weight} for name, weight in clusters.items()]
+        }
+        if guarded:
+            weighted["runtime_key_prefix"] = breaker_prefix(f"split.{route}")
+        return {"weighted_clusters": weighted}
+
+    def retry(self, route: Route) -> JsonObject:
+        """How often a request of this route is tried, and where."""
+        service = self.services.get(route.service)
+        if service is None or (service.retries is None and service.fallback is None):
+            return _SAFE
+        return _retry(service, route)
+
+    def headers(self, route: Route) -> list[JsonObject]:
+        """Request headers that the retry policy of the route needs; they go no further than the router."""
+        if self.retry(route) is _SAFE:
+            return []
+        # The policy is for what may be sent twice; to all others this says what is safe for them. Envoy adds it up.
+        return [{"append_action": "OVERWRITE_IF_EXISTS_OR_ADD", "header": {"key": _RETRY_ON, "value": _UNSENT}}]
+
+
+def _retry(service: Service, route: Route) -> JsonObject:
+    told = service.retries or Retries()
+    alone = len(service.urls) + len(service.replicas) == 1
+    tries = told.attempts
+    if service.fallback is not None and not (alone and service.retries is None):
+        tries += 1
+    per_try = told.per_try
+    if per_try is None and service.fallback is not None and route.timeout:
+        per_try = route.timeout / (tries + 1)
+    keyed: list[JsonObject] = [{"name": IDEMPOTENCY_KEY, "present_match": True}] if route.retry_keyed else []
+    idempotent: JsonObject = {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(IDEMPOTENT)}}}
+    policy: dict[str, JsonValue] = {
+        "retry_on": _FAILED,
+        "retriable_status_codes": list(told.statuses),
+        "num_retries": tries,
+        "retriable_request_headers": [idempotent, *keyed],
+        "retry_back_off": {
+            "base_interval": seconds(max(told.first_wait, timedelta(milliseconds=1))),
+            "max_interval": seconds(max(told.longest_wait, told.first_wait)),
+        },
+    }
+    if per_try is not None:
+        policy["per_try_timeout"] = seconds(per_try)
+    if not alone:
+        hosts = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+        policy["retry_host_predicate"] = [{"name": "previous_hosts", "typed_config": typed(hosts)}]
+        policy["host_selection_retry_max_attempts"] = 3
+    if service.fallback is not None:
+        kind = "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
+        policy["retry_priority"] = {
+            "name": "previous_priorities",
+            "typed_config": typed(kind, update_frequency=tries),
+        }
+    return policy
+
+
+def has_words(fallback: Fallback | None) -> bool:
+    """Whether a fallback is an answer that the gateway gives itself."""
+    return fallback is not None and fallback.service is None
