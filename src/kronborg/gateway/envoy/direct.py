@@ -45,13 +45,18 @@ def answer(match: JsonObject, status: int, *, allow: Sequence[str] = ()) -> Json
     return _end(match, status, headers=(("allow", ", ".join(allow)),) if allow else ())
 
 
-def documents(described: Described) -> Iterator[JsonObject]:
-    """The metadata documents of a virtual host (RFC 9728 section 3.2)."""
+def documents(described: Described) -> Iterator[tuple[str, list[JsonObject]]]:
+    """The metadata documents of a virtual host by their paths (RFC 9728 section 3.2)."""
     for path, members in described.documents.items():
         content = orjson.dumps(members).decode()
-        yield _end(_of(path, {"safe_regex": {"regex": "GET|HEAD"}}), 200, content, headers=_DOCUMENT)
-        yield _end(_of(path, {"exact": "OPTIONS"}), 204, headers=_PREFLIGHT)
-        yield answer({"path": path}, 405, allow=_READING)
+        yield (
+            path,
+            [
+                _end(_of(path, {"safe_regex": {"regex": "GET|HEAD"}}), 200, content, headers=_DOCUMENT),
+                _end(_of(path, {"exact": "OPTIONS"}), 204, headers=_PREFLIGHT),
+                answer({"path": path}, 405, allow=_READING),
+            ],
+        )
 
 
 def _of(path: str, method: JsonObject) -> JsonObject:

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from kronborg.core.json import JsonObject
 from kronborg.gateway.envoy import access_log, hygiene, replies
-from kronborg.gateway.envoy.filters import access, addresses, body, cors, inspect, jwt, phantom, router, spike_arrest
+from kronborg.gateway.envoy.filters import (
+    access,
+    addresses,
+    body,
+    compressor,
+    cors,
+    grpc_web,
+    inspect,
+    jwt,
+    phantom,
+    router,
+    spike_arrest,
+)
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import seconds, typed
 from kronborg.gateway.model import Snapshot
@@ -27,6 +39,8 @@ FILTERS = (
     spike_arrest.AFTER,
     spike_arrest.SECOND,
     body.NAME,
+    *compressor.NAMES,
+    grpc_web.NAME,
     router.NAME,
 )
 """What a request goes through, first to last."""
@@ -98,6 +112,8 @@ def _filters(snapshot: Snapshot, keys: str, proxy: Proxy) -> list[JsonObject]:
         spike_arrest.AFTER: spike_arrest.listener_filter(spike_arrest.AFTER),
         spike_arrest.SECOND: spike_arrest.listener_filter(spike_arrest.SECOND),
         body.NAME: body.listener_filter(),
+        **{name: compressor.listener_filter(name) for name in compressor.NAMES},
+        grpc_web.NAME: grpc_web.listener_filter(),
         router.NAME: router.listener_filter(snapshot),
     }
     return [made[name] for name in FILTERS if name in made]
@@ -115,8 +131,9 @@ def _connection(snapshot: Snapshot) -> JsonObject:
         "merge_slashes": True,
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "max_request_headers_kb": limits.header_kilobytes,
-        # From the first byte of the head to the last of the body: one timer bounds slow heads and slow bodies.
-        "request_timeout": seconds(limits.request_time),
+        # From the first byte of the head to the last of the body: one timer bounds slow heads and slow bodies. Where
+        # some route takes a body without an end, it bounds heads only, and each other route bounds its own whole.
+        "request_headers_timeout" if snapshot.has_uploads else "request_timeout": seconds(limits.request_time),
         "stream_idle_timeout": seconds(limits.idle),
         "common_http_protocol_options": {
             "idle_timeout": seconds(limits.idle),

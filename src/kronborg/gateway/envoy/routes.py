@@ -1,41 +1,56 @@
 """Routes: the most specific path decides, a method it does not take is 405, and the end is 404.
 
 A request whose method fits no route of the deciding path never falls through to a shorter one, which might
-ask for less.
+ask for less. The most specific host decides alone, as it does in Envoy: a route for `*.shop.example` is not asked for
+a name that another route names itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator
 
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.envoy import direct, limit_headers, replies
 from kronborg.gateway.envoy.clusters import cluster_name
-from kronborg.gateway.envoy.filters import access, addresses, body, cors, inspect, jwt, phantom, spike_arrest
+from kronborg.gateway.envoy.filters import (
+    access,
+    addresses,
+    body,
+    compressor,
+    cors,
+    grpc_web,
+    inspect,
+    jwt,
+    phantom,
+    spike_arrest,
+)
 from kronborg.gateway.envoy.listener import ROUTES
-from kronborg.gateway.envoy.resource import seconds
+from kronborg.gateway.envoy.route_action import action, edits, ways
+from kronborg.gateway.envoy.route_match import by_path, closing, is_method, path_match, route_match, twin_match, twisted
+from kronborg.gateway.envoy.route_tree import FEW, Block, matcher
 from kronborg.gateway.envoy.target import Targets
-from kronborg.gateway.model import METHODS, WELL_KNOWN, Path, Route, Snapshot
+from kronborg.gateway.model import METHODS, WELL_KNOWN, Route, Snapshot
 from kronborg.gateway.protected_resource import Described, describe
 
-# ";" and "\\", plain or encoded, encoded control characters, and what a second decoding would turn into
-# a dot, slash, backslash or semicolon. Encoded slashes are refused before routing; letters, digits and "-._~"
-# Envoy decodes itself (RFC 3986 section 6.2.2.2).
-_ENCODED = "3b|5c|7f|[01][0-9a-f]|25(?:2e|2f|3b|5c)"
-# The other characters of a route's path Envoy compares as they stand, while a service reads "%3A" as ":". Encoded
-# they are ordinary (`a%40b.example`), so each is refused only where the path of some route has it.
-_SPECIAL = "!$&'()*+,=:@"
+_ENDLESS = 1 << 62
 
 
 def route_table(snapshot: Snapshot) -> JsonObject:
     """The RouteConfiguration: one virtual host for all names with the same routes, and a closed rest."""
-    by_routes: dict[tuple[Route, ...], list[str]] = {}
-    for host in sorted({*snapshot.hosts, *(route.host for route in snapshot.routes if route.host)}):
-        general = host in snapshot.hosts
-        served = tuple(route for route in snapshot.routes if route.host == host or (route.host is None and general))
-        by_routes.setdefault(served, []).append(host)
-    hosts = [_virtual_host(names, served, snapshot) for served, names in by_routes.items()]
+    by_host: dict[str | None, list[Route]] = {}
+    for route in snapshot.routes:
+        by_host.setdefault(route.host, []).append(route)
+    shared: list[str] = []
+    hosts: list[JsonObject] = []
+    targets = Targets.of(snapshot)
+    for host in sorted({*snapshot.hosts, *(host for host in by_host if host)}):
+        if host not in by_host:
+            shared.append(host)
+            continue
+        general = by_host.get(None, []) if host in snapshot.hosts else []
+        hosts.append(_virtual_host([host], [*by_host[host], *general], snapshot, targets))
+    if shared:
+        hosts.append(_virtual_host(shared, by_host.get(None, []), snapshot, targets))
     # Without this an unknown or a doubled Host would meet the filters instead of a plain answer.
     hosts.append(
         {"name": "elsewhere", "domains": ["*"], "routes": [direct.health(), direct.answer({"prefix": "/"}, 421)]}
@@ -49,81 +64,49 @@ def route_table(snapshot: Snapshot) -> JsonObject:
     }
 
 
-def _virtual_host(names: list[str], served: tuple[Route, ...], snapshot: Snapshot) -> JsonObject:
+def _virtual_host(names: list[str], served: list[Route], snapshot: Snapshot, targets: Targets) -> JsonObject:
     described = describe(served, snapshot)
-    documents = list(direct.documents(described))
+    documents = [Block(path, False, entries) for path, entries in direct.documents(described)]
     # They come last, where they cost no other request anything, unless a route would take them for its own.
-    first = any(f"{WELL_KNOWN}/".startswith(f"{route.path.stem}/") for route in served if route.path.kind == "prefix")
-    return {
+    first = any(f"{WELL_KNOWN}/".startswith(f"{route.path.stem}/") for route in served if route.path.kind != "exact")
+    paths = _blocks(served, snapshot, targets, described)
+    blocks = [*documents, *paths] if first else [*paths, *documents]
+    before, after = _refusals(served), [direct.answer({"prefix": "/"}, 404)]
+    host: dict[str, JsonValue] = {
         "name": names[0],
         "domains": [f"[{name}]" if ":" in name else name for name in names],
-        "routes": [
-            *_refusals(served),
-            *(documents if first else ()),
-            *_ordered(served, snapshot, described),
-            *(() if first else documents),
-            direct.answer({"prefix": "/"}, 404),
-        ],
     }
-
-
-def _twisted(routes: Iterable[Route]) -> str:
-    """The regular expression of the paths that a service could read as another path than the one decided on."""
-    special = sorted({letter for route in routes for letter in route.path.value if letter in _SPECIAL})
-    encoded = "|".join((_ENCODED, *(f"{ord(letter):02x}" for letter in special)))
-    return rf"(?i).*(?:[;\\]|%(?:{encoded})).*"
+    if len(blocks) > FEW:
+        host["matcher"] = matcher(blocks, before, after)
+    else:
+        host["routes"] = [*before, *(entry for block in blocks for entry in block.entries), *after]
+    return host
 
 
 def _refusals(routes: Iterable[Route]) -> list[JsonObject]:
-    odd_method: JsonObject = {
-        "name": ":method",
-        "string_match": {"safe_regex": {"regex": "|".join(METHODS)}},
-        "invert_match": True,
-    }
+    odd_method: JsonObject = {**is_method(METHODS), "invert_match": True}
     return [
         direct.health(),
         direct.answer({"prefix": "/", "headers": [odd_method]}, 405, allow=METHODS),
-        direct.answer({"safe_regex": {"regex": _twisted(routes)}}, 400),
+        direct.answer({"safe_regex": {"regex": twisted(routes)}}, 400),
     ]
 
 
-def _rank(route: Route) -> tuple[int, int, str]:
-    """Exact paths first, then the longest prefix."""
-    value = route.path.stem
-    return (0 if route.path.kind == "exact" else 1, -len(value), value)
-
-
-def _ordered(routes: Iterable[Route], snapshot: Snapshot, described: Described) -> list[JsonObject]:
+def _blocks(routes: Iterable[Route], snapshot: Snapshot, targets: Targets, described: Described) -> Iterator[Block]:
+    """The entries of each path, in the order in which they are asked."""
     routes = tuple(routes)
-    targets = Targets.of(snapshot)
     prefixes = {route.path.stem for route in routes if route.path.kind == "prefix"}
-    entries: list[JsonObject] = []
-    for _, group in groupby(sorted(routes, key=lambda route: (_rank(route), route.name)), key=_rank):
-        same_path = list(group)
-        path = _path(same_path[0].path)
-        entries += [_preflight(path, route) for route in same_path if route.cors]
+    for same_path in by_path(routes):
+        path = path_match(same_path[0].path)
+        entries = [_preflight(path, route) for route in same_path if route.cors]
         entries += [direct.answer(match, 400) for route in same_path for match in _odd_weights(path, route)]
-        entries += [_entry(path, route, snapshot, targets, described.pointers.get(route.name)) for route in same_path]
-        if all(route.methods for route in same_path):
-            taken = {method for route in same_path for method in route.methods}
-            entries.append(direct.answer(path, 405, allow=[method for method in METHODS if method in taken]))
-        if _has_open_twin(same_path, prefixes):
-            entries.append(direct.answer({"path": same_path[0].path.value + "/"}, 404))
-    return entries
-
-
-def _has_open_twin(same_path: Sequence[Route], prefixes: set[str]) -> bool:
-    """Whether the path with a slash after it, which many services take for the same, would fall to a wider route."""
-    path = same_path[0].path
-    guarded = any(not route.public for route in same_path)
-    return path.kind == "exact" and guarded and not path.value.endswith("/") and path.value not in prefixes
-
-
-def _path(path: Path) -> JsonObject:
-    stem = path.stem
-    if path.kind == "exact":
-        return {"path": stem}
-    return {"path_separated_prefix": stem} if stem else {"prefix": "/"}
+        for route in same_path:
+            entries += _entries(path, route, snapshot, targets, described.pointers.get(route.name))
+        entries += closing(path, same_path)
+        twin = twin_match(same_path, prefixes)
+        if twin is not None:
+            entries.append(direct.answer(twin, 404))
+        yield Block(same_path[0].path.literal, same_path[0].path.kind != "exact", entries)
 
 
 def _odd_weights(path: JsonObject, route: Route) -> Iterator[JsonObject]:
@@ -135,39 +118,52 @@ def _odd_weights(path: JsonObject, route: Route) -> Iterator[JsonObject]:
             "invert_match": True,
         }
         present: JsonObject = {"name": name, "present_match": True}
-        yield {**path, "headers": [*_methods(route), present, odd]}
+        yield route_match(path, route, present, odd)
 
 
-def _methods(route: Route) -> list[JsonObject]:
-    """The condition on the method; for one method a comparison, which is cheaper than an expression."""
-    if not route.methods:
-        return []
-    allowed: JsonObject = {"safe_regex": {"regex": "|".join(sorted(route.methods))}}
-    if len(route.methods) == 1:
-        allowed = {"exact": route.methods[0]}
-    return [{"name": ":method", "string_match": allowed}]
+def _entries(
+    path: JsonObject, route: Route, snapshot: Snapshot, targets: Targets, pointer: str | None
+) -> Iterator[JsonObject]:
+    """A route on all its ways."""
+    common = _common(route, snapshot, targets, pointer)
+    configs = _filter_configs(route, snapshot)
+    if route.grpc:
+        # Bodies are not held back, so the bound is on what is told beforehand.
+        longer: JsonObject = {"name": "content-length", "range_match": {"start": route.max_body + 1, "end": _ENDLESS}}
+        yield direct.answer(route_match(path, route, longer), 413)
+    for way in ways(route):
+        unheld = {body.NAME: direct.OFF} if way.upgraded or route.grpc else {}
+        yield {
+            **common,
+            "match": route_match(path, route, *way.headers),
+            **action(route, way, snapshot, targets),
+            "typed_per_filter_config": {**configs, **unheld},
+        }
 
 
-def _entry(path: JsonObject, route: Route, snapshot: Snapshot, targets: Targets, pointer: str | None) -> JsonObject:
+def _common(route: Route, snapshot: Snapshot, targets: Targets, pointer: str | None) -> JsonObject:
+    """What does not depend on the way."""
+    added, dropped = edits(route.request_headers)
     removed = ["cookie"] if snapshot.wants_cookies and not route.cookies else []
     if route.public:
         # Nobody verified it here, so nobody behind should take it for verified.
         removed.append("authorization")
     if snapshot.takes_keys:
         removed.append(phantom.KEY_HEADER)
-    return {
+    added += targets.headers(route)
+    common: dict[str, JsonValue] = {
         "name": route.name,
-        "match": {**path, "headers": _methods(route)} if route.methods else path,
         "metadata": {"filter_metadata": {replies.METADATA: replies.hints(route, pointer)}},
-        "route": {
-            **targets.target(route.service),
-            "timeout": seconds(route.timeout),
-            "retry_policy": targets.retry(route),
-        },
-        **({"request_headers_to_add": added} if (added := targets.headers(route)) else {}),
-        "request_headers_to_remove": removed,
-        "typed_per_filter_config": _filter_configs(route, snapshot),
+        "request_headers_to_remove": [*removed, *dropped],
     }
+    if added:
+        common["request_headers_to_add"] = [*added]
+    answered, hidden = edits(route.response_headers)
+    if answered:
+        common["response_headers_to_add"] = [*answered]
+    if hidden:
+        common["response_headers_to_remove"] = [*hidden]
+    return common
 
 
 def _filter_configs(route: Route, snapshot: Snapshot) -> JsonObject:
@@ -189,6 +185,10 @@ def _filter_configs(route: Route, snapshot: Snapshot) -> JsonObject:
     origins = cors.route_config(route)
     if origins is not None:
         configs[cors.NAME] = origins
+    if route.compress:
+        configs |= dict.fromkeys(compressor.NAMES, compressor.route_config(route))
+    if route.grpc:
+        configs[grpc_web.NAME] = grpc_web.route_config()
     return configs
 
 
@@ -198,7 +198,7 @@ def _preflight(path: JsonObject, route: Route) -> JsonObject:
     The cors filter ignores routes that end in a direct response, so this one names a cluster it never reaches.
     """
     return {
-        "match": {**path, "headers": cors.is_preflight()},
+        "match": {**path, "headers": cors.is_preflight(route)},
         "route": {"cluster": cluster_name(route.service)},
         "typed_per_filter_config": {
             jwt.NAME: direct.OFF,

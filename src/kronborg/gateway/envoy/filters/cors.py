@@ -10,8 +10,6 @@ from kronborg.gateway.model import METHODS, Route
 
 NAME = "cors"
 _TYPE = "envoy.extensions.filters.http.cors.v3."
-# Longer than Chromium and Firefox honour would be pointless.
-_PREFLIGHT_SECONDS = "600"
 # What the Model Context Protocol's HTTP transport sends and reads stands here too.
 _ALLOWED = (
     "authorization, content-type, idempotency-key, last-event-id, mcp-method, mcp-name, mcp-protocol-version, "
@@ -31,23 +29,28 @@ def route_config(route: Route) -> JsonObject | None:
         return None
     return typed(
         _TYPE + "CorsPolicy",
-        allow_origin_string_match=[{"exact": origin} for origin in sorted(route.cors.origins)],
+        allow_origin_string_match=[_origin(origin) for origin in sorted(route.cors.origins)],
         allow_methods=", ".join(route.methods or METHODS),
-        allow_headers=_ALLOWED,
-        expose_headers=_EXPOSED,
-        max_age=_PREFLIGHT_SECONDS,
-        allow_credentials=False,
+        allow_headers=", ".join((_ALLOWED, *route.cors.headers)),
+        expose_headers=", ".join((_EXPOSED, *route.cors.exposed)),
+        max_age=str(int(route.cors.max_age.total_seconds())),
+        allow_credentials=route.cors.credentials,
     )
 
 
-def is_preflight() -> list[JsonObject]:
-    """Header conditions of a CORS preflight (Fetch standard, CORS-preflight fetch)."""
+def _origin(origin: str) -> JsonObject:
+    """An origin as it stands, or every name below one: `https://*.shop.example`."""
+    scheme, star, rest = origin.partition("*.")
+    if not star:
+        return {"exact": origin}
+    return {"safe_regex": {"regex": rf"{re.escape(scheme)}(?:[a-z0-9-]+\.)+{re.escape(rest)}"}}
+
+
+def is_preflight(route: Route) -> list[JsonObject]:
+    """Header conditions of a CORS preflight for a method of this route (Fetch standard, CORS-preflight fetch)."""
+    methods = "|".join(re.escape(method) for method in sorted(route.methods or METHODS))
     return [
         {"name": ":method", "string_match": {"exact": "OPTIONS"}},
         {"name": "origin", "present_match": True},
-        {"name": "access-control-request-method", "string_match": {"safe_regex": {"regex": _token()}}},
+        {"name": "access-control-request-method", "string_match": {"safe_regex": {"regex": methods}}},
     ]
-
-
-def _token() -> str:
-    return "|".join(re.escape(method) for method in METHODS)
