@@ -8,6 +8,7 @@ may trust afterwards was written by the gateway itself: `x-request-id`, `x-forwa
 from __future__ import annotations
 
 from kronborg.core.json import JsonObject
+from kronborg.gateway.envoy.filters.phantom import KEY_HEADER
 from kronborg.gateway.envoy.resource import typed
 
 PASSED = ("x-csrf-token", "x-idempotency-key", "x-requested-with")
@@ -42,17 +43,19 @@ def _literal(character: str) -> str:
     return character if character.isalnum() or character == "-" else "\\" + character
 
 
-def unwanted(*, cookies: bool = False) -> str:
-    """The regular expression of the header names that are taken away; without `cookies` the Cookie header too."""
-    rest = all_but(tuple(name.removeprefix("x-") for name in PASSED))
+def unwanted(*, cookies: bool = False, keys: bool = False) -> str:
+    """The regular expression of the header names that are taken away; without `cookies` the Cookie header too, without
+    `keys` that of API keys."""
+    passed = (*PASSED, KEY_HEADER) if keys else PASSED
+    rest = all_but(tuple(name.removeprefix("x-") for name in passed))
     cookie = "" if cookies else "|cookie"
     return rf"x-(?:{rest})?|x|.*\..*|{_FAMILIES}|{_USERS}|{_PRODUCTS}|{_OTHERS}{cookie}"
 
 
-def stripping(*, cookies: bool) -> JsonObject:
+def stripping(*, cookies: bool, keys: bool = False) -> JsonObject:
     """The extension that strips a request before routing, filters and Envoy's own headers."""
     removal: JsonObject = {
-        "remove_on_match": {"key_matcher": {"safe_regex": {"regex": unwanted(cookies=cookies)}}},
+        "remove_on_match": {"key_matcher": {"safe_regex": {"regex": unwanted(cookies=cookies, keys=keys)}}},
     }
     return {
         "name": "hygiene",

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.model import Route
+from kronborg.gateway.reasons import DETAILS, REASONS, STATUSES
 
 REALM = "kronborg"
 """The protection space named in every challenge (RFC 9110 section 11.5)."""
@@ -20,6 +21,9 @@ METADATA = "kronborg"
 
 INVALID_TOKEN = "invalid_token"  # noqa: S105
 MISSING_ROLE = "missing_role"
+MISSING_CLAIM = "missing_claim"
+POLICY_DENIED = "policy_denied"
+ADDRESS_REFUSED = "address_refused"
 MISSING_SCOPE = "missing_scope"
 """Names of refusing policies; Envoy repeats them in `response.code_details`, where mappers find them."""
 
@@ -60,19 +64,26 @@ def reply_config() -> JsonObject:
         # The scripts of `inspect` write the whole problem, and at most leave the challenge to the route.
         _as_written("whole", None),
         _as_written("challenge", broken),
-        _mapper(_because("jwt_authn_access_denied{Jwt_is_missing}"), 401, silent),
-        _mapper(_because("jwt_authn_access_denied"), 401, broken),
-        _mapper(_because(f"[{INVALID_TOKEN}]"), 401, broken),
-        _mapper(_because(f"[{MISSING_SCOPE}]"), 403, short),
-        _mapper(_because(f"[{MISSING_ROLE}]"), 403, unfit),
-        _mapper(_because("rbac_access_denied"), 403, None),
-        _mapper(_status(401), 401, broken),
-        *(_mapper(_status(status), status, None) for status in _DETAILS if status != 401),
+        _mapper(_because("jwt_authn_access_denied{Jwt_is_missing}"), 401, "missing_token", silent),
+        _mapper(_because("jwt_authn_access_denied"), 401, INVALID_TOKEN, broken),
+        _mapper(_because(f"[{INVALID_TOKEN}]"), 401, INVALID_TOKEN, broken),
+        _mapper(_because(f"[{MISSING_SCOPE}]"), 403, MISSING_SCOPE, short),
+        _mapper(_because(f"[{MISSING_ROLE}]"), 403, MISSING_ROLE, unfit),
+        _mapper(_because(f"[{MISSING_CLAIM}]"), 403, MISSING_CLAIM, unfit),
+        _mapper(_because(f"[{POLICY_DENIED}]"), 403, POLICY_DENIED, unfit),
+        _mapper(_because("rbac_access_denied"), 403, "not_permitted", None),
+        *_native(),
+        _mapper(_status(401), 401, STATUSES[401], broken),
+        *(
+            _mapper(_status(status), status, STATUSES.get(status, "other"), None)
+            for status in _DETAILS
+            if status != 401
+        ),
         {"filter": _status(200), "body_format_override": {"text_format_source": _AS_IT_IS}},
     ]
     return {
         "mappers": mappers,
-        "body_format": _body("%RESPONSE_CODE%", "Refused", "The request could not be served."),
+        "body_format": _body("%RESPONSE_CODE%", "Refused", "The request could not be served.", "other"),
     }
 
 
@@ -120,11 +131,21 @@ def _challenge(*hinted: str, error: str | None = None) -> str:
     return f'Bearer realm="{REALM}"{said}' + "".join(f"%METADATA(ROUTE:{METADATA}:{hint})%" for hint in hinted)
 
 
-def _mapper(condition: JsonObject, status: int, challenge: str | None) -> JsonObject:
+def _native() -> list[JsonObject]:
+    """What the proxy decides itself where the status alone would give the wrong reason."""
+    known = [(mark, REASONS[name]) for mark, name in DETAILS if REASONS[name].status in _DETAILS]
+    return [
+        _mapper(_because(mark), reason.status, reason.name, None)
+        for mark, reason in known
+        if reason.status not in (401, 403) and STATUSES.get(reason.status) != reason.name
+    ]
+
+
+def _mapper(condition: JsonObject, status: int, reason: str, challenge: str | None) -> JsonObject:
     mapper: dict[str, JsonObject | int | list[JsonObject]] = {
         "filter": condition,
         "status_code": status,
-        "body_format_override": _body(str(status), _title(status), _DETAILS[status], _TYPES.get(status)),
+        "body_format_override": _body(str(status), _title(status), _DETAILS[status], reason, _TYPES.get(status)),
     }
     if challenge is not None:
         mapper["headers_to_add"] = [_header("www-authenticate", challenge)]
@@ -141,7 +162,7 @@ def _title(status: int) -> str:
     return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
-def _body(status: str, title: str, detail: str, kind: str | None = None) -> JsonObject:
+def _body(status: str, title: str, detail: str, reason: str, kind: str | None = None) -> JsonObject:
     return {
         "content_type": "application/problem+json",
         "json_format": {
@@ -149,6 +170,7 @@ def _body(status: str, title: str, detail: str, kind: str | None = None) -> Json
             "title": title,
             "status": int(status) if status.isdigit() else status,
             "detail": detail,
+            "reason": reason,
             "request_id": "%REQ(X-REQUEST-ID)%",
         },
     }

@@ -18,16 +18,20 @@ import orjson
 
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.envoy import replies
+from kronborg.gateway.envoy.filters import step_up
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.model import Route, Snapshot
 from kronborg.gateway.reasons import REASONS
 
 NAME = "inspect"
-FOUNDATIONS = ("json", "claims")
+FOUNDATIONS = ("json", "claims", "ledger")
 """What the checks stand on, first to last."""
-CHECKS = ("revocation", "binding")
+CHECKS = ("issuers", "revocation", "binding", "step_up")
 """The parts that decide, in their order; the first reason wins."""
+
+STAGES = ("token", "access", "revocation", "binding", "step_up", "policy", "quota")
+"""The stages whose reasons the parts may give."""
 
 _TYPE = "envoy.extensions.filters.http.lua.v3."
 _FOLDER = "kronborg.gateway.envoy.filters"
@@ -35,9 +39,7 @@ _FOLDER = "kronborg.gateway.envoy.filters"
 
 def listener_filter(snapshot: Snapshot, proxy: Proxy) -> JsonObject:
     """On, unless a route turns it off: a route that says nothing is inspected."""
-    lua = typed(
-        _TYPE + "Lua", default_source_code={"inline_string": script(snapshot, proxy)}, clear_route_cache=False
-    )
+    lua = typed(_TYPE + "Lua", default_source_code={"inline_string": script(snapshot, proxy)}, clear_route_cache=False)
     return {"name": NAME, "typed_config": lua}
 
 
@@ -55,6 +57,8 @@ def route_config(route: Route, snapshot: Snapshot) -> JsonObject | None:
 def settings_of(route: Route, snapshot: Snapshot) -> JsonObject:
     """The settings of a route by part: one member for each part that has something to do."""
     settings: dict[str, JsonValue] = {}
+    if (asked := step_up.settings(route)) and not route.public:
+        settings["step_up"] = asked
     return settings
 
 
@@ -64,6 +68,10 @@ def script(snapshot: Snapshot, proxy: Proxy) -> str:
         "@ISSUER@": quoted(snapshot.issuer),
         "@ANSWERS@": _answers(),
         "@CACHED_TOKENS@": str(snapshot.limits.cached_tokens),
+        "@OTHERS@": _others(snapshot),
+        "@LEDGER_FILE@": quoted(str(proxy.ledger)),
+        "@STALE_AFTER_MS@": str(int(proxy.revocation.stale_after.total_seconds() * 1000)),
+        "@REFUSE_WHEN_STALE@": "true" if proxy.revocation.when_stale == "refuse" else "false",
     }
     parts = "\n".join(_source(f"parts/{name}.lua") for name in (*FOUNDATIONS, *CHECKS))
     checks = ", ".join(f"check_{name}" for name in CHECKS)
@@ -73,11 +81,18 @@ def script(snapshot: Snapshot, proxy: Proxy) -> str:
 
 def quoted(text: str) -> str:
     """A Lua string literal of any text."""
-    return '"' + "".join(one if one.isalnum() and one.isascii() else f"\\{byte:03d}" for one, byte in _bytes(text)) + '"'
+    return (
+        '"' + "".join(one if one.isalnum() and one.isascii() else f"\\{byte:03d}" for one, byte in _bytes(text)) + '"'
+    )
 
 
 def _bytes(text: str) -> list[tuple[str, int]]:
     return [(chr(byte), byte) for byte in text.encode()]
+
+
+def _others(snapshot: Snapshot) -> str:
+    """The other issuers whose tokens may pass, by their `iss`, as a Lua table."""
+    return "{" + ", ".join(f"[{quoted(one.issuer)}] = {quoted(one.name)}" for one in snapshot.issuers) + "}"
 
 
 def _source(name: str) -> str:
@@ -94,6 +109,8 @@ def _answers() -> str:
     """Per reason the status and the problem body (RFC 9457) up to the request id, as a Lua table."""
     lines = []
     for one in REASONS.values():
+        if one.stage not in STAGES:
+            continue
         problem = replies.problem(one.status, reason=one.name)
         text = orjson.dumps({**problem, "request_id": ""}).decode().removesuffix('"}')
         lines.append(f"  {one.name} = {{ status = {quoted(str(one.status))}, problem = {quoted(text)} }},")

@@ -1,4 +1,5 @@
--- Exchanges a reference token for a short-lived JWT, once, and remembers it (one memory per worker).
+-- Exchanges a reference token, an API key or a personal access token for a short-lived JWT, once, and remembers it (one
+-- memory per worker). A key is good for several APIs, so it is remembered together with the one that a route names.
 -- An error here would let the request through, so everything runs in pcall and ends in 503 otherwise.
 
 local CLUSTER = @CLUSTER@
@@ -10,8 +11,9 @@ local LONGEST_SECONDS = 60       -- no JWT is used longer, whatever the exchange
 local LONGEST_TOKEN = 128
 local TIMEOUT_MS = 2000
 local MISSES_PER_SECOND = 1000   -- exchanges a worker asks for; beyond it sheds
-local MARK = "^[Bb]earer kro_at_"
+local MARK = "^[Bb]earer kro_"
 local FORM = "^[Bb]earer (kro_at_[%w_-]+)$"
+local KEYS = { api_key = "^[Bb]earer (kro_key_[%w_-]+)$", personal_token = "^[Bb]earer (kro_pat_[%w_-]+)$" }
 
 local young, old, count = {}, {}, 0
 local refused, refusals = {}, 0
@@ -57,18 +59,22 @@ local function refuse(handle, status)
   handle:respond({ [":status"] = status }, "")
 end
 
--- The exchange answers 200 with the JWT and its lifetime, or 404: there is no such active token.
-local function ask(handle, token, now)
+-- The exchange answers 200 with the JWT and its lifetime, or 404: there is no such active token. `more` are headers.
+local function ask(handle, token, now, more)
   if not admitted(now) then
     return nil
   end
-  local headers, body = handle:httpCall(CLUSTER, {
+  local request = {
     [":method"] = "POST",
     [":path"] = "/exchange",
     [":authority"] = "exchange",
     ["x-kronborg-exchange"] = secret(),
     ["content-type"] = "text/plain",
-  }, token, TIMEOUT_MS)
+  }
+  for name, value in pairs(more) do
+    request[name] = value
+  end
+  local headers, body = handle:httpCall(CLUSTER, request, token, TIMEOUT_MS)
   local status = headers[":status"]
   if status == "404" then
     return { refused = true }
@@ -77,7 +83,59 @@ local function ask(handle, token, now)
   if status ~= "200" or lifetime == nil or body == nil or #body < 20 then
     return nil
   end
-  return { jwt = "Bearer " .. body, until_ = now + math.min(lifetime, LONGEST_SECONDS) }
+  return {
+    jwt = "Bearer " .. body,
+    until_ = now + math.min(lifetime, LONGEST_SECONDS),
+    bound = headers["x-kronborg-bound"] ~= nil, -- good from this address only
+  }
+end
+
+-- What is known of a credential under `name`, or else what the exchange says; false when nobody can say.
+local function look_up(handle, name, token, now, more)
+  local entry = young[name] or old[name]
+  if entry ~= nil and entry.until_ > now then
+    return entry
+  end
+  if (refused[name] or 0) > now then
+    return { refused = true }
+  end
+  entry = ask(handle, token, now, more)
+  if entry == nil then
+    return false
+  elseif entry.refused then
+    remember_refusal(name, now + REFUSED_SECONDS)
+  else
+    remember(name, entry)
+  end
+  return entry
+end
+
+local function address_of(handle)
+  local text = handle:streamInfo():downstreamRemoteAddress()
+  return text:match("^%[(.-)%]:%d+$") or text:match("^(.-):%d+$") or text
+end
+
+-- A key or a personal access token, by what the route takes: the entry and the kind.
+local function by_key(handle, value, now)
+  local context = handle:filterContext()
+  local kinds, audience = context:get("kinds") or "", context:get("audience")
+  for kind, form in pairs(KEYS) do
+    local token = value:match(form)
+    if token ~= nil and audience ~= nil and (" " .. kinds .. " "):find(" " .. kind .. " ", 1, true) then
+      local address, name = address_of(handle), value .. " " .. audience
+      local more = { ["x-kronborg-audience"] = audience, ["x-kronborg-address"] = address }
+      local entry = young[name] or old[name]
+      if entry == nil or entry.until_ <= now or not entry.bound then
+        entry = look_up(handle, name, token, now, more)
+      end
+      if entry and (entry.bound or entry.refused) then
+        -- Another address gets another answer.
+        entry = look_up(handle, name .. " " .. address, token, now, more)
+      end
+      return entry, kind
+    end
+  end
+  return { refused = true }, nil
 end
 
 -- What was not remembered: nil when the next filter shall decide, else an entry, or false when nobody can say.
@@ -85,32 +143,41 @@ local function learn(handle, value, now)
   if value:find(MARK) == nil then
     return nil
   end
-  local token = #value <= LONGEST_TOKEN and value:match(FORM) or nil
-  if token == nil or (refused[value] or 0) > now then
+  if #value > LONGEST_TOKEN then
     return { refused = true }
   end
-  local entry = ask(handle, token, now)
-  if entry == nil then
-    return false
-  elseif entry.refused then
-    remember_refusal(value, now + REFUSED_SECONDS)
-  else
-    remember(value, entry)
+  local token = value:match(FORM)
+  if token == nil then
+    return by_key(handle, value, now)
   end
-  return entry
+  return look_up(handle, value, token, now, {})
+end
+
+-- The credential as if it came in the Authorization header; a second value when it must not pass.
+local function shown(headers)
+  local value, key = headers:get("authorization"), headers:get("x-api-key")
+  if key == nil then
+    return value, nil
+  elseif value ~= nil then
+    return nil, "400" -- RFC 6750 section 2: one way to send a credential for each request
+  elseif #key > LONGEST_TOKEN or key:find("^kro_[kp][ea][yt]_") == nil then
+    return nil, "401"
+  end
+  headers:remove("x-api-key")
+  return "Bearer " .. key, nil
 end
 
 -- Remembered by the whole header value, never a part of it. Returns the status of a refusal, or nil.
 local function exchange(handle)
   local headers = handle:headers()
-  local value = headers:get("authorization")
+  local value, status = shown(headers)
   if value == nil then
-    return nil
+    return status
   end
-  local now = os.time()
+  local now, kind = os.time(), nil
   local entry = young[value] or old[value]
   if entry == nil or entry.until_ <= now then
-    entry = learn(handle, value, now)
+    entry, kind = learn(handle, value, now)
     if entry == nil then
       return nil -- a JWT or something else
     elseif entry == false then
@@ -122,6 +189,9 @@ local function exchange(handle)
     return "401"
   end
   headers:replace("authorization", entry.jwt)
+  if kind ~= nil then
+    headers:replace("x-kronborg-credential", kind)
+  end
   return nil
 end
 

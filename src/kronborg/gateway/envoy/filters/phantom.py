@@ -1,7 +1,8 @@
-"""Phantom tokens: a reference token is exchanged for a short-lived JWT before `jwt` verifies it.
+"""Phantom tokens: a reference token, an API key or a personal access token is exchanged for a short-lived JWT.
 
-The work is done by `phantom.lua` next to this file. It is off but on routes whose API takes reference tokens,
-so that JWTs elsewhere do not pay for it; a reference token elsewhere is refused by `jwt` as no token at all.
+The work is done by `phantom.lua` next to this file, before `jwt` verifies what came of it. It is off but on routes
+whose API takes reference tokens, or which take keys, so that JWTs elsewhere do not pay for it; such a credential
+elsewhere is refused by `jwt` as no token at all.
 """
 
 from __future__ import annotations
@@ -11,9 +12,14 @@ from importlib.resources import files
 from kronborg.core.json import JsonObject
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import typed
+from kronborg.gateway.model import Route, Snapshot
 
 NAME = "phantom"
 CLUSTER = "exchange"
+KEY_HEADER = "x-api-key"
+"""Where a key may be sent in place of the Authorization header; it is never passed on."""
+CREDENTIAL = "x-kronborg-credential"
+"""Which kind of key a request had; absent for tokens."""
 _TYPE = "envoy.extensions.filters.http.lua.v3."
 
 
@@ -30,9 +36,20 @@ def listener_filter(proxy: Proxy) -> JsonObject:
     return {"name": NAME, "disabled": True, "typed_config": lua}
 
 
-def route_config() -> JsonObject:
+def is_used(route: Route, snapshot: Snapshot) -> bool:
+    """Whether a route takes anything but JWTs."""
+    reference = any(audience.reference and audience.uri == route.audience for audience in snapshot.audiences)
+    return reference or bool(_kinds(route))
+
+
+def route_config(route: Route) -> JsonObject:
     """On, with the listener's script: its memory is shared by all routes."""
-    return typed("envoy.config.route.v3.FilterConfig", config={})
+    context = {"kinds": " ".join(_kinds(route)), "audience": route.audience or ""}
+    return typed(_TYPE + "LuaPerRoute", filter_context=context)
+
+
+def _kinds(route: Route) -> list[str]:
+    return sorted(set(route.credentials) - {"token"})
 
 
 def _quoted(text: str) -> str:

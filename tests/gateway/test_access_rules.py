@@ -1,0 +1,129 @@
+"""Rules by method, claims, step-up and addresses of a protected route, against a live Envoy."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+
+from gateway.live import API, Live
+from kronborg.gateway.access_model import AccessRule, Addresses, ClaimRule, StepUp
+from kronborg.gateway.model import Path, Route
+
+READ, WRITE = AccessRule(("GET", "HEAD"), scopes=("catalogue:read",)), AccessRule(("POST",), ("catalogue:write",))
+BY_METHOD = Route("methods", Path("prefix", "/methods"), "echo", audience=API, rules=(READ, WRITE))
+CLAIMS = Route(
+    "claims",
+    Path("prefix", "/claims"),
+    "echo",
+    audience=API,
+    rules=(
+        AccessRule(claims=(ClaimRule("department", ("sales", "7", "true")),)),
+        AccessRule(("POST",), claims=(ClaimRule("/address/country", ("DK",)), ClaimRule("groups", ("buyers",)))),
+    ),
+)
+STRONG = Route("strong", Path("prefix", "/strong"), "echo", audience=API, step_up=StepUp(("phr", "mfa")))
+FRESH = Route(
+    "fresh",
+    Path("prefix", "/fresh"),
+    "echo",
+    audience=API,
+    rules=(AccessRule(("POST",), step_up=StepUp(max_age=timedelta(minutes=5))),),
+)
+ELSEWHERE = Route("elsewhere", Path("prefix", "/far"), "echo", audience=API, addresses=Addresses(("192.0.2.0/24",)))
+HERE = Route("here", Path("prefix", "/here"), "echo", audience=API, addresses=Addresses(("127.0.0.1",)))
+DENIED = Route(
+    "denied", Path("prefix", "/denied"), "echo", public=True, addresses=Addresses((), ("::ffff:127.0.0.0/104",))
+)
+
+
+@pytest.fixture(scope="module")
+def ruled(gateway: Live) -> Live:
+    gateway.publish(BY_METHOD, CLAIMS, STRONG, FRESH, ELSEWHERE, HERE, DENIED)
+    return gateway
+
+
+@pytest.fixture(autouse=True)
+def _published(gateway: Live) -> None:
+    gateway.publish(BY_METHOD, CLAIMS, STRONG, FRESH, ELSEWHERE, HERE, DENIED)
+
+
+@pytest.mark.parametrize(
+    ("method", "scope", "status"),
+    [
+        ("GET", "catalogue:read", 200),
+        ("GET", "catalogue:write", 403),
+        ("POST", "catalogue:write", 200),
+        ("POST", "catalogue:read", 403),
+        ("POST", "catalogue:read catalogue:write", 200),
+        ("DELETE", "", 200),
+    ],
+)
+def test_each_method_asks_for_its_own_scopes(ruled: Live, method: str, scope: str, status: int) -> None:
+    answer = ruled.request(method, "/methods", token=ruled.token(scope=scope))
+
+    assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("claims", "get", "post"),
+    [
+        ({}, 403, 403),
+        ({"department": "sales"}, 200, 403),
+        ({"department": ["it", "sales"]}, 200, 403),
+        ({"department": 7}, 200, 403),
+        ({"department": True}, 200, 403),
+        ({"department": "Sales"}, 403, 403),
+        ({"department": {"sales": "sales"}}, 403, 403),
+        ({"department": "sales", "address": {"country": "DK"}, "groups": ["buyers"]}, 200, 200),
+        ({"department": "sales", "address": {"country": "DK"}, "groups": "buyers"}, 200, 200),
+        ({"department": "sales", "address": "DK", "groups": ["buyers"]}, 200, 403),
+        ({"department": "sales", "address": {"country": "DK"}}, 200, 403),
+    ],
+)
+def test_claims_are_compared_by_value_and_depth(ruled: Live, claims: dict[str, object], get: int, post: int) -> None:
+    token = ruled.token(**claims)
+
+    answers = [ruled.request(method, "/claims", token=token) for method in ("GET", "POST")]
+
+    assert [answer.status for answer in answers] == [get, post]
+
+
+@pytest.mark.spec("RFC 9470 §3")
+@pytest.mark.parametrize(("acr", "status"), [(None, 401), ("pwd", 401), ("mfa", 200), ("phr", 200), (["mfa"], 401)])
+def test_a_sign_in_of_another_kind_is_challenged(ruled: Live, acr: object, status: int) -> None:
+    answer = ruled.get("/strong", token=ruled.token(acr=acr))
+
+    assert answer.status == status
+    if status == 401:
+        assert 'error="insufficient_user_authentication"' in answer.headers["www-authenticate"]
+        assert 'acr_values="phr mfa"' in answer.headers["www-authenticate"]
+        assert answer.json()["status"] == 401
+
+
+@pytest.mark.spec("RFC 9470 §3")
+@pytest.mark.parametrize(("age", "status"), [(None, 401), (10, 200), (400, 401), (-400, 401)])
+def test_a_sign_in_too_long_ago_is_challenged_where_the_rule_says_so(ruled: Live, age: int | None, status: int) -> None:
+    token = ruled.token(auth_time=None if age is None else int(time.time()) - age)
+
+    read, written = ruled.get("/fresh", token=token), ruled.request("POST", "/fresh", token=token)
+
+    assert (read.status, written.status) == (200, status)
+    if status == 401:
+        assert 'max_age="300"' in written.headers["www-authenticate"]
+
+
+def test_an_address_that_may_not_call_is_refused_and_one_that_may_still_needs_a_token(ruled: Live) -> None:
+    token = ruled.token()
+
+    answers = [
+        ruled.get("/far", token=token),
+        ruled.get("/far", token=token, headers={"X-Forwarded-For": "192.0.2.1"}),
+        ruled.get("/here"),
+        ruled.get("/here", token=token),
+        ruled.get("/denied"),
+    ]
+
+    assert [answer.status for answer in answers] == [403, 403, 401, 200, 403]
+    assert "www-authenticate" not in answers[0].headers
