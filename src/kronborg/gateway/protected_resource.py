@@ -13,6 +13,9 @@ from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.model import WELL_KNOWN, Audience, Path, Route, Snapshot
 from kronborg.gateway.validate import path_is_valid
 
+_MOST_PLACES = 500
+"""Of a virtual host; with more paths than that, further routes point to the first document of their API."""
+
 
 @dataclass(frozen=True, slots=True)
 class Described:
@@ -28,16 +31,24 @@ def describe(routes: Iterable[Route], snapshot: Snapshot) -> Described:
     An API whose audience is a URL served here has its document where RFC 9728 section 3.1 puts it. For any other, the
     path of the route stands for the API's own, so that whoever asks the gateway learns what to ask a token for.
     """
-    guarded = sorted((route for route in routes if route.audience is not None), key=lambda route: route.name)
+    # Below `*.shop.example` no document could say whose it is.
+    named = (route for route in routes if route.audience is not None and not (route.host or "").startswith("*"))
+    guarded = sorted(named, key=lambda route: route.name)
     audiences = {audience.uri: audience for audience in snapshot.audiences}
     owners: dict[str, str] = {}
     places: dict[str, str] = {}
+    first: dict[str, str] = {}
     for route in guarded:
         own = _own_place(route, snapshot)
         if own is not None:
             owners[own.path] = route.audience or ""
             places[route.name] = f"{own.scheme}://{own.netloc}{own.path}"
     for route in sorted(guarded, key=lambda route: len(route.path.value)):
+        known = places.get(first.get(route.audience or "", ""))
+        if known is not None and len(owners) >= _MOST_PLACES:
+            places.setdefault(route.name, known)
+            continue
+        first.setdefault(route.audience or "", route.name)
         # The path may speak for one API only; another one on the same path has its document below.
         for path in (WELL_KNOWN + route.path.stem, f"{WELL_KNOWN}{route.path.stem}/{route.name}"):
             if owners.setdefault(path, route.audience or "") == route.audience:

@@ -5,7 +5,6 @@ Nothing is open by omission: a route that is neither `public: true` nor names an
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,13 +13,13 @@ from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from kronborg.core.errors import Problem
-from kronborg.gateway import limits_problems
-from kronborg.gateway.model import HEALTH, METHODS, WELL_KNOWN, Path, Route, Service, Snapshot
+from kronborg.gateway import limits_problems, path_problems, traffic_problems
+from kronborg.gateway.model import Route, Service, Snapshot
+from kronborg.gateway.path_problems import host_is_valid as host_is_valid
+from kronborg.gateway.path_problems import is_absolute
+from kronborg.gateway.path_problems import path_is_valid as path_is_valid
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_HOST_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-# RFC 3986 section 3.3 without percent-encoding and without ";": what is decided on is what the service sees.
-_PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,=:@/]{0,510}")
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,128}")
 _LARGEST_BODY = 64 * 1024 * 1024
 _LONGEST = timedelta(minutes=10)
@@ -30,7 +29,7 @@ _MOST = 20_000
 def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
     """Every reason against publishing `snapshot`, in the order a reader would look for them."""
     found: list[Problem] = []
-    if not _absolute(snapshot.issuer):
+    if not is_absolute(snapshot.issuer):
         found.append(Problem("issuer", "is not an absolute URL", "write it as https://host[:port]"))
     found += [
         Problem("hosts", "a host name is not valid", "use a plain lower-case host name without a port")
@@ -47,7 +46,7 @@ def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
     known = {audience.uri: audience.scopes for audience in snapshot.audiences}
     unreadable = {audience.uri for audience in snapshot.audiences if not audience.readable}
     bound = {audience.uri for audience in snapshot.audiences if audience.bound}
-    services = {service.name for service in snapshot.services}
+    services = {service.name: service for service in snapshot.services}
     for route in snapshot.routes:
         found += _route(route, services)
         found += _access(route, known)
@@ -57,7 +56,7 @@ def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
             found.append(_cannot_ask(route))
         found += _limits(route)
     found += limits_problems.problems_of(snapshot)
-    found += _clashes(snapshot)
+    found += path_problems.clashes(snapshot)
     return tuple(found)
 
 
@@ -81,35 +80,6 @@ def _cannot_ask(route: Route) -> Problem:
 def name_is_valid(name: str) -> bool:
     """A short name, as services, routes and drafts have."""
     return _NAME.fullmatch(name) is not None
-
-
-def host_is_valid(host: str) -> bool:
-    """A lower-case DNS name or an IP address, without port or wildcard."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return len(host) <= 253 and all(_HOST_LABEL.fullmatch(label) for label in host.split("."))
-    return True
-
-
-def path_is_valid(path: Path) -> bool:
-    """Starts with a slash and is already in the form every party reads alike."""
-    value = path.value
-    if _PATH.fullmatch(value) is None or "//" in value:
-        return False
-    return not any(part in (".", "..") for part in value.split("/"))
-
-
-def _absolute(url: str) -> bool:
-    """An http(s) URL with a host and without user, query or fragment."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    plain = not (parts.query or parts.fragment or "@" in parts.netloc or "?" in url or "#" in url)
-    host = parts.hostname or ""
-    return parts.scheme in ("http", "https") and host_is_valid(host) and plain and port != 0
 
 
 def _confusable(uris: Iterable[str]) -> Iterator[Problem]:
@@ -142,11 +112,11 @@ def _service(service: Service) -> Iterator[Problem]:
     if not service.urls:
         yield Problem(f"{where}.urls", "there is no URL", "name at least one replica")
     for url in service.urls:
-        if not _absolute(url) or urlsplit(url).path not in ("", "/"):
+        if not is_absolute(url) or urlsplit(url).path not in ("", "/"):
             yield Problem(f"{where}.urls", "is not an absolute URL", "write http://host:port, without a path")
-    if len({urlsplit(url).scheme for url in service.urls if _absolute(url)}) > 1:
+    if len({urlsplit(url).scheme for url in service.urls if is_absolute(url)}) > 1:
         yield Problem(f"{where}.urls", "http and https are mixed", "use one scheme for all replicas")
-    if len({_named(url) for url in service.urls if _absolute(url)}) > 1 and service.urls[0][:5] == "https":
+    if len({_named(url) for url in service.urls if is_absolute(url)}) > 1 and service.urls[0][:5] == "https":
         yield Problem(f"{where}.urls", "https replicas differ in host", "use one certificate name for all")
     if not timedelta(0) < service.connect_timeout <= _LONGEST:
         yield Problem(f"{where}.connect_timeout", "is out of range", "use more than 0 and at most 10 minutes")
@@ -156,30 +126,16 @@ def _named(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-def _route(route: Route, services: set[str]) -> Iterator[Problem]:
+def _route(route: Route, services: dict[str, Service]) -> Iterator[Problem]:
     where = f"routes.{route.name}"
     if _NAME.fullmatch(route.name) is None:
         yield Problem(where, "the name is not valid", "use a-z, 0-9 and -, at most 63 characters")
-    if not path_is_valid(route.path):
-        yield Problem(
-            f"{where}.path",
-            "is not a path in normal form",
-            "start with /, no //, dot segments, percent-encoding, ; or query",
-        )
-    if route.path == Path("exact", HEALTH) or f"{route.path.stem}/".startswith(f"{WELL_KNOWN}/"):
-        yield Problem(f"{where}.path", "is answered by the gateway itself", "choose another path")
-    if route.host is not None and not host_is_valid(route.host):
-        yield Problem(f"{where}.host", "is not a host name", "use a plain lower-case name without a port")
-    for method in route.methods:
-        if method not in METHODS:
-            yield Problem(f"{where}.methods", "an unknown method", "use some of " + ", ".join(METHODS))
-    if len(set(route.methods)) < len(route.methods):
-        yield Problem(f"{where}.methods", "a method is named twice", "name it once")
-    if route.service not in services:
-        yield Problem(f"{where}.service", "the service is unknown", _nearest(route.service, services))
-    for origin in route.cors.origins if route.cors else ():
-        if not _absolute(origin) or urlsplit(origin).path:
-            yield Problem(f"{where}.cors.origins", "is not an origin", "write https://host[:port]")
+    yield from path_problems.problems_of(route)
+    if route.redirect is None and route.service not in services:
+        yield Problem(f"{where}.service", "the service is unknown", _nearest(route.service, set(services)))
+    if route.redirect is not None and route.service:
+        yield Problem(f"{where}.service", "is not asked, for the route redirects", "drop one of the two")
+    yield from traffic_problems.problems_of(route, services)
 
 
 def _access(route: Route, known: dict[str, tuple[str, ...]]) -> Iterator[Problem]:
@@ -221,22 +177,3 @@ def _limits(route: Route) -> Iterator[Problem]:
         yield Problem(f"{where}.timeout", "is out of range", "use more than 0 and at most 10 minutes")
     if not 0 < route.max_body <= _LARGEST_BODY:
         yield Problem(f"{where}.max_body", "is out of range", "use 1 to 67108864 bytes")
-
-
-def _clashes(snapshot: Snapshot) -> Iterator[Problem]:
-    """Two routes for one host, path and method: the second could never be reached."""
-    taken: dict[tuple[str, str, str, str], str] = {}
-    for route in snapshot.routes:
-        value = route.path.stem
-        rivals: set[str] = set()
-        for host in snapshot.hosts if route.host is None else (route.host,):
-            for method in route.methods or METHODS:
-                first = taken.setdefault((host, route.path.kind, value, method), route.name)
-                if first != route.name:
-                    rivals.add(first)
-        for rival in sorted(rivals):
-            yield Problem(
-                f"routes.{route.name}",
-                f"clashes with the route {rival}: same host, path and method",
-                "change one of the two, or drop it",
-            )
