@@ -100,6 +100,8 @@ class FakeExchange:
     asked: list[str] = field(default_factory=list)
     server: Quiet | None = None
     port: int = 0
+    desk: Callable[[bytes], bytes | None] | None = None
+    """Answers calls about quotas, if anybody does."""
 
     def start(self) -> None:
         exchange = self
@@ -108,6 +110,8 @@ class FakeExchange:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
+                if self.path == "/quota":
+                    return self.quota()
                 token = self.rfile.read(int(self.headers.get("content-length", "0"))).decode()
                 exchange.asked.append(token)
                 status, body, lifetime = exchange.answers.get(token, (404, "", 0))
@@ -118,6 +122,15 @@ class FakeExchange:
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body.encode())
+
+            def quota(self) -> None:
+                asked = self.rfile.read(int(self.headers.get("content-length", "0")))
+                known = self.headers.get("x-kronborg-exchange") == exchange.secret
+                told = exchange.desk(asked) if known and exchange.desk is not None else None
+                self.send_response(503 if told is None else 200)
+                self.send_header("content-length", str(len(told or b"")))
+                self.end_headers()
+                self.wfile.write(told or b"")
 
             def log_message(self, *_: object) -> None:
                 """Quiet."""

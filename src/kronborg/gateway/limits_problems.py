@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from kronborg.core.errors import Problem
 from kronborg.gateway.limits_model import HEAVIEST, Effect, Per, Preset, Rate, SpikeArrest
 from kronborg.gateway.model import Route, Snapshot
-from kronborg.limits.model import Counted, Mode, Quota, Scope, Unit, WindowKind
+from kronborg.limits.model import Answer, Counted, Mode, Quota, Scope, Unit, WindowKind
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -79,6 +79,8 @@ def _quota(where: str, quota: Quota, route: Route) -> Iterator[Problem]:
         yield Problem(f"{where}.weight", "is out of range", f"use 0 to {HEAVIEST}")
     if quota.mode not in get_args(Mode):
         yield Problem(f"{where}.mode", "is unknown", "use counted or leased")
+    if quota.answer not in get_args(Answer):
+        yield Problem(f"{where}.answer", "is unknown", "use " + ", ".join(get_args(Answer)))
     if quota.scope not in get_args(Scope):
         yield Problem(f"{where}.scope", "is unknown", "use global or node")
     yield from _shared(where, quota, route)

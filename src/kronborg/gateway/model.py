@@ -206,6 +206,7 @@ class Limits:
     request_time: timedelta = timedelta(seconds=30)
     cached_tokens: int = 4096
     limiters: int = 10_000
+    legacy_headers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ Counted = Literal["client", "user", "key", "address", "route", "header", "claim"
 Mode = Literal["leased", "counted"]
 Scope = Literal["global", "node"]
 Effect = Literal["enforce", "shadow"]
+Answer = Literal["quota_exceeded", "payment_required", "no_subscription"]
 
 EDGE = {"extra": "forbid", "strict": False, "hide_input_in_errors": True, "use_attribute_docstrings": True}
 
@@ -49,6 +50,9 @@ class Quota:
     """The largest weight that `weight_header` may say."""
     mode: Mode = "counted"
     """`leased`: exact, never one call more. `counted`: cheaper; about half a second of calls may pass beyond."""
+    answer: Answer = "quota_exceeded"
+    """What a caller is told who has none left: `quota_exceeded` (429), `payment_required` (402: a prepaid balance), or
+    `no_subscription` (403)."""
     scope: Scope = "global"
     """`global` counts over all gateways that share their counters, `node` at each gateway on its own."""
     effect: Effect = "enforce"

@@ -68,7 +68,7 @@ def listener(snapshot: Snapshot, keys: str, proxy: Proxy, routes: JsonObject) ->
                             **routes,
                             http_filters=_filters(snapshot, keys, proxy),
                             local_reply_config=replies.reply_config(),
-                            access_log=[access_log.access_log(proxy)],
+                            access_log=[access_log.access_log(proxy, trial="route_config" in routes)],
                         ),
                     }
                 ]

@@ -7,8 +7,10 @@ that fits wins; the last resort still says nothing but the status.
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import cast
 
 from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.envoy.filters import spike_arrest
 from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.model import Route
 from kronborg.gateway.reasons import DETAILS, REASONS, STATUSES
@@ -30,6 +32,7 @@ MISSING_SCOPE = "missing_scope"
 _DETAILS = {
     400: "The request is malformed.",
     401: "A valid access token is required.",
+    402: "What was paid for is used up.",
     403: "The access token does not allow this.",
     404: "There is nothing here.",
     405: "The method is not allowed here.",
@@ -72,6 +75,8 @@ def reply_config() -> JsonObject:
         _mapper(_because(f"[{MISSING_CLAIM}]"), 403, MISSING_CLAIM, unfit),
         _mapper(_because(f"[{POLICY_DENIED}]"), 403, POLICY_DENIED, unfit),
         _mapper(_because("rbac_access_denied"), 403, "not_permitted", None),
+        _violated(_status(spike_arrest.SECOND_STATUS), spike_arrest.SECOND),
+        _violated(_because("local_rate_limited"), spike_arrest.AFTER),
         *_native(),
         _mapper(_status(401), 401, STATUSES[401], broken),
         *(
@@ -137,8 +142,16 @@ def _native() -> list[JsonObject]:
     return [
         _mapper(_because(mark), reason.status, reason.name, None)
         for mark, reason in known
-        if reason.status not in (401, 403) and STATUSES.get(reason.status) != reason.name
+        if reason.status in (400, 431, 502, 503)
     ]
+
+
+def _violated(condition: JsonObject, policy: str) -> JsonObject:
+    """A refusal by one of the rates, with its name (draft-ietf-httpapi-ratelimit-headers-10 section 6.1)."""
+    mapper = _mapper(condition, 429, policy, None)
+    body = _body("429", _title(429), _DETAILS[429], policy, _TYPES[429])
+    problem: JsonValue = {**cast("JsonObject", body["json_format"]), "violated-policies": [policy]}
+    return {**mapper, "body_format_override": {**body, "json_format": problem}}
 
 
 def _mapper(condition: JsonObject, status: int, reason: str, challenge: str | None) -> JsonObject:

@@ -159,6 +159,7 @@ def _common(route: Route, snapshot: Snapshot, targets: Targets, pointer: str | N
     if added:
         common["request_headers_to_add"] = [*added]
     answered, hidden = edits(route.response_headers)
+    answered = [*limit_headers.passed(route, legacy=snapshot.limits.legacy_headers), *answered]
     if answered:
         common["response_headers_to_add"] = [*answered]
     if hidden:

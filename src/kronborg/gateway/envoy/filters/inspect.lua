@@ -31,8 +31,8 @@ local function settings_of(handle)
   return settings
 end
 
--- `more`: response headers of the part. Without a challenge among them, the route's own is sent with a 401.
-local function refuse(handle, reason, more)
+-- `more`: response headers of the part; `members`: JSON of further members of the problem. Without a challenge among them, the route's own is sent with a 401.
+local function refuse(handle, reason, more, members)
   local answer = ANSWERS[reason] or ANSWERS[BROKEN]
   local headers = { [":status"] = answer.status, ["content-type"] = "application/problem+json" }
   for name, value in pairs(more or NOTHING) do
@@ -46,7 +46,11 @@ local function refuse(handle, reason, more)
   metadata:set("kronborg", "reason", reason)
   metadata:set("kronborg", "answer", challenged and "whole" or "challenge")
   local id = (handle:headers():get("x-request-id") or ""):match("^[%w-]+$") or ""
-  handle:respond(headers, answer.problem .. id .. '"}')
+  local problem = answer.problem .. id .. '"'
+  for name, value in pairs(members or NOTHING) do
+    problem = problem .. ',"' .. name .. '":' .. value
+  end
+  handle:respond(headers, problem .. "}")
 end
 
 -- The request as the parts see it. `token` is nil on a public route: nobody verified what came along.
@@ -69,21 +73,21 @@ end
 local function inspect(handle)
   local request = request_of(handle)
   for at = 1, #CHECKS do
-    local reason, more = CHECKS[at](request)
+    local reason, more, members = CHECKS[at](request)
     if reason ~= nil then
-      return reason, more
+      return reason, more, members
     end
   end
   return nil
 end
 
 function envoy_on_request(handle)
-  local fine, reason, more = pcall(inspect, handle)
+  local fine, reason, more, members = pcall(inspect, handle)
   if not fine then
     handle:logErr("inspect: " .. tostring(reason):sub(1, 200))
-    reason, more = BROKEN, nil
+    reason, more, members = BROKEN, nil, nil
   end
-  if reason ~= nil and not pcall(refuse, handle, reason, more) then
+  if reason ~= nil and not pcall(refuse, handle, reason, more, members) then
     handle:respond({ [":status"] = "503" }, "")
   end
 end

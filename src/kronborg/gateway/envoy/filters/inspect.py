@@ -18,7 +18,7 @@ import orjson
 
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.envoy import replies
-from kronborg.gateway.envoy.filters import step_up
+from kronborg.gateway.envoy.filters import quota, step_up
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.model import Route, Snapshot
@@ -27,7 +27,7 @@ from kronborg.gateway.reasons import REASONS
 NAME = "inspect"
 FOUNDATIONS = ("json", "claims", "ledger")
 """What the checks stand on, first to last."""
-CHECKS = ("issuers", "revocation", "binding", "step_up")
+CHECKS = ("issuers", "revocation", "binding", "step_up", "quota")
 """The parts that decide, in their order; the first reason wins."""
 
 STAGES = ("token", "access", "revocation", "binding", "step_up", "policy", "quota")
@@ -59,6 +59,7 @@ def settings_of(route: Route, snapshot: Snapshot) -> JsonObject:
     settings: dict[str, JsonValue] = {}
     if (asked := step_up.settings(route)) and not route.public:
         settings["step_up"] = asked
+    settings |= quota.settings_of(route, snapshot)
     return settings
 
 
@@ -69,6 +70,7 @@ def script(snapshot: Snapshot, proxy: Proxy) -> str:
         "@ANSWERS@": _answers(),
         "@CACHED_TOKENS@": str(snapshot.limits.cached_tokens),
         "@OTHERS@": _others(snapshot),
+        "@SECRET_FILE@": quoted(str(proxy.secret)),
         "@LEDGER_FILE@": quoted(str(proxy.ledger)),
         "@STALE_AFTER_MS@": str(int(proxy.revocation.stale_after.total_seconds() * 1000)),
         "@REFUSE_WHEN_STALE@": "true" if proxy.revocation.when_stale == "refuse" else "false",

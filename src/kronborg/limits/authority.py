@@ -1,0 +1,107 @@
+"""The one who says what is left: reads what gateways tell, counts it, hands out leases, and writes the answer.
+
+A gateway's call is lines of text, five for each counter: quota, identity, what was spent, what is wanted and what is
+needed at least. The answer has one line for each: units granted, used, and in milliseconds since 1970 when the lease
+ends and when (part of) the quota is free again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from kronborg.limits.counters import Ask, Counters
+from kronborg.limits.model import Quota
+from kronborg.limits.windows import slot_at
+
+MOST_RECORDS = 256
+LONGEST = 512 * 1024
+"""Bytes of one call."""
+MOST_UNITS = 10**9
+
+ROLLING_LEASE = timedelta(seconds=5)
+"""How long a lease of a rolling quota is good. Its units age out as if they were spent at the end of it."""
+
+Quotas = Callable[[str], Awaitable[Mapping[str, Quota]]]
+"""The quotas in force, by name; the argument is one that the caller expects among them."""
+
+
+class Malformed(Exception):
+    """A call that no gateway of ours makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a gateway says of one counter."""
+
+    quota: str
+    identity: str
+    spent: int
+    wanted: int
+    least: int
+
+
+@dataclass(slots=True)
+class Authority:
+    """Answers the gateways of one node."""
+
+    counters: Counters
+    quotas: Quotas
+    node: str
+
+    async def settle(self, body: bytes, *, now: datetime) -> bytes:
+        """Count what is told, grant what is wanted. Raises `Malformed`, `counters.Away`."""
+        asks, kinds = [], []
+        for record in parse(body):
+            quota = (await self.quotas(record.quota)).get(record.quota)
+            if quota is None:
+                raise Malformed("the quota is unknown")
+            asks.append(self._ask(quota, record, now))
+            kinds.append(quota)
+        standings = await self.counters.settle(asks, now=now)
+        lines = []
+        for quota, standing in zip(kinds, standings, strict=True):
+            lease = standing.resets
+            if quota.window == "rolling":
+                lease = min(lease, now + ROLLING_LEASE)
+            lines.append(f"{standing.granted} {standing.used} {_ms(lease)} {_ms(standing.resets)}\n")
+        return "".join(lines).encode()
+
+    def _ask(self, quota: Quota, record: Record, now: datetime) -> Ask:
+        # A lease is spent later than it is given: its units count as if they were spent at its very end.
+        late = quota.mode == "leased" and quota.window == "rolling"
+        slot = slot_at(quota, now)
+        if late:
+            slot = replace(slot, ends=slot.ends + ROLLING_LEASE)
+        identity = record.identity if quota.scope == "global" else f"{self.node}\t{record.identity}"
+        return Ask(quota.name, identity, quota.count, slot, record.spent, record.wanted, record.least)
+
+
+def parse(body: bytes) -> list[Record]:
+    """The records of a call. Raises `Malformed`."""
+    try:
+        lines = body.decode(errors="surrogateescape").split("\n")
+        records = [
+            Record(quota, _storable(identity), int(spent), int(wanted), int(least))
+            for quota, identity, spent, wanted, least in zip(*(iter(lines[:-1]),) * 5, strict=True)
+        ]
+    except ValueError as broken:
+        raise Malformed("the call does not parse") from broken
+    if lines[-1] or len(records) > MOST_RECORDS:
+        raise Malformed("the call does not end, or has too many records")
+    for one in records:
+        if not (abs(one.spent) <= MOST_UNITS and 0 <= one.wanted <= MOST_UNITS and 0 <= one.least <= MOST_UNITS):
+            raise Malformed("a number is out of range")
+    return records
+
+
+def _storable(identity: str) -> str:
+    """Bytes that are no UTF-8 in a form that every store takes, and that no other identity has."""
+    if identity.isascii():
+        return identity
+    return "".join(f"%{ord(one) - 0xDC00:02X}" if "\udc80" <= one <= "\udcff" else one for one in identity)
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,184 @@
+"""What a counter does, whoever keeps it: counts what was spent, and hands out what is left.
+
+A counter has slots, each with a moment at which it counts no more (`windows.Slot`); what is used is what the open ones
+hold. Three keep them: this process, the database, and Valkey. All give the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from kronborg.limits.windows import Slot
+
+MOST_KEPT = 500_000
+"""Counters that one process keeps; the one that was made first goes."""
+
+_SHARE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a gateway tells of one counter, and wants of it.
+
+    `spent` was counted already (below zero: units that come back unused). Of `wanted` more units at least `least` are
+    needed, or none.
+    """
+
+    quota: str
+    identity: str
+    count: int
+    slot: Slot
+    spent: int = 0
+    wanted: int = 0
+    least: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What came of it: units granted, what is used now, and when (part of) it is free again."""
+
+    granted: int
+    used: int
+    resets: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One slot of one counter, as it is stored."""
+
+    quota: str
+    identity: str
+    start: datetime
+    ends: datetime
+    used: int
+    count: int
+
+
+class Away(Exception):
+    """Whoever keeps the counters does not answer."""
+
+
+class Counters(Protocol):
+    """Who keeps counters. Raises `Away`."""
+
+    async def settle(self, asks: Sequence[Ask], *, now: datetime) -> list[Standing]:
+        """Count and grant, one after another, each as a whole or not at all."""
+        ...
+
+    async def reset(self, quota: str, identity: str) -> None:
+        """Forget what a counter holds."""
+        ...
+
+
+def granted(ask: Ask, used: int) -> int:
+    """How much of what is wanted is handed out: not the whole rest to the first who asks, but what it needs."""
+    left = ask.count - used
+    if ask.wanted <= 0 or left < max(ask.least, 1):
+        return 0
+    return min(left, max(ask.least, min(ask.wanted, max(1, left // _SHARE))))
+
+
+def settled(slots: list[Kept], ask: Ask, *, now: datetime) -> tuple[list[Kept], Standing]:
+    """The open slots of a counter after an ask, and its standing."""
+    opened = [slot for slot in slots if slot.ends > now]
+    used = sum(slot.used for slot in opened)
+    # What comes back was taken from one of them; none may end below nothing.
+    spent = max(ask.spent, -used)
+    gift = granted(ask, used + spent)
+    opened = _counted(opened, ask, spent + gift)
+    ends = [slot.ends for slot in opened] or [ask.slot.ends]
+    return opened, Standing(gift, used + spent + gift, min(ends))
+
+
+def _counted(slots: list[Kept], ask: Ask, amount: int) -> list[Kept]:
+    """The slots with `amount` added to the current one; taken off the youngest ones when it is below zero."""
+    if amount > 0:
+        at = next((n for n, one in enumerate(slots) if ask.slot.joins or one.start == ask.slot.start), None)
+        if at is None:
+            return [*slots, Kept(ask.quota, ask.identity, ask.slot.start, ask.slot.ends, amount, ask.count)]
+        return [_plus(one, amount, ask) if n == at else one for n, one in enumerate(slots)]
+    left, after = -amount, []
+    for one in sorted(slots, key=lambda slot: slot.start, reverse=True):
+        off = min(left, one.used)
+        left -= off
+        after.append(_plus(one, -off, ask))
+    return after[::-1]
+
+
+def _plus(slot: Kept, amount: int, ask: Ask) -> Kept:
+    return Kept(slot.quota, slot.identity, slot.start, slot.ends, slot.used + amount, ask.count)
+
+
+class ProcessCounters:
+    """Counters in the memory of this process; `changed` and `restore` let them survive it."""
+
+    def __init__(self) -> None:
+        self._slots: dict[tuple[str, str], list[Kept]] = {}
+        self._changed: set[tuple[str, str]] = set()
+
+    async def settle(self, asks: Sequence[Ask], *, now: datetime) -> list[Standing]:
+        """Count and grant; nothing waits."""
+        standings = []
+        for ask in asks:
+            key = (ask.quota, ask.identity)
+            slots, standing = settled(self._slots.get(key, []), ask, now=now)
+            if slots:
+                self._slots[key] = slots
+                self._changed.add(key)
+            while len(self._slots) > MOST_KEPT:
+                self._slots.pop(next(iter(self._slots)))
+            standings.append(standing)
+        return standings
+
+    async def reset(self, quota: str, identity: str) -> None:
+        """Forget what a counter holds."""
+        self._slots.pop((quota, identity), None)
+        self._changed.discard((quota, identity))
+
+    def changed(self) -> list[Kept]:
+        """Every slot of the counters that changed since this was last asked."""
+        keys, self._changed = self._changed, set()
+        return [slot for key in keys for slot in self._slots.get(key, ())]
+
+    def unsaved(self, slots: Sequence[Kept]) -> None:
+        """These could not be stored: they count as changed again."""
+        self._changed.update((slot.quota, slot.identity) for slot in slots)
+
+    def restore(self, slots: Sequence[Kept]) -> None:
+        """Take over what was stored."""
+        for slot in slots:
+            self._slots.setdefault((slot.quota, slot.identity), []).append(slot)
+
+    def sweep(self, *, now: datetime) -> None:
+        """Forget counters without an open slot."""
+        for key in [key for key, slots in self._slots.items() if all(slot.ends <= now for slot in slots)]:
+            del self._slots[key]
+
+
+class Guarded:
+    """Counters that may be away; then those of this process count on, or nobody does and callers hear `Away`."""
+
+    def __init__(self, first: Counters, spare: ProcessCounters | None) -> None:
+        self._first, self._spare = first, spare
+        self.away = False
+
+    async def settle(self, asks: Sequence[Ask], *, now: datetime) -> list[Standing]:
+        """Ask the first, or the spare while it is away."""
+        try:
+            standings = await self._first.settle(asks, now=now)
+        except Away:
+            self.away = True
+            if self._spare is None:
+                raise
+            return await self._spare.settle(asks, now=now)
+        self.away = False
+        return standings
+
+    async def reset(self, quota: str, identity: str) -> None:
+        """Forget with both."""
+        if self._spare is not None:
+            await self._spare.reset(quota, identity)
+        await self._first.reset(quota, identity)
