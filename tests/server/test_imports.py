@@ -15,6 +15,7 @@ LAZY = (
         "bonsai",
         "cbor2",
         "cedarpy",
+        "duckdb",
         "fastapi",
         "httpcore",
         "httpx",

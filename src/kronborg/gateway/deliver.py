@@ -21,11 +21,13 @@ import orjson
 
 from kronborg.core.log import get_logger
 from kronborg.gateway.envoy import admin, endpoints
+from kronborg.gateway.envoy.access_log import path_of
 from kronborg.gateway.envoy.process import objection
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import discovery
 from kronborg.gateway.envoy.translate import Files, translate
 from kronborg.gateway.exchange import keep_secret
+from kronborg.gateway.ledger import ensure as ensure_ledger
 from kronborg.gateway.model import Delivery, Snapshot
 from kronborg.gateway.source import Offer, Source
 
@@ -84,9 +86,11 @@ def make_folder(proxy: Proxy) -> str:
     """The private folder of the proxy, with the exchange secret, which is returned."""
     proxy.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     proxy.admin.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path_of(proxy).parent.mkdir(mode=0o700, exist_ok=True)
     standing = proxy.admin.parent.stat()
     if standing.st_uid != os.getuid():
         raise PermissionError("the folder of the admin socket belongs to someone else")
+    ensure_ledger(proxy.ledger)
     return keep_secret(proxy.secret)
 
 
@@ -146,6 +150,8 @@ class Deliverer:
         offer = await self.source.latest()
         if offer is None:
             return None
+        if offer.revocation is not None:
+            self.proxy = replace(self.proxy, revocation=offer.revocation)
         said = await self._put(offer)
         if said.status == "rejected":
             await self._renew_the_last_good(offer)

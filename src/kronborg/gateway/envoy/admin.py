@@ -81,6 +81,11 @@ async def standing(admin: Path) -> Mapping[str, Standing]:
     }
 
 
+async def reopen_logs(admin: Path) -> None:
+    """Have the proxy close its logs and open them anew by their names. Raises `ProxyAway`."""
+    await _get(admin, "/reopen_logs", method="POST")
+
+
 async def is_ready(admin: Path) -> bool:
     """Whether the proxy is up and serves."""
     try:

@@ -6,6 +6,7 @@ import asyncio
 from importlib.util import find_spec
 from pathlib import Path
 
+from kronborg.gateway.envoy import access_log
 from kronborg.gateway.envoy.proxy import Proxy
 
 LOG_LEVELS = ("trace", "debug", "info", "warning", "error", "critical", "off")
@@ -43,6 +44,7 @@ def envoy_argv(folder: Path, *, concurrency: int = 2, log_level: str = "warning"
         *("--drain-time-s", _DRAIN_SECONDS),
         *("--drain-strategy", "immediate"),
         *("--log-level", log_level),
+        *access_log.FLUSH,
     ]
 
 

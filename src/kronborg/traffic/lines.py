@@ -1,0 +1,160 @@
+"""A line of the access log as a row of the store: parsed, bounded, given its reason and its place in time.
+
+`seq` is the moment in microseconds and ten bits of the request id: it orders, partitions and identifies records, and
+the same line gives the same number however often it is read.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import orjson
+
+from kronborg.core.db import from_micros, to_micros
+from kronborg.gateway.model import HEALTH
+from kronborg.gateway.reasons import REASONS, reason_of
+from kronborg.traffic.model import AccessRecord, Decision
+
+Row = tuple[int | str, ...]
+"""The values of `COLUMNS`."""
+
+COLUMNS = (
+    *("seq", "id", "node", "listener", "host", "method", "path", "route", "service", "status", "decision", "reason"),
+    *("detail", "flags", "client", "subject", "token", "session", "grant_id", "key_id", "scopes", "address", "agent"),
+    *("protocol", "trace", "upstream", "attempts", "duration_us", "upstream_us", "bytes_in", "bytes_out"),
+)
+NUMBERS = frozenset({"seq", "status", "attempts", "duration_us", "upstream_us", "bytes_in", "bytes_out"})
+PLACES = 1024
+"""How many records of one microsecond have places of their own."""
+
+LONGEST_LINE = 16_384
+_LATEST_US = to_micros(datetime.fromisoformat("2200-01-01T00:00:00+00:00"))
+_TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_NUL = b"\\u0000"
+_CLUSTER = "service."
+_LONGEST = 256
+_BIGGEST = (1 << 62) - 1
+
+
+def seq_of(moment: datetime) -> int:
+    """The first place of a moment."""
+    return to_micros(moment) * PLACES
+
+
+def moment_of(seq: int) -> datetime:
+    """The moment of a place."""
+    return from_micros(seq // PLACES)
+
+
+def rows_of(lines: Iterable[bytes], node: str) -> tuple[list[Row], int]:
+    """The rows of lines that are records, and how many lines were none."""
+    rows, broken = [], 0
+    for line in lines:
+        try:
+            row = row_of(line, node)
+        except (ValueError, TypeError, KeyError):  # orjson's error is a ValueError
+            broken += 1
+            continue
+        if row is not None:
+            rows.append(row)
+    return rows, broken
+
+
+def row_of(line: bytes, node: str) -> Row | None:
+    """One line; None for the gateway's own health check.
+
+    Raises `ValueError`, `TypeError` or `KeyError` for what is no record.
+    """
+    if len(line) > LONGEST_LINE or _NUL in line:
+        raise ValueError("the line is too long, or holds what no database takes")
+    told = orjson.loads(line)
+    at, status, detail, path = int(told["t"]), int(told["c"] or 0), told["d"] or "", told["p"] or ""
+    if not 0 < at < _LATEST_US:
+        raise ValueError("the time is out of bounds")
+    if path == HEALTH and detail == "direct_response":
+        return None
+    identity = told["i"] or told["j"] or f"{at}-{zlib.crc32(node.encode() + line):08x}"
+    route, flags, trace = told["r"] or "", told["f"] or "", told["tp"]
+    flags = "" if flags == "-" else flags
+    reason = reason_of(detail, flags, status, told["w"] or "")
+    # A request that reached no route may have been refused before the headers of its caller were taken away.
+    known = bool(route)
+    found = _TRACE.fullmatch(trace) if trace and known else None
+    return (
+        at * PLACES + zlib.crc32(identity.encode()) % PLACES,
+        identity[:_LONGEST],
+        node,
+        told["l"] or "",
+        (told["h"] or "").lower(),
+        told["m"] or "",
+        path,
+        route,
+        (told["s"] or "").removeprefix(_CLUSTER),
+        status,
+        _decision(reason),
+        reason,
+        detail[:_LONGEST],
+        flags[:_LONGEST],
+        (told["k"] or "") if known else "",
+        (told["u"] or "") if known else "",
+        (told["jt"] or "") if known else "",
+        (told["si"] or "") if known else "",
+        (told["gi"] or "") if known else "",
+        (told["ke"] or "") if known else "",
+        (told["sc"] or "") if known else "",
+        told["a"] or "",
+        told["ua"] or "",
+        told["pr"] or "",
+        found[1] if found else "",
+        told["uh"] or "",
+        told["n"] or 0,
+        _count(told["du"]),
+        _count(told["us"]),
+        told["bi"] or 0,
+        told["bo"] or 0,
+    )
+
+
+def record_of(row: Row) -> AccessRecord:
+    """A row of the store as a record."""
+    seq, identity, *rest = row
+    return AccessRecord(str(identity), moment_of(int(seq)), *rest)  # type: ignore[arg-type]  # COLUMNS has its order
+
+
+def row_of_record(record: AccessRecord) -> Row:
+    """The row of a record that another gateway handed over."""
+    at = to_micros(record.at)
+    values = [getattr(record, name) for name in _FIELDS]
+    return (at * PLACES + zlib.crc32(record.id.encode()) % PLACES, record.id, *values)
+
+
+_FIELDS = tuple(name for name in AccessRecord.__slots__ if name not in ("id", "at"))
+
+
+def _decision(reason: str) -> Decision:
+    if not reason:
+        return "allowed"
+    return "failed" if REASONS[reason].stage == "service" or reason in _FAILED else "refused"
+
+
+_FAILED = ("client_gone", "overloaded")
+
+
+def _count(value: int | str | None) -> int:
+    """A count of the proxy; what it does not know is 0, and nothing is below it."""
+    number = int(value or 0)
+    return min(max(number, 0), _BIGGEST)
+
+
+def day_of(seq: int) -> str:
+    """The day (UTC) of a place: `2026-06-01`."""
+    return moment_of(seq).date().isoformat()
+
+
+def bounds_of(day: str) -> tuple[int, int]:
+    """The first place of a day, and that of the next."""
+    start = datetime.fromisoformat(f"{day}T00:00:00+00:00")
+    return seq_of(start), seq_of(start + timedelta(days=1))
