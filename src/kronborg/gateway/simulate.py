@@ -7,47 +7,49 @@ say (a revocation, a limit used up) comes in as `Facts`.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from kronborg.core.json import JsonValue
-from kronborg.gateway.model import HEALTH, METHODS, WELL_KNOWN, Route, Snapshot
-from kronborg.gateway.protected_resource import describe
+from kronborg.gateway.access_model import Addresses, StepUp, TokenIssuer, networks_of
+from kronborg.gateway.envoy.filters.jwt import issuers_of
+from kronborg.gateway.limits_model import SpikeArrest
+from kronborg.gateway.model import HEALTH, METHODS, Route, Snapshot
 from kronborg.gateway.reasons import REASONS, Stage
+from kronborg.gateway.simulate_claims import (
+    bare,
+    claim_fits,
+    client_of,
+    described,
+    listed,
+    number,
+    roles_of,
+    scopes_of,
+    subject_of,
+    text,
+    words,
+)
+from kronborg.gateway.simulate_find import (
+    Group,
+    Table,
+    chosen,
+    is_allowed_origin,
+    methods_of,
+    misfit,
+    odd_weight,
+    table_for,
+    tables_of,
+)
 from kronborg.gateway.simulate_model import STAGES, Call, Decision, Ending, Held, Step, Unfit
 from kronborg.gateway.simulate_path import normal_path
+from kronborg.gateway.simulate_policy import Asked, permits
+from kronborg.gateway.simulate_rights import rights_of, told_rights
 
 SKEW_SECONDS = 5
 """How far clocks may differ, as the proxy is told."""
-
-_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]*))(?::[0-9]*)?")
-_SCHEME = re.compile(r"^https?://")
-_ENCODED = "3b|5c|7f|[01][0-9a-f]|25(?:2e|2f|3b|5c)"
-_SPECIAL = "!$&'()*+,=:@"
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """The routes of one path, of which the method picks one."""
-
-    routes: tuple[Route, ...]
-
-    @property
-    def is_guarded(self) -> bool:
-        return any(not route.public for route in self.routes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """What one host name serves."""
-
-    exact: Mapping[str, _Group]
-    prefixes: Mapping[str, _Group]
-    documents: frozenset[str]
-    documents_first: bool
-    twisted: re.Pattern[str]
+_AHEAD_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +57,19 @@ class Ready:
     """A snapshot, read for deciding."""
 
     snapshot: Snapshot
-    tables: Mapping[str, _Table]
+    tables: Mapping[str, Table]
+    bound: frozenset[str]
 
 
 @dataclass(slots=True)
 class _Way:
     """A request on its way, and the trail behind it."""
 
+    ready: Ready
     call: Call
     now: datetime
-    issuer: str
+    path: str = ""
+    source: TokenIssuer | None = None
     steps: list[Step] = field(default_factory=list)
 
     def passed(self, stage: Stage, asked: str, found: str = "") -> None:
@@ -79,8 +84,7 @@ class _Way:
         seen = {step.stage: step for step in self.steps}
         stop = STAGES.index(last.stage) if last is not None else len(STAGES)
         trail = tuple(
-            seen.get(stage) or Step(stage, "unused" if place < stop else "unreached")
-            for place, stage in enumerate(STAGES)
+            seen.get(stage) or (_UNUSED if place < stop else _UNREACHED)[stage] for place, stage in enumerate(STAGES)
         )
         name, service = ("", "") if route is None else (route.name, route.service)
         return Decision(ending, status, reason, name, service, trail, self.now)
@@ -91,62 +95,46 @@ class _Way:
         return self.end("refused", status, reason, route=route, last=Step(stage, "refused", asked, found))
 
 
+_UNUSED = {stage: Step(stage, "unused") for stage in STAGES}
+_UNREACHED = {stage: Step(stage, "unreached") for stage in STAGES}
+
+
 def prepare(snapshot: Snapshot) -> Ready:
     """Read a snapshot for deciding; the costly part, done once."""
-    own: dict[str, list[Route]] = {}
-    general: list[Route] = []
-    for route in snapshot.routes:
-        (general if route.host is None else own.setdefault(route.host, [])).append(route)
-    tables: dict[str, _Table] = {}
-    shared: dict[tuple[int, bool], _Table] = {}
-    for host in {*snapshot.hosts, *own}:
-        is_general, specific = host in snapshot.hosts, own.get(host, [])
-        known = shared.get((0, is_general)) if not specific else None
-        table = known or _table([*specific, *(general if is_general else ())], snapshot)
-        if not specific:
-            shared[0, is_general] = table
-        tables[host] = table
-    return Ready(snapshot, tables)
-
-
-def _table(routes: Sequence[Route], snapshot: Snapshot) -> _Table:
-    exact: dict[str, list[Route]] = {}
-    prefixes: dict[str, list[Route]] = {}
-    for route in sorted(routes, key=lambda route: route.name):
-        (exact if route.path.kind == "exact" else prefixes).setdefault(route.path.stem, []).append(route)
-    special = sorted({letter for route in routes for letter in route.path.value if letter in _SPECIAL})
-    encoded = "|".join((_ENCODED, *(f"{ord(letter):02x}" for letter in special)))
-    first = any(f"{WELL_KNOWN}/".startswith(f"{stem}/") for stem in prefixes)
-    return _Table(
-        {path: _Group(tuple(found)) for path, found in exact.items()},
-        {path: _Group(tuple(found)) for path, found in prefixes.items()},
-        frozenset(describe(routes, snapshot).documents),
-        first,
-        re.compile(rf"(?i)[;\\]|%(?:{encoded})"),
-    )
+    bound = frozenset(audience.uri for audience in snapshot.audiences if audience.bound)
+    return Ready(snapshot, tables_of(snapshot), bound)
 
 
 def decide(ready: Ready, call: Call, *, now: datetime) -> Decision:
     """What this request gets at this moment."""
-    way = _Way(call, now, ready.snapshot.issuer)
-    found = _find(way, ready)
+    way = _Way(ready, call, now)
+    found = _find(way)
     if isinstance(found, Decision):
         return found
     for check in _CHECKS:
         refused = check(way, found)
         if refused is not None:
             return refused
+    if found.redirect is not None:
+        way.passed("service", "The gateway sends the caller elsewhere.")
+        return way.end("gateway", found.redirect.code, route=found)
     way.passed("service", f"The service {found.service} answers.")
     return way.end("service", 0, route=found)
 
 
-def _find(way: _Way, ready: Ready) -> Decision | Route:
-    """The host, then the path, then the method. Raises nothing: what is not served is an answer too."""
+def _find(way: _Way) -> Decision | Route:
+    """The host, then the path, then method and conditions. What is not served is an answer too."""
     call = way.call
     path = normal_path(call.path)
-    if path is None or any("_" in name for name in call.headers):
-        return way.refuse("connection", 400, "malformed_request", "A request that can be read in one way only.")
-    table = ready.tables.get(_host_of(call.host))
+    if path is None:
+        return way.refuse("connection", 400, "ambiguous_path", "A path that can be read in one way only.")
+    if any("_" in name for name in call.headers):
+        return way.refuse("connection", 400, "malformed_request", "Header names without underscores.")
+    way.path = path
+    table = table_for(way.ready.tables, call.host)
+    outside = _outside(way, way.ready.snapshot.addresses, None)
+    if outside is not None:
+        return outside
     if path == HEALTH:
         way.passed("routing", "The gateway's own health.", path)
         return way.end("gateway", 200)
@@ -155,37 +143,14 @@ def _find(way: _Way, ready: Ready) -> Decision | Route:
     way.passed("connection", "A host name that is served here.", call.host)
     if call.method not in METHODS:
         return way.refuse("routing", 405, "method_not_allowed", "One of " + ", ".join(METHODS) + ".", call.method)
-    if table.twisted.search(path):
+    if table.twisted.fullmatch(path):
         return way.refuse("routing", 400, "ambiguous_path", "A path that every party reads alike.", path)
-    if path in table.documents and (table.documents_first or _group(table, path) is None):
+    group = None if table.documents_first and path in table.documents else table.group(path)
+    if group is None and path in table.documents and path not in table.twins:
         return _document(way, path)
-    group = _group(table, path)
     if group is None:
         return way.refuse("routing", 404, "no_route", "A path that some route stands at.", path)
-    return _pick(way, group, path)
-
-
-def _host_of(host: str) -> str:
-    found = _HOST.fullmatch(host.lower())
-    return "" if found is None else found[1] or found[2] or ""
-
-
-def _group(table: _Table, path: str) -> _Group | None:
-    """The routes of the most specific path."""
-    group = table.exact.get(path)
-    if group is not None:
-        return group
-    if path.endswith("/"):
-        twin = table.exact.get(path[:-1])
-        if twin is not None and twin.is_guarded and path[:-1] not in table.prefixes:
-            return None
-    stem = path.rstrip("/") if path.endswith("/") else path
-    while stem:
-        group = table.prefixes.get(stem)
-        if group is not None:
-            return group
-        stem = stem.rpartition("/")[0]
-    return table.prefixes.get("")
+    return _pick(way, group)
 
 
 def _document(way: _Way, path: str) -> Decision:
@@ -196,82 +161,155 @@ def _document(way: _Way, path: str) -> Decision:
     return way.end("gateway", status)
 
 
-def _pick(way: _Way, group: _Group, path: str) -> Decision | Route:
-    call = way.call
+def _pick(way: _Way, group: Group) -> Decision | Route:
     preflight = _preflight(way, group)
     if preflight is not None:
         return preflight
-    for route in group.routes:
-        if not route.methods or call.method in route.methods:
-            way.passed("routing", f"The route {route.name} takes {call.method} here.", path)
-            return route
-    allowed = sorted({method for route in group.routes for method in route.methods}, key=METHODS.index)
-    return way.refuse("routing", 405, "method_not_allowed", f"One of {', '.join(allowed)}.", call.method)
+    odd = odd_weight(group, way.call)
+    if odd is not None:
+        return way.refuse("routing", 400, "malformed_request", f"A weight in {odd} that is a number in its range.")
+    route = chosen(group, way.call)
+    if route is None:
+        if misfit(group, way.call) == 404:
+            return way.refuse("routing", 404, "no_route", "The conditions of some route at this path.", way.path)
+        asked = f"One of {', '.join(methods_of(group))}."
+        return way.refuse("routing", 405, "method_not_allowed", asked, way.call.method)
+    way.passed("routing", f"The route {route.name} takes {way.call.method} here.", way.path)
+    if route.grpc and way.call.body > route.max_body:
+        return way.refuse("content", 413, "body_too_large", f"A body of at most {route.max_body} bytes.", route=route)
+    return route
 
 
-def _preflight(way: _Way, group: _Group) -> Decision | None:
-    """A preflight is answered for the first route of the path that web pages may call, and only for its origins."""
+def _preflight(way: _Way, group: Group) -> Decision | None:
+    """A preflight is answered for the first route of the path that web pages may call by the method asked for."""
     headers = way.call.headers
-    route = next((route for route in group.routes if route.cors), None)
-    asks = headers.get("access-control-request-method") in METHODS and "origin" in headers
-    if route is None or route.cors is None or way.call.method != "OPTIONS" or not asks:
+    asked_for, origin = headers.get("access-control-request-method"), headers.get("origin")
+    if way.call.method != "OPTIONS" or asked_for is None or origin is None:
+        return None
+    route = next((one for one in group.routes if one.cors and asked_for in (one.methods or METHODS)), None)
+    if route is None or route.cors is None:
         return None
     asked = "A web page of " + ", ".join(sorted(route.cors.origins)) + "."
-    if headers["origin"] in route.cors.origins:
-        way.passed("routing", asked, headers["origin"])
+    if is_allowed_origin(route.cors, origin):
+        way.passed("routing", asked, origin)
         return way.end("gateway", 200, route=route)
-    return way.refuse("access", 403, "not_permitted", asked, headers["origin"], route)
+    return way.refuse("access", 403, "not_permitted", asked, origin, route)
+
+
+def _addresses(way: _Way, route: Route) -> Decision | None:
+    return _outside(way, route.addresses, route)
+
+
+def _outside(way: _Way, asked: Addresses | None, route: Route | None) -> Decision | None:
+    """Whether the caller's address is refused by what is asked of all, or of this route."""
+    if asked is None or not (asked.allow or asked.deny):
+        return None
+    told = f"An address among {', '.join(asked.allow)}" if asked.allow else "Any address"
+    told += f", but not {', '.join(asked.deny)}." if asked.deny else "."
+    here = ip_address(way.call.address)
+    inside = not asked.allow or any(here in network for network in _networks(asked.allow))
+    if not inside or any(here in network for network in _networks(asked.deny)):
+        return way.refuse("address", 403, "address_refused", told, way.call.address, route)
+    way.passed("address", told, way.call.address)
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return networks_of(texts)
 
 
 def _token(way: _Way, route: Route) -> Decision | None:
     """RFC 6750 section 2.1, RFC 9068 section 4."""
     if route.public:
         return None
-    asked = f"An access token for {route.audience}."
+    kinds = " or ".join(_KINDS[kind] for kind in route.credentials)
+    asked = f"{kinds} for {route.audience}."
     token = way.call.token
-    if token is None:
-        return way.refuse("token", 401, "missing_token", asked, "no token", route)
+    key = isinstance(token, Held) and token.credential == "api_key"
+    if token is None or (key and "api_key" not in route.credentials):
+        return way.refuse("token", 401, "missing_token", asked, "nothing", route)
     fault = token.why if isinstance(token, Unfit) else _fault(token, way, route)
     if fault is not None:
         return way.refuse("token", 401, "invalid_token", asked, fault, route)
-    way.passed("token", asked, _described(token))
+    if isinstance(token, Held):
+        way.passed("token", asked, described(token, way.source))
     return None
+
+
+_KINDS = {"token": "An access token", "api_key": "An API key", "personal_token": "A personal token"}
 
 
 def _fault(held: Held, way: _Way, route: Route) -> str | None:
     """What is wrong with a token whose signature is right."""
-    claims, moment = held.claims, way.now.timestamp()
-    if claims.get("iss") != way.issuer:
-        return "another issuer's token"
-    expires, begins = _number(claims.get("exp")), _number(claims.get("nbf"))
+    claims, moment, snapshot = held.claims, way.now.timestamp(), way.ready.snapshot
+    issuer = claims.get("iss")
+    if issuer != snapshot.issuer:
+        way.source = next((one for one in issuers_of(route, snapshot) if one.issuer == issuer), None)
+        if way.source is None:
+            return "a token of an issuer that is not asked for here"
+    expires, begins = number(claims.get("exp")), number(claims.get("nbf"))
     if expires is None:
         return "a token that never expires"
     if moment > expires + SKEW_SECONDS:
         return "an expired token"
     if begins is not None and moment < begins - SKEW_SECONDS:
         return "a token that is not valid yet"
-    audiences = _words(claims.get("aud"))
-    if _bare(route.audience or "") not in {_bare(one) for one in audiences}:
+    wanted = {route.audience or ""}
+    if way.source is not None:
+        wanted = {one.audience for one in way.source.audiences if one.api == route.audience}
+    audiences = words(claims.get("aud"))
+    if not {bare(one) for one in wanted} & {bare(one) for one in audiences}:
         return "a token for " + (", ".join(audiences) or "no API")
-    if held.typ != "at+jwt":
+    if held.typ != "at+jwt" and not (way.source is not None and way.source.any_type):
         return "a token of another type, such as an ID token"
-    if _text(claims.get("client_id")) is None:
+    if client_of(held, way.source) is None or (way.source is not None and subject_of(held, way.source) is None):
         return "a token that names no client"
+    if held.credential not in route.credentials:
+        return f"{_KINDS[held.credential].lower()}, which the route does not take"
     return None
 
 
 def _access(way: _Way, route: Route) -> Decision | None:
-    """Roles come before scopes: the proxy tries the policies by their names."""
+    """The proxy tries its policies by their names: claims, then roles, then scopes, then Cedar."""
     held = way.call.token
-    if route.public or not isinstance(held, Held) or not (route.scopes or route.roles):
+    if route.public or not isinstance(held, Held):
         return None
-    scopes, roles = scopes_of(held), roles_of(held)
-    asked = _rights(route)
-    if route.roles and not set(route.roles) & set(roles):
-        return way.refuse("access", 403, "missing_role", asked, _listed("roles", roles), route)
-    if not set(route.scopes) <= set(scopes):
-        return way.refuse("access", 403, "missing_scope", asked, _listed("scopes", scopes), route)
-    way.passed("access", asked, f"{_listed('scopes', scopes)}; {_listed('roles', roles)}")
+    rights = rights_of(route, way.call.method)
+    scopes, roles = scopes_of(held, way.source), roles_of(held, way.source)
+    for rule in rights.claims:
+        if not claim_fits(rule, held):
+            asked = f"The claim {rule.claim} with one of: {', '.join(rule.values)}."
+            return way.refuse("access", 403, "missing_claim", asked, "another value or none", route)
+    for any_of in rights.roles:
+        if not set(any_of) & set(roles):
+            asked = f"One of the roles {', '.join(sorted(any_of))}."
+            return way.refuse("access", 403, "missing_role", asked, listed("roles", roles), route)
+    if not set(rights.scopes) <= set(scopes):
+        asked = f"Every one of the scopes {', '.join(sorted(rights.scopes))}."
+        return way.refuse("access", 403, "missing_scope", asked, listed("scopes", scopes), route)
+    if rights.scopes or rights.roles or rights.claims:
+        way.passed("access", told_rights(rights), f"{listed('scopes', scopes)}; {listed('roles', roles)}")
+    return _policy(way, route, held, scopes, roles)
+
+
+def _policy(way: _Way, route: Route, held: Held, scopes: tuple[str, ...], roles: tuple[str, ...]) -> Decision | None:
+    if route.policy is None:
+        return None
+    asked = Asked(
+        way.call.method,
+        way.path,
+        subject_of(held, way.source) or "",
+        client_of(held, way.source) or "",
+        scopes,
+        roles,
+        held.claims,
+        "" if way.source is None else f"{way.source.name}:",
+    )
+    told = "What the Cedar policy of the route permits."
+    if not permits(route.policy, route.name, asked):
+        return way.refuse("policy", 403, "policy_denied", told, "not permitted", route)
+    way.passed("policy", told)
     return None
 
 
@@ -285,14 +323,89 @@ def _revocation(way: _Way, route: Route) -> Decision | None:
     return None
 
 
-def _spike_arrest(way: _Way, route: Route) -> Decision | None:
-    arrest = route.spike_arrest
-    if arrest is None:
+def _binding(way: _Way, route: Route) -> Decision | None:
+    """RFC 9449 section 7, RFC 8705 section 3: a bound token is worth nothing without a proof."""
+    held = way.call.token
+    if route.public or not isinstance(held, Held):
         return None
-    asked = f"At most {arrest.rate} per {arrest.per}, {arrest.burst} at once."
-    if "spike_arrest" in way.call.facts.spent:
-        return way.refuse("spike_arrest", 429, "spike_arrest", asked, "faster than that", route)
+    bound = isinstance(held.claims.get("cnf"), Mapping)
+    if not bound and (route.audience or "") in way.ready.bound:
+        return way.refuse("binding", 401, "not_bound", "A token that is bound to a key.", "one that is not", route)
+    if not bound:
+        return None
+    asked = "A proof that the caller holds the key of the token."
+    proof = way.call.facts.proof
+    if not proof:
+        reason = "proof_missing" if proof is None else "proof_invalid"
+        return way.refuse("binding", 401, reason, asked, "none" if proof is None else "one that is not right", route)
+    way.passed("binding", asked)
+    return None
+
+
+def _step_up(way: _Way, route: Route) -> Decision | None:
+    """RFC 9470: how the person signed in, and how long ago."""
+    held = way.call.token
+    if route.public or not isinstance(held, Held):
+        return None
+    for asked in rights_of(route, way.call.method).step_ups:
+        if not _strong_enough(asked, held, way.now):
+            found = f"acr {text(held.claims.get('acr')) or 'none'}"
+            return way.refuse("step_up", 401, "step_up_required", _sign_in(asked), found, route)
+        way.passed("step_up", _sign_in(asked))
+    return None
+
+
+def _sign_in(asked: StepUp) -> str:
+    kinds = f"A sign-in of the kind {' or '.join(asked.acr)}" if asked.acr else "A sign-in"
+    return kinds + (f", at most {int(asked.max_age.total_seconds())} seconds ago." if asked.max_age else ".")
+
+
+def _strong_enough(asked: StepUp, held: Held, now: datetime) -> bool:
+    if asked.acr and held.claims.get("acr") not in asked.acr:
+        return False
+    at = number(held.claims.get("auth_time"))
+    if asked.max_age is None:
+        return True
+    moment = int(now.timestamp())
+    return at is not None and moment - at <= asked.max_age.total_seconds() and at - moment <= _AHEAD_SECONDS
+
+
+def _early_arrest(way: _Way, route: Route) -> Decision | None:
+    """Limits per address come before any token is looked at."""
+    arrest = route.spike_arrest
+    return _arrest(way, route, arrest) if arrest is not None and arrest.per == "address" else None
+
+
+def _late_arrests(way: _Way, route: Route) -> Decision | None:
+    arrest = route.spike_arrest
+    refused = _arrest(way, route, arrest) if arrest is not None and arrest.per != "address" else None
+    return refused or (None if route.rate_limit is None else _arrest(way, route, route.rate_limit, "rate_limit"))
+
+
+def _arrest(way: _Way, route: Route, arrest: SpikeArrest, name: str = "spike_arrest") -> Decision | None:
+    asked = f"At most {arrest.rate} per {arrest.per}, {arrest.room} at once."
+    if name in way.call.facts.spent and arrest.effect == "enforce":
+        return way.refuse("spike_arrest", 429, name, asked, "faster than that", route)
     way.passed("spike_arrest", asked)
+    return None
+
+
+def _quota(way: _Way, route: Route) -> Decision | None:
+    for quota in route.quotas:
+        asked = f"At most {quota.count} in {quota.interval} {quota.unit} per {quota.per}."
+        if {"quota", f"quota:{quota.name}"} & way.call.facts.spent and quota.effect == "enforce":
+            return way.refuse("quota", 429, "quota", asked, "used up", route)
+        way.passed("quota", asked)
+    return None
+
+
+def _concurrency(way: _Way, route: Route) -> Decision | None:
+    if route.concurrency is None:
+        return None
+    asked = f"At most {route.concurrency.count} under way per {route.concurrency.per}."
+    if "concurrency" in way.call.facts.spent:
+        return way.refuse("concurrency", 429, "concurrency", asked, "more than that", route)
+    way.passed("concurrency", asked)
     return None
 
 
@@ -305,50 +418,17 @@ def _content(way: _Way, route: Route) -> Decision | None:
 
 
 _Check = Callable[[_Way, Route], Decision | None]
-_CHECKS: tuple[_Check, ...] = (_token, _access, _revocation, _spike_arrest, _content)
+_CHECKS: tuple[_Check, ...] = (
+    _addresses,
+    _early_arrest,
+    _token,
+    _access,
+    _revocation,
+    _binding,
+    _step_up,
+    _quota,
+    _late_arrests,
+    _concurrency,
+    _content,
+)
 """What a request goes through once its route is found, first to last."""
-
-
-def scopes_of(held: Held) -> tuple[str, ...]:
-    """The scopes of a token (RFC 9068 section 2.2.3)."""
-    return tuple((_text(held.claims.get("scope")) or "").split(" "))
-
-
-def roles_of(held: Held) -> tuple[str, ...]:
-    """Its roles."""
-    roles = held.claims.get("roles")
-    return tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, (list, tuple)) else ()
-
-
-def _rights(route: Route) -> str:
-    scopes = "Every one of the scopes " + ", ".join(sorted(route.scopes)) if route.scopes else ""
-    roles = ("one of the roles " if scopes else "One of the roles ") + ", ".join(sorted(route.roles))
-    return (f"{scopes} and {roles}" if scopes and route.roles else scopes or roles) + "."
-
-
-def _listed(what: str, names: Iterable[str]) -> str:
-    return f"{what}: " + (", ".join(name for name in names if name) or "none")
-
-
-def _described(held: Held) -> str:
-    client, subject = _text(held.claims.get("client_id")), _text(held.claims.get("sub"))
-    return f"client {client}" + (f", subject {subject}" if subject and subject != client else "")
-
-
-def _bare(audience: str) -> str:
-    """As the proxy compares: without the scheme http(s) and a last slash."""
-    return _SCHEME.sub("", audience).removesuffix("/")
-
-
-def _text(value: JsonValue) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _number(value: JsonValue) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _words(value: JsonValue) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (value,)
-    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, (list, tuple)) else ()

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from kronborg.core.json import JsonValue
+from kronborg.gateway.access_model import Credential
 from kronborg.gateway.reasons import Stage
 
 Outcome = Literal["passed", "refused", "unreached", "unused"]
@@ -54,10 +55,12 @@ STAGE_NAMES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A token whose signature is right: its type and what it says. Dates and the rest are judged by `decide`."""
+    """A token whose signature is right: its type, and what it says; of an API key what it stands for. Its dates and all
+    the rest are judged by `decide`."""
 
     claims: Mapping[str, JsonValue]
     typ: str | None = "at+jwt"
+    credential: Credential = "token"
 
 
 @dataclass(frozen=True, slots=True)
