@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from kronborg.accounts.settings import PeopleSettings, people_problems
+from kronborg.api_keys.model import KeySettings
 from kronborg.clients.admission import NOBODY, Admission, policy_problems
 from kronborg.clients.settings import Profile
 from kronborg.core.brand import Brand
@@ -30,6 +31,8 @@ from kronborg.core.token_address import HeldKeysSettings, TokenAddress
 from kronborg.core.values import freeze, thaw
 from kronborg.factors.model import SmsSettings, sms_problems
 from kronborg.gateway.fleet_model import FleetSettings, fleet_problems
+from kronborg.gateway.revocation_model import RevocationPolicy
+from kronborg.limits.policy import QuotaPolicy
 from kronborg.signin.model import SignInSettings
 
 RESOLVED = "KRONBORG_RESOLVED_SETTINGS"
@@ -71,6 +74,8 @@ class Settings:
     gateway_url: str = "http://localhost:8080"
     gateway: Address = Address("127.0.0.1", 8080)
     gateway_name: str = "gateway-1"
+    revocation: RevocationPolicy = RevocationPolicy()
+    quotas: QuotaPolicy = QuotaPolicy()
     identity: Address = Address("127.0.0.1", 8081)
     identity_workers: int = 1
     tls: TlsListener | None = None
@@ -96,6 +101,7 @@ class Settings:
     mail: MailSettings = field(default_factory=MailSettings)
     sign_in: SignInSettings = field(default_factory=SignInSettings)
     people: PeopleSettings = field(default_factory=PeopleSettings)
+    api_keys: KeySettings = KeySettings()
     policies: Path | None = None
     """A folder of Cedar policies besides ours."""
 
@@ -287,6 +293,8 @@ def _from_file(path: Path) -> Settings:
         gateway_url=server.gateway_url,
         gateway=Address(server.gateway.host, server.gateway.port),
         gateway_name=server.gateway.name,
+        revocation=server.gateway.revocation,
+        quotas=server.gateway.quotas,
         fleet=fleet_in(server),
         identity=Address(server.identity.host, server.identity.port),
         identity_workers=server.identity.workers,
@@ -311,5 +319,6 @@ def _from_file(path: Path) -> Settings:
         mail=mail_in(server.mail, path.absolute().parent),
         sign_in=sign_in_in(server.sign_in, path.absolute().parent),
         people=people_in(server.people),
+        api_keys=server.api_keys,
         policies=None if server.policies is None else path.absolute().parent / server.policies,
     )

@@ -12,6 +12,7 @@ from typing import Literal
 
 from kronborg.core.durations import Octets, Span
 from kronborg.gateway.access_model import AccessRule, Addresses, Credential, StepUp, TokenIssuer
+from kronborg.gateway.binding_model import Bound
 from kronborg.gateway.edge import EDGE
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
 from kronborg.gateway.path_patterns import Pattern, read_regex, read_template
@@ -25,6 +26,7 @@ from kronborg.gateway.resilience_model import (
     Replica,
     Retries,
 )
+from kronborg.gateway.revocation_model import WhenStale
 from kronborg.gateway.traffic_model import Canary, Condition, HeaderEdits, Mirror, Redirect, Rewrite, Share, Sticky
 from kronborg.limits.model import Quota
 
@@ -150,6 +152,8 @@ class Route:
     credentials: tuple[Credential, ...] = ("token",)
     issuers: tuple[str, ...] = ()
     addresses: Addresses | None = None
+    bound: Bound = "as_issued"
+    when_stale: WhenStale | None = None
     spike_arrest: SpikeArrest | None = None
     rate_limit: SpikeArrest | None = None
     quotas: tuple[Quota, ...] = ()

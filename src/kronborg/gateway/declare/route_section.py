@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from kronborg.core.json import JsonValue
 from kronborg.core.quantities import Duration, Size, parse_duration
 from kronborg.gateway.access_model import AccessRule, Addresses, Credential, StepUp
+from kronborg.gateway.binding_model import Bound
 from kronborg.gateway.declare.parts import Host, Method, Name, Section, Uri, Uris, Words
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
 from kronborg.gateway.model import Cors, Path, PathKind, Route, Service
@@ -28,6 +29,7 @@ from kronborg.gateway.resilience_model import (
     Replica,
     Retries,
 )
+from kronborg.gateway.revocation_model import WhenStale
 from kronborg.gateway.traffic_model import Canary, Condition, HeaderEdits, Mirror, Redirect, Rewrite, Share, Sticky
 from kronborg.limits.model import Quota
 
@@ -112,6 +114,11 @@ class RouteSection(Section):
     """Other issuers whose tokens may pass too, by the names of `token_issuers`."""
     addresses: Addresses | None = None
     """Where requests may come from."""
+    bound: Bound = "as_issued"
+    """Whether tokens that are bound to nothing pass (`as_issued`), or bound ones only (`required`). A bound token needs
+    its key or certificate in either case."""
+    when_stale: WhenStale | None = None
+    """What happens to tokens without news of revocations: `pass` or `refuse`; as `server` says when absent."""
     spike_arrest: SpikeArrest | None = None
     """A smoothed rate limit."""
     rate_limit: SpikeArrest | None = None

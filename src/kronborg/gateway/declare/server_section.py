@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from kronborg.api_keys.model import KeySettings
 from kronborg.clients.admission import ANYTHING_USUAL, Admission, RegistrationPolicy
 from kronborg.clients.model import AuthMethod, GrantName
 from kronborg.clients.settings import Profile
@@ -19,6 +20,8 @@ from kronborg.core.token_address import HELD_ALGORITHMS, HeldAlgorithm, HeldKeys
 from kronborg.gateway.declare.parts import Host, Key, Port, SecretReference, Section, Uri, Words
 from kronborg.gateway.declare.people_section import BrandSection, MailSection, PeopleSection, SignInSection
 from kronborg.gateway.fleet_model import NODE_NAME, FleetSettings
+from kronborg.gateway.revocation_model import RevocationPolicy
+from kronborg.limits.policy import QuotaPolicy
 
 
 def _without_password(url: str) -> str:
@@ -45,6 +48,10 @@ class GatewayListener(Section):
     """The port of the gateway."""
     name: Annotated[str, StringConstraints(pattern=NODE_NAME)] = "gateway-1"
     """What the gateway of this machine is called in the fleet; machines on one database need different names."""
+    revocation: RevocationPolicy = RevocationPolicy()
+    """Revoked tokens: what happens without news of them, and how often the way to here is measured."""
+    quotas: QuotaPolicy = QuotaPolicy()
+    """Who keeps the counters of quotas, and what answers tell about limits."""
 
 
 class TlsSection(Section):
@@ -262,6 +269,8 @@ class ServerSection(Section):
     """How letters leave."""
     sign_in: SignInSection = SignInSection()
     """How people sign in."""
+    api_keys: KeySettings = KeySettings()
+    """How long API keys and personal access tokens may last, and who may make them."""
     people: PeopleSection = PeopleSection()
     """Who may register, and what is known of everyone."""
     policies: Uri | None = None

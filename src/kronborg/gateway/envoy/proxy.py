@@ -7,6 +7,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from kronborg.gateway.revocation_model import RevocationPolicy
+
 _LONGEST_SOCKET_PATH = 100
 
 
@@ -20,6 +22,8 @@ class Proxy:
     port: int = 8080
     exchange_host: str = "127.0.0.1"
     exchange_port: int = 8082
+    revocation: RevocationPolicy = RevocationPolicy()
+    legacy_limit_headers: bool = False
 
     @property
     def bootstrap(self) -> Path:
@@ -30,6 +34,11 @@ class Proxy:
     def secret(self) -> Path:
         """The file (0600) with the secret that Envoy shows the exchange."""
         return self.folder / "exchange.secret"
+
+    @property
+    def ledger(self) -> Path:
+        """What it is to refuse. In a folder of its own, for Envoy looks at what is renamed in the other."""
+        return self.folder / "ledger" / "ledger.txt"
 
     @property
     def admin(self) -> Path:

@@ -57,10 +57,20 @@ def route_config(route: Route, snapshot: Snapshot) -> JsonObject | None:
 def settings_of(route: Route, snapshot: Snapshot) -> JsonObject:
     """The settings of a route by part: one member for each part that has something to do."""
     settings: dict[str, JsonValue] = {}
+    if not route.public:
+        if route.when_stale is not None:
+            settings["when_stale"] = route.when_stale
+        if is_bound(route, snapshot):
+            settings["bound"] = True
     if (asked := step_up.settings(route)) and not route.public:
         settings["step_up"] = asked
     settings |= quota.settings_of(route, snapshot)
     return settings
+
+
+def is_bound(route: Route, snapshot: Snapshot) -> bool:
+    """Whether only bound tokens pass: the route says so, or only such are issued for its API."""
+    return route.bound == "required" or any(one.bound and one.uri == route.audience for one in snapshot.audiences)
 
 
 def script(snapshot: Snapshot, proxy: Proxy) -> str:
