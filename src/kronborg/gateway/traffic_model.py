@@ -26,7 +26,7 @@ class Condition:
     present: bool | None = None
     """`true`: it is there, whatever it says; `false`: it is not there."""
     exact: str | None = None
-    """The whole value; a header that comes twice has neither value."""
+    """The whole value. A header that comes several times fits when one of its values does."""
     prefix: str | None = None
     """How the value begins."""
     regex: str | None = None
