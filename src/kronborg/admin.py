@@ -25,6 +25,8 @@ from kronborg.accounts import invitations_api, organisations_api
 from kronborg.accounts.people import People
 from kronborg.accounts.principals import principal_of
 from kronborg.accounts.store import roles_of
+from kronborg.api_keys import api as api_keys
+from kronborg.api_keys.model import KeySettings
 from kronborg.audit import api as audit_api
 from kronborg.audit import webhooks_api
 from kronborg.clients import api as clients
@@ -39,7 +41,7 @@ from kronborg.core.rights import wish_of
 from kronborg.factors import api as factors
 from kronborg.federation import directories_api, providers_api
 from kronborg.gateway import api as gateway
-from kronborg.gateway import config_api
+from kronborg.gateway import config_api, drafts_api, simulate_api, versions_api
 from kronborg.gateway.config_api import ConfigRequest
 from kronborg.oauth import issuers_api
 from kronborg.oauth.held_token import TokenRefused, holder_of
@@ -54,7 +56,7 @@ from kronborg.tokens.model import Access
 READ, WRITE = "admin:read", "admin:write"
 
 _OPEN = frozenset({"/openapi.json"})
-_READING = frozenset({"/config/plan", "/audit/verify"})
+_READING = frozenset({"/config/plan", "/audit/verify", "/simulate"})
 """POST requests that change nothing."""
 
 
@@ -105,7 +107,7 @@ class Guard:
         return self._policies.allows(principal, wish.action, wish.resource)
 
 
-def admin_app(parts: Parts, engine: Engine, policies: Policies) -> ASGIApp:
+def admin_app(parts: Parts, engine: Engine, policies: Policies, key_settings: KeySettings) -> ASGIApp:
     """The admin API of an installation, to be mounted at `/api`."""
     app = FastAPI(
         title="Kronborg admin API",
@@ -119,6 +121,7 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies) -> ASGIApp:
     )
     app.state.parts, app.state.engine = parts, engine
     app.state.policies = policies
+    app.state.key_settings = key_settings
     app.state.people = engine.people or People.make(parts.vault, parts.issuer)
     app.state.passwords = Passwords() if engine.signin is None else engine.signin.passwords
     for router in (
@@ -131,7 +134,11 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies) -> ASGIApp:
         clients.router,
         registration_api.router,
         gateway.router,
+        drafts_api.router,
+        versions_api.router,
+        simulate_api.router,
         tokens.router,
+        api_keys.router,
         issuers_api.router,
         directories_api.router,
         revocations_api.router,

@@ -15,6 +15,7 @@ from kronborg.accounts import group_pages, organisation_pages, user_pages
 from kronborg.accounts.names_store import names_of
 from kronborg.accounts.people import People
 from kronborg.accounts.principals import principal_of
+from kronborg.api_keys.model import KeySettings
 from kronborg.audit import pages as audit_pages
 from kronborg.audit import webhook_pages
 from kronborg.config import Settings, sms_secret
@@ -54,8 +55,9 @@ from kronborg.tokens.engine import Engine
 class AdminApi:
     """The admin API, built when it is first asked: an installation that never asks saves a third of the memory."""
 
-    def __init__(self, parts: Parts, engine: Engine, policies: Policies) -> None:
+    def __init__(self, parts: Parts, engine: Engine, policies: Policies, key_settings: KeySettings) -> None:
         self._parts, self._engine, self._policies = parts, engine, policies
+        self._key_settings = key_settings
         self._app: ASGIApp | None = None
         self._building = asyncio.Lock()
 
@@ -70,7 +72,7 @@ class AdminApi:
     def _build(self) -> ASGIApp:
         from kronborg.admin import admin_app
 
-        return admin_app(self._parts, self._engine, self._policies)
+        return admin_app(self._parts, self._engine, self._policies, self._key_settings)
 
 
 async def identity(settings: Settings, stop: asyncio.Event, own: socket.socket | None = None) -> None:
@@ -137,13 +139,14 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *webhook_pages.routes(),
             *console.routes(engine, groups_of(settings, Settings()), str(settings.file or "")),
             Mount("/scim/v2", ScimServer(parts, engine)),
-            Mount("/api", AdminApi(parts, engine, policies)),
+            Mount("/api", AdminApi(parts, engine, policies, settings.api_keys)),
         ],
         exception_handlers=error_pages.handlers(),
     )
     app.router.redirect_slashes = False
     app.state.parts = parts
     app.state.engine = engine
+    app.state.key_settings = settings.api_keys
     app.state.pages = html
     app.state.signin = engine.signin or SignInParts.make()
     app.state.factors = factor_parts(app.state.signin.settings.factors, engine.fetcher)

@@ -32,6 +32,7 @@ from kronborg.core.values import freeze, thaw
 from kronborg.factors.model import SmsSettings, sms_problems
 from kronborg.gateway.fleet_model import FleetSettings, fleet_problems
 from kronborg.gateway.revocation_model import RevocationPolicy
+from kronborg.gateway.telemetry_model import TracingSettings, TrafficSettings
 from kronborg.limits.policy import QuotaPolicy
 from kronborg.signin.model import SignInSettings
 
@@ -75,7 +76,9 @@ class Settings:
     gateway: Address = Address("127.0.0.1", 8080)
     gateway_name: str = "gateway-1"
     revocation: RevocationPolicy = RevocationPolicy()
-    quotas: QuotaPolicy = QuotaPolicy()
+    traffic: TrafficSettings = TrafficSettings()
+    tracing: TracingSettings | None = None
+    quotas: QuotaPolicy = field(default_factory=QuotaPolicy)
     identity: Address = Address("127.0.0.1", 8081)
     identity_workers: int = 1
     tls: TlsListener | None = None
@@ -294,6 +297,8 @@ def _from_file(path: Path) -> Settings:
         gateway=Address(server.gateway.host, server.gateway.port),
         gateway_name=server.gateway.name,
         revocation=server.gateway.revocation,
+        traffic=server.gateway.traffic,
+        tracing=server.gateway.tracing,
         quotas=server.gateway.quotas,
         fleet=fleet_in(server),
         identity=Address(server.identity.host, server.identity.port),

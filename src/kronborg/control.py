@@ -14,22 +14,30 @@ from prometheus_client import Gauge
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kronborg.api_keys.exchange import Uses, exchange_key
 from kronborg.config import Settings
 from kronborg.core import clock
 from kronborg.core.db import Database
 from kronborg.core.health import health_routes
 from kronborg.core.log import get_logger
+from kronborg.fleet_listener import report_own, serve_fleet
 from kronborg.gateway.deliver import Deliverer, Refused, make_folder, prepare
 from kronborg.gateway.envoy.proxy import Proxy
-from kronborg.gateway.exchange import ExchangeApp, Phantom
+from kronborg.gateway.exchange import ExchangeApp, Phantom, ShownKey
+from kronborg.gateway.follow import follow, from_database, take_over
 from kronborg.gateway.model import Snapshot
 from kronborg.gateway.publish import hosts_of
+from kronborg.gateway.quota_endpoint import PATH as QUOTA_PATH
+from kronborg.gateway.quota_endpoint import PublishedQuotas, quota_app
 from kronborg.gateway.source import DatabaseSource, Keys
 from kronborg.gateway.store import last_acked, latest_published
+from kronborg.limits.keeper import Keeper
 from kronborg.opening import engine_for
 from kronborg.server import serve
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.exchange import exchange
+from kronborg.traffic.opened import follow_traffic, open_traffic
+from kronborg.traffic.search_model import Keeping
 
 log = get_logger("kronborg.control")
 
@@ -45,6 +53,9 @@ def proxy_of(settings: Settings) -> Proxy:
         port=settings.gateway.port,
         exchange_host=_numeric(settings.control.host),
         exchange_port=settings.control.port,
+        revocation=settings.revocation,
+        tracing=settings.tracing,
+        legacy_limit_headers=settings.quotas.legacy_headers,
     )
 
 
@@ -77,30 +88,55 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
         engine = await engine_for(settings, database, now=clock.now())
         proxy = proxy_of(settings)
         secret = await asyncio.to_thread(make_folder, proxy)
-        source = DatabaseSource(database, _keys(engine), _empty(settings), proxy.name)
+        source = DatabaseSource(database, _keys(engine), _empty(settings), proxy.name, settings.revocation)
         deliverer = Deliverer(source, proxy, clock.now)
-        app = control_app(engine, secret)
+        traffic = open_traffic(settings.traffic.store, settings.database_url, settings.data.absolute())
+        ledger = await take_over(proxy.ledger, stop)
+        uses = Uses()
+        keeper = Keeper(database, settings.quotas, PublishedQuotas(database, clock.now), node=proxy.name)
+        await keeper.start(now=clock.now())
+        app = control_app(engine, secret, uses, keeper)
         delivered_version.labels(proxy.name, "acked").set_function(lambda: _version(deliverer, "acked"))
         delivered_version.labels(proxy.name, "rejected").set_function(lambda: _version(deliverer, "rejected"))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve(app, host=settings.control.host, port=settings.control.port, stop=stop))
             tasks.create_task(deliverer.run(stop))
+            tasks.create_task(keeper.run(stop, clock.now))
+            tasks.create_task(uses.run(database, stop))
+            tasks.create_task(report_own(settings, engine, deliverer, stop))
+            tasks.create_task(serve_fleet(settings, engine, source, app, secret, stop))
+            tasks.create_task(follow_traffic(proxy, traffic, keeping_of(settings), clock=clock.now, stop=stop))
+            tasks.create_task(follow(ledger, from_database(database.lookup), clock=clock.now, stop=stop))
+        ledger.close()
     finally:
         await database.close()
 
 
-def control_app(engine: Engine, secret: str) -> ASGIApp:
+def keeping_of(settings: Settings) -> Keeping:
+    """How long records of the traffic are kept here."""
+    told = settings.traffic
+    return Keeping(records=told.keep, rollups=told.keep_counts, most_bytes=told.most)
+
+
+def control_app(engine: Engine, secret: str, uses: Uses, keeper: Keeper) -> ASGIApp:
     """`/exchange` for the proxy; `/healthz`, `/readyz` and `/metrics` for the operator."""
 
     async def phantom(token: str, now: datetime) -> Phantom | None:
         internal = await exchange(engine, token, now=now)
         return None if internal is None else Phantom(internal.token, internal.expires_at - now)
 
-    trade = ExchangeApp(phantom, secret=secret, clock=clock.now)
+    async def by_key(shown: ShownKey, now: datetime) -> Phantom | None:
+        found = await exchange_key(engine, uses, shown.text, audience=shown.audience, address=shown.address, now=now)
+        return None if found is None else Phantom(found[0].token, found[0].expires_at - now, bound=found[1])
+
+    trade = ExchangeApp(phantom, by_key, secret=secret, clock=clock.now)
+    quotas = quota_app(keeper.authority, secret=secret, clock=clock.now)
     rest = Starlette(routes=health_routes(engine.database))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        chosen = trade if scope["type"] == "http" and scope["path"] == "/exchange" else rest
+        chosen: ASGIApp = rest
+        if scope["type"] == "http":
+            chosen = {"/exchange": trade, QUOTA_PATH: quotas}.get(scope["path"], rest)
         await chosen(scope, receive, send)
 
     return app

@@ -98,6 +98,8 @@ class FakeExchange:
     secret: str
     answers: dict[str, tuple[int, str, int]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    told: list[dict[str, str]] = field(default_factory=list)
+    bound: set[str] = field(default_factory=set)
     server: Quiet | None = None
     port: int = 0
     desk: Callable[[bytes], bytes | None] | None = None
@@ -114,11 +116,14 @@ class FakeExchange:
                     return self.quota()
                 token = self.rfile.read(int(self.headers.get("content-length", "0"))).decode()
                 exchange.asked.append(token)
+                exchange.told.append({name.lower(): value for name, value in self.headers.items()})
                 status, body, lifetime = exchange.answers.get(token, (404, "", 0))
                 if self.headers.get("x-kronborg-exchange") != exchange.secret or self.path != "/exchange":
                     status, body = 403, ""
                 self.send_response(status)
                 self.send_header("x-kronborg-lifetime", str(lifetime))
+                if token in exchange.bound:
+                    self.send_header("x-kronborg-bound", "address")
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body.encode())

@@ -42,7 +42,7 @@ def assert_refused(answer: Answer, status: int, challenge: str | None) -> None:
     problem = answer.json()
     assert problem["status"] == status
     assert problem["request_id"] == answer.headers["x-request-id"]
-    assert set(problem) == {"type", "title", "status", "detail", "request_id"}
+    assert set(problem) == {"type", "title", "status", "detail", "reason", "request_id"}
     assert b"jwt" not in answer.body.lower()
     assert b"rbac" not in answer.body.lower()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from kronborg.cli import app
+from kronborg.cli.api_keys import api_key_commands
 from kronborg.cli.applications import api_commands, client_commands
 from kronborg.cli.audit import audit_commands
 from kronborg.cli.directories import directory_commands
 from kronborg.cli.factors import user_reset_mfa
+from kronborg.cli.fleet import fleet_commands, gateway_commands
 from kronborg.cli.mail import mail_commands, user_invite
 from kronborg.cli.operations import events, key_commands, logouts
 from kronborg.cli.organisations import organisation_commands
@@ -31,7 +33,10 @@ app.add_typer(provider_commands, name="provider")
 app.add_typer(directory_commands, name="directory")
 app.add_typer(service_commands, name="service")
 app.add_typer(route_commands, name="route")
+app.add_typer(fleet_commands, name="fleet")
+app.add_typer(gateway_commands, name="gateway")
 app.add_typer(key_commands, name="key")
+app.add_typer(api_key_commands, name="api-key")
 app.add_typer(token_commands, name="token")
 app.add_typer(audit_commands, name="audit")
 app.add_typer(mail_commands, name="mail")

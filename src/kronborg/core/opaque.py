@@ -24,11 +24,15 @@ DEVICE: Final = "kro_dc_"
 BACKCHANNEL: Final = "kro_rq_"
 INITIAL: Final = "kro_ia_"
 REGISTRATION: Final = "kro_ra_"
+API_KEY: Final = "kro_key_"
+PERSONAL: Final = "kro_pat_"
 INVITATION: Final = "kro_gi_"
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BODY = re.compile(r"[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}", re.ASCII)
-LENGTH = 7 + 43 + 6
+_BODY_LENGTH = 43 + 6
+LENGTH = 7 + _BODY_LENGTH
+"""Of the kinds with two letters."""
 
 
 def mint(kind: Kind) -> str:
@@ -56,9 +60,9 @@ def assemble(kind: Kind, body: str) -> str:
 def well_formed(text: str, kind: Kind) -> bool:
     """Whether `text` could be a credential of this kind: prefix, length, alphabet and checksum."""
     return (
-        len(text) == LENGTH
+        len(text) == len(kind) + _BODY_LENGTH
         and text.startswith(kind)
-        and _BODY.fullmatch(text, 7) is not None
+        and _BODY.fullmatch(text, len(kind)) is not None
         and _checksum(text[:-6]) == text[-6:]
     )
 

@@ -77,7 +77,7 @@ class AccessRule:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where requests may come from. An allowed address opens nothing: what is asked of a token is asked all the same."""
+    """Where requests may come from. An allowed address opens nothing: a token is asked for all the same."""
 
     __pydantic_config__ = EDGE
 

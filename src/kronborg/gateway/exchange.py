@@ -1,4 +1,4 @@
-"""The loopback endpoint where Envoy trades a reference token for a short-lived JWT (the phantom token).
+"""The loopback endpoint where Envoy trades a reference token or a key for a short-lived JWT (the phantom token).
 
 Plain ASGI and nothing else: one request per token and minute, from this machine's proxy only. Every answer
 but the JWT is bare; the token itself is never logged.
@@ -19,6 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 _LARGEST = 256
 _SECRET_HEADER = b"x-kronborg-exchange"
 _PREFIX = "kro_at_"
+_KEYS = ("kro_key_", "kro_pat_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,25 @@ class Phantom:
 
     token: str
     lifetime: timedelta
+    bound: bool = False
+    """Whether it is good from the address only that the proxy told."""
 
 
 Exchange = Callable[[str, datetime], Awaitable[Phantom | None]]
 """Introspects a reference token; None when it is not active."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownKey:
+    """An API key or a personal access token, the API that the route is for, and where the request came from."""
+
+    text: str
+    audience: str
+    address: str
+
+
+KeyExchange = Callable[[ShownKey, datetime], Awaitable[Phantom | None]]
+"""Looks a key up; None when it is not valid for that API, or from there."""
 
 
 def keep_secret(path: Path) -> str:
@@ -48,10 +64,12 @@ def keep_secret(path: Path) -> str:
 class ExchangeApp:
     """`POST /exchange` with the token as the body: 200 and the JWT, or 404."""
 
-    def __init__(self, exchange: Exchange, *, secret: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, exchange: Exchange, keys: KeyExchange | None = None, *, secret: str, clock: Callable[[], datetime]
+    ) -> None:
         if len(secret) < 32:
             raise ValueError("the exchange secret is too short")
-        self._exchange, self._clock = exchange, clock
+        self._exchange, self._keys, self._clock = exchange, keys, clock
         self._secret = secret.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,11 +85,21 @@ class ExchangeApp:
         phantom = None
         if token is not None and token.startswith(_PREFIX):
             phantom = await self._exchange(token, self._clock())
+        elif token is not None and token.startswith(_KEYS) and self._keys is not None:
+            shown_key = ShownKey(token, _told(scope, b"x-kronborg-audience"), _told(scope, b"x-kronborg-address"))
+            phantom = await self._keys(shown_key, self._clock())
         if phantom is None:
             await _answer(send, 404)
             return
         lifetime = str(int(phantom.lifetime.total_seconds())).encode()
-        await _answer(send, 200, phantom.token.encode(), (b"x-kronborg-lifetime", lifetime))
+        bound = ((b"x-kronborg-bound", b"address"),) if phantom.bound else ()
+        await _answer(send, 200, phantom.token.encode(), (b"x-kronborg-lifetime", lifetime), *bound)
+
+
+def _told(scope: Scope, name: bytes) -> str:
+    """What the proxy says in a header of its own; empty when it does not."""
+    values = [value for header, value in scope["headers"] if header == name]
+    return values[0].decode("ascii", "replace") if len(values) == 1 else ""
 
 
 async def _body(receive: Receive) -> str | None:

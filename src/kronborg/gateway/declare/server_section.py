@@ -21,6 +21,7 @@ from kronborg.gateway.declare.parts import Host, Key, Port, SecretReference, Sec
 from kronborg.gateway.declare.people_section import BrandSection, MailSection, PeopleSection, SignInSection
 from kronborg.gateway.fleet_model import NODE_NAME, FleetSettings
 from kronborg.gateway.revocation_model import RevocationPolicy
+from kronborg.gateway.telemetry_model import TracingSettings, TrafficSettings
 from kronborg.limits.policy import QuotaPolicy
 
 
@@ -50,6 +51,10 @@ class GatewayListener(Section):
     """What the gateway of this machine is called in the fleet; machines on one database need different names."""
     revocation: RevocationPolicy = RevocationPolicy()
     """Revoked tokens: what happens without news of them, and how often the way to here is measured."""
+    traffic: TrafficSettings = TrafficSettings()
+    """What is kept of the requests that passed."""
+    tracing: TracingSettings | None = None
+    """OpenTelemetry traces; none when absent."""
     quotas: QuotaPolicy = QuotaPolicy()
     """Who keeps the counters of quotas, and what answers tell about limits."""
 
