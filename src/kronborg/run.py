@@ -1,6 +1,6 @@
 """Runs one process of the product in this process: what the supervisor starts, and what a fleet runs alone.
 
-    python -m kronborg.run identity|control|worker [--file kronborg.yaml] [--data FOLDER]
+    python -m kronborg.run identity|control|worker|edge [--file kronborg.yaml] [--data FOLDER]
 
 Imports are made per process, so that the worker does not carry the pages and control not the admin API.
 """
@@ -19,7 +19,7 @@ from kronborg.core.errors import Invalid
 from kronborg.core.log import configure
 from kronborg.server import run_until_signalled
 
-PROCESSES = ("identity", "control", "worker")
+PROCESSES = ("identity", "control", "worker", "edge")
 
 
 def run(process: str, settings: Settings, own: socket.socket | None = None) -> None:
@@ -36,6 +36,10 @@ def run(process: str, settings: Settings, own: socket.socket | None = None) -> N
                 from kronborg.control import control
 
                 await control(settings, stop)
+            case "edge":
+                from kronborg.edge import edge
+
+                await edge(settings, stop)
             case _:
                 from kronborg.worker import worker
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +18,8 @@ from kronborg.cli.options import DataOption, FileOption
 from kronborg.cli.plan import apply_file
 from kronborg.cli.store_access import prepare
 from kronborg.config import Address, Settings, child_environment, load_settings, resolved
-from kronborg.supervise import Child, Report, Supervisor, check_ports
+from kronborg.fleet.link import has_joined, read_settings
+from kronborg.supervise import Child, Report, Stopped, Supervisor, check_ports
 
 
 @app.command()
@@ -40,19 +42,66 @@ def up(
 
 @app.command()
 def run(
-    process: Annotated[str, typer.Argument(help="identity, control or worker")],
+    process: Annotated[str, typer.Argument(help="identity, control, worker or gateway")],
     file: FileOption = None,
     data: DataOption = None,
 ) -> None:
-    """Run one process of the product in the foreground, for fleets and service managers."""
-    from kronborg.run import PROCESSES
+    """Run one process of the product in the foreground, for fleets and service managers.
 
-    if process not in PROCESSES:
-        raise typer.BadParameter(f"use one of {', '.join(PROCESSES)}")
+    `gateway` starts Envoy from the last good files in the data folder and asks nobody; in a folder that joined a
+    control plane elsewhere (`kronborg gateway join`), with the process beside it that keeps it up to date.
+    """
     settings = load_settings(file, data)
-    prepare(settings)
-    # In place of this process, not in it: the commands take 40 MB that no server needs.
-    os.execve(sys.executable, _argv(process, settings), child_environment(resolved(settings)))  # noqa: S606  # our own
+    match process:
+        case "identity" | "control" | "worker":
+            prepare(settings)
+            # In place of this process, not in it: the commands take 40 MB that no server needs.
+            own = child_environment(resolved(settings))
+            os.execve(sys.executable, _argv(process, settings), own)  # noqa: S606  # our own
+        case "gateway" if has_joined(settings.data):
+            run_edge(settings)
+        case "gateway":
+            run_envoy(settings)
+        case _:
+            raise typer.BadParameter("use one of identity, control, worker, gateway")
+
+
+def run_envoy(settings: Settings) -> None:
+    """Envoy in place of this process, from what lies on the disk: no database, no control process is needed."""
+    argv = _envoy(settings.data, settings.envoy_concurrency)
+    os.umask(0o077)
+    os.execve(argv[0], argv, child_environment({}))  # noqa: S606  # our own
+
+
+def run_edge(settings: Settings) -> None:
+    """A joined gateway: Envoy from what lies on the disk, and the edge process, each started again when it dies."""
+    joined = read_settings(settings.data)
+    envoy = _envoy(settings.data, joined.concurrency)
+    supervise(
+        settings,
+        [
+            Child("gateway", envoy, Address(joined.host, joined.port), "/healthz", setting="--port"),
+            Child(
+                "edge",
+                _argv("edge", settings),
+                Address("127.0.0.1", joined.control_port),
+                setting="--control-port",
+                environ=resolved(settings),
+            ),
+        ],
+        restart=True,
+        on_ready=lambda: None,
+    )
+
+
+def _envoy(data: Path, concurrency: int) -> tuple[str, ...]:
+    from kronborg.gateway.envoy.process import envoy_argv
+    from kronborg.gateway.envoy.proxy import Proxy
+
+    folder = data.absolute() / "gateway"
+    if not Proxy(folder=folder).bootstrap.is_file():
+        raise Stopped(f"There is no gateway in {data}: start it once with kronborg up, or join it to a fleet.")
+    return tuple(envoy_argv(folder, concurrency=concurrency))
 
 
 def prepare_gateway(settings: Settings) -> None:

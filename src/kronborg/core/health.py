@@ -31,12 +31,14 @@ def health_routes(database: Database) -> list[Route]:
             return problem(503, "Not ready", "The database does not answer.", headers={"retry-after": "1"})
         return PlainTextResponse("ready\n")
 
-    async def metrics(request: Request) -> Response:
-        if not _from_this_machine(request):
-            raise HTTPException(404)
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+async def metrics(request: Request) -> Response:
+    """The metrics of this process, for a scraper on this machine."""
+    if not _from_this_machine(request):
+        raise HTTPException(404)
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _from_this_machine(request: Request) -> bool:

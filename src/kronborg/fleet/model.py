@@ -13,6 +13,8 @@ for a while. `waiting`: never heard of."""
 
 SILENT_AFTER = timedelta(seconds=30)
 """A gateway reports every few seconds; after this long without a report it counts as gone."""
+WAIT_SECONDS = 20.0
+"""How long a gateway's question for news waits at the control plane; then it asks again."""
 MOST_SKEW = timedelta(seconds=10)
 """More than this between two clocks makes valid tokens fail."""
 

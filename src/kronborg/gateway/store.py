@@ -185,6 +185,13 @@ async def latest_version(database: Database) -> int:
     return 0 if row is None else int(str(row[0]))
 
 
+async def newest_version(session: ReadSession) -> int:
+    """The same within a transaction."""
+    table = snapshots_table
+    version = await session.scalar(select(table.c.version).order_by(desc(table.c.version)).limit(1))
+    return int(str(version or 0))
+
+
 async def record_delivery(session: Session, delivery: Delivery, *, now: datetime) -> None:
     """What a proxy said last to a version."""
     table = deliveries_table

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import orjson
 
 from kronborg.traffic.lines import COLUMNS, NUMBERS, Row
+from kronborg.traffic.search_model import RecordStore
 
 AT_ONCE = 500
 """Rows in one call."""
@@ -27,7 +28,7 @@ class NotStored(Exception):
     """The control plane has not taken the rows; they are sent again."""
 
 
-class RemoteRecords:
+class RemoteRecords(RecordStore):
     """Where the reader of a gateway's log writes when the store is elsewhere. `send` runs on `loop`."""
 
     def __init__(self, send: Send, loop: asyncio.AbstractEventLoop) -> None:
