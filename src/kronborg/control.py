@@ -29,6 +29,7 @@ from kronborg.gateway.model import Snapshot
 from kronborg.gateway.publish import hosts_of
 from kronborg.gateway.quota_endpoint import PATH as QUOTA_PATH
 from kronborg.gateway.quota_endpoint import PublishedQuotas, quota_app
+from kronborg.gateway.resilience import keep_resilient
 from kronborg.gateway.source import DatabaseSource, Keys
 from kronborg.gateway.store import last_acked, latest_published
 from kronborg.limits.keeper import Keeper
@@ -101,6 +102,7 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve(app, host=settings.control.host, port=settings.control.port, stop=stop))
             tasks.create_task(deliverer.run(stop))
+            tasks.create_task(keep_resilient(database, proxy, lambda: deliverer.snapshot, clock=clock.now, stop=stop))
             tasks.create_task(keeper.run(stop, clock.now))
             tasks.create_task(uses.run(database, stop))
             tasks.create_task(report_own(settings, engine, deliverer, stop))

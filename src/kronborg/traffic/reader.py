@@ -57,6 +57,7 @@ class LogReader:
     store: RecordStore
     reopen: Reopen
     bounds: Bounds = field(default_factory=Bounds)
+    counted: Callable[[list[Row]], None] = lambda rows: None
     _offsets: dict[int, int] = field(default_factory=dict, init=False)
     _silent_since: dict[int, float] = field(default_factory=dict, init=False)
 
@@ -117,6 +118,7 @@ class LogReader:
                 new = await asyncio.to_thread(self.store.write, rows)
                 stored += new
                 read_records.labels(self.node).inc(new)
+                self.counted(rows)
             self._offsets[inode] = end
             self._silent_since.pop(inode, None)
             await asyncio.to_thread(_save, self._position, self._offsets)

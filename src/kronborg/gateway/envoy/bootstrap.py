@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.envoy import tracing
 from kronborg.gateway.envoy.clusters import exchange_cluster
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import typed
@@ -15,8 +16,8 @@ _ADMIN_MODE = 0o600
 _REGEX_SIZE = 4000
 # Only what delivery and the operator read; a counter nobody reads costs all the same.
 _KEPT = ("cluster_manager.", "http.gateway.", "listener_manager.", "server.", "overload.")
-# How long calls to a service took, where a breaker looks at that; the router counts nothing of it elsewhere.
-_KEPT_TOO = r"cluster\.(?:service|replicas)\..*\.upstream_rq_time"
+# What breakers look at: answers that broke off, and how long calls took, which the router counts only for them.
+_KEPT_TOO = r"cluster\.(?:service|replicas)\..*\.upstream_(?:rq_time|rq_rx_reset|cx_destroy_remote_with_active_rq)"
 _INSIDE = "envoy.extensions.bootstrap.internal_listener.v3.InternalListener"
 
 
@@ -26,7 +27,7 @@ def bootstrap(limits: Limits, proxy: Proxy) -> JsonObject:
         **_base(limits, proxy),
         "admin": {"address": {"pipe": {"path": str(proxy.admin), "mode": _ADMIN_MODE}}},
         "dynamic_resources": {"cds_config": _file(proxy, "cds"), "lds_config": _file(proxy, "lds")},
-        "static_resources": {"clusters": [exchange_cluster(proxy)]},
+        "static_resources": {"clusters": [exchange_cluster(proxy), *tracing.clusters(proxy)]},
     }
 
 
@@ -35,7 +36,10 @@ def trial(limits: Limits, proxy: Proxy, listeners: Sequence[JsonObject], cluster
     plain = [{key: part for key, part in cluster.items() if key != "@type"} for cluster in clusters]
     return {
         **_base(limits, proxy),
-        "static_resources": {"listeners": list(listeners), "clusters": [exchange_cluster(proxy), *plain]},
+        "static_resources": {
+            "listeners": list(listeners),
+            "clusters": [exchange_cluster(proxy), *tracing.clusters(proxy), *plain],
+        },
     }
 
 

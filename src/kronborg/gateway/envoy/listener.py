@@ -7,7 +7,7 @@ and services come by RDS and CDS. A new listener would forget cached tokens and 
 from __future__ import annotations
 
 from kronborg.core.json import JsonObject
-from kronborg.gateway.envoy import access_log, hygiene, replies
+from kronborg.gateway.envoy import access_log, hygiene, replies, tracing
 from kronborg.gateway.envoy.filters import (
     access,
     addresses,
@@ -64,10 +64,11 @@ def listener(snapshot: Snapshot, keys: str, proxy: Proxy, routes: JsonObject) ->
                         "name": "http",
                         "typed_config": typed(
                             _HCM,
-                            **_connection(snapshot),
+                            **_connection(snapshot, proxy),
                             **routes,
                             http_filters=_filters(snapshot, keys, proxy),
                             local_reply_config=replies.reply_config(),
+                            **tracing.connection_options(proxy),
                             access_log=[access_log.access_log(proxy, trial="route_config" in routes)],
                         ),
                     }
@@ -119,7 +120,7 @@ def _filters(snapshot: Snapshot, keys: str, proxy: Proxy) -> list[JsonObject]:
     return [made[name] for name in FILTERS if name in made]
 
 
-def _connection(snapshot: Snapshot) -> JsonObject:
+def _connection(snapshot: Snapshot, proxy: Proxy) -> JsonObject:
     limits = snapshot.limits
     return {
         "stat_prefix": "gateway",
@@ -146,6 +147,7 @@ def _connection(snapshot: Snapshot) -> JsonObject:
             "initial_connection_window_size": _WINDOW_BYTES * 4,
         },
         "early_header_mutation_extensions": [
-            hygiene.stripping(cookies=snapshot.wants_cookies, keys=snapshot.takes_keys)
+            hygiene.stripping(cookies=snapshot.wants_cookies, keys=snapshot.takes_keys),
+            *tracing.early_mutations(proxy),
         ],
     }

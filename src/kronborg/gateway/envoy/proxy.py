@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kronborg.gateway.revocation_model import RevocationPolicy
+from kronborg.gateway.telemetry_model import TracingSettings
 
 _LONGEST_SOCKET_PATH = 100
 
@@ -23,6 +24,7 @@ class Proxy:
     exchange_host: str = "127.0.0.1"
     exchange_port: int = 8082
     revocation: RevocationPolicy = RevocationPolicy()
+    tracing: TracingSettings | None = None
     legacy_limit_headers: bool = False
 
     @property
