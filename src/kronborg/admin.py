@@ -41,8 +41,9 @@ from kronborg.core.rights import wish_of
 from kronborg.factors import api as factors
 from kronborg.federation import directories_api, providers_api
 from kronborg.gateway import api as gateway
-from kronborg.gateway import config_api, drafts_api, simulate_api, versions_api
+from kronborg.gateway import config_api, drafts_api, resilience_api, simulate_api, versions_api
 from kronborg.gateway.config_api import ConfigRequest
+from kronborg.gateway.resilience_model import REGISTER
 from kronborg.oauth import issuers_api
 from kronborg.oauth.held_token import TokenRefused, holder_of
 from kronborg.provisioning import import_api
@@ -58,6 +59,8 @@ READ, WRITE = "admin:read", "admin:write"
 _OPEN = frozenset({"/openapi.json"})
 _READING = frozenset({"/config/plan", "/audit/verify", "/simulate"})
 """POST requests that change nothing."""
+_ANNOUNCING = re.compile(r"/services/[^/]+/endpoints/[^/]+")
+"""Where services announce their replicas, with a scope that opens nothing else."""
 
 
 class Guard:
@@ -76,8 +79,7 @@ class Guard:
             await problem(400, "Bad request", "The path or query holds a control character.")(scope, receive, send)
             return
         if scope["method"] not in ("GET", "HEAD") or path not in _OPEN:
-            reading = scope["method"] in ("GET", "HEAD", "OPTIONS") or path in _READING
-            answer = await self._check(scope, path, READ if reading else WRITE)
+            answer = await self._check(scope, path, _needed(scope["method"], path))
             if isinstance(answer, Response):
                 await answer(scope, receive, send)
                 return
@@ -134,6 +136,7 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies, key_settings: Ke
         clients.router,
         registration_api.router,
         gateway.router,
+        resilience_api.router,
         drafts_api.router,
         versions_api.router,
         simulate_api.router,
@@ -154,6 +157,13 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies, key_settings: Ke
     app.add_exception_handler(Refusal, refusal_problem)
     app.openapi = lambda: _openapi(app, parts.issuer)  # type: ignore[method-assign]  # FastAPI's documented way
     return Guard(app, engine, policies)
+
+
+def _needed(method: str, path: str) -> str:
+    """The scope that a request needs."""
+    if method in ("PUT", "DELETE") and _ANNOUNCING.fullmatch(path):
+        return REGISTER
+    return READ if method in ("GET", "HEAD", "OPTIONS") or path in _READING else WRITE
 
 
 def _plain(scope: Scope) -> bool:
@@ -221,13 +231,12 @@ def _openapi(app: FastAPI, issuer: str) -> dict[str, Any]:
         )
         components = document.setdefault("components", {})
         components.setdefault("schemas", {}).update(extra["$defs"])
-        scopes = {READ: "Read every setting", WRITE: "Change every setting"}
+        scopes = {READ: "Read every setting", WRITE: "Change every setting", REGISTER: "Announce endpoints"}
         flows = {"clientCredentials": {"tokenUrl": f"{issuer}/oauth/token", "scopes": scopes}}
         components["securitySchemes"] = {"kronborg": {"type": "oauth2", "flows": flows}}
         document["servers"] = [{"url": f"{issuer}/api"}]
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
-                needed = READ if method in ("get", "head") or path in _READING else WRITE
-                operation["security"] = [{"kronborg": [needed]}]
+                operation["security"] = [{"kronborg": [_needed(method.upper(), path)]}]
         app.openapi_schema = document
     return app.openapi_schema

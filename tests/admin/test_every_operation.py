@@ -15,7 +15,7 @@ from kronborg.core.crypto import Vault
 
 pytestmark = pytest.mark.anyio
 
-READING = {("POST", "/config/plan"), ("POST", "/audit/verify")}
+READING = {("POST", "/config/plan"), ("POST", "/audit/verify"), ("POST", "/simulate")}
 """What changes nothing, although it is sent."""
 HELP = re.compile(
     r"DELETE /users/\{\w+\}/(factors|mfa|sessions)(/.*)?|POST /users/\{\w+\}/(factors/reset|sessions/end)"

@@ -15,6 +15,8 @@ _NOUNS = {
     "audit": "audit",
     "snapshots": "routes",
     "deliveries": "routes",
+    "drafts": "routes",
+    "versions": "routes",
     "registration-tokens": "registration",
     "revocations": "access",
     "tokens": "access",
@@ -28,6 +30,11 @@ _VERBS = {"GET": "read", "HEAD": "read", "OPTIONS": "read", "DELETE": "delete"}
 _SPECIAL: tuple[tuple[str, str, str], ...] = (
     ("POST", r"/config/plan", "config:read"),
     ("POST", r"/audit/verify", "audit:read"),
+    ("POST", r"/simulate", "routes:read"),
+    ("GET", r"/routes/[^/]+/callers", "clients:read"),
+    # What is only wished for reaches nobody; to publish it may change services and routes alike.
+    ("POST|PUT|DELETE", r"/drafts/[^/]+(/(services|routes|changes)/.*)?|/drafts/[^/]+/rebase", "routes:write"),
+    ("POST", r"/drafts/[^/]+/publish|/versions/[^/]+/rollback", "config:write"),
     ("POST", r"/tokens/revoke", "access:revoke"),
     ("POST", r"/keys/rotate", "keys:rotate"),
     ("POST", r"/keys/[^/]+/revoke", "keys:revoke"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import ConfigDict
 
 from kronborg.core import clock
 from kronborg.core.api import (
+    After,
+    Limit,
     Page,
     Shown,
     caller_of,
@@ -43,6 +45,7 @@ from kronborg.gateway.store import (
 
 router = APIRouter()
 
+Containing = Annotated[str, Query(max_length=200, description="Only those that hold this somewhere.")]
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
@@ -76,6 +79,7 @@ class ShownSnapshot(Shown):
     version: int
     digest: str
     author: str
+    comment: str
     created_at: datetime
     services: int
     routes: int
@@ -118,10 +122,14 @@ async def _publish(request: Request, session: Session) -> Snapshot:
 
 
 @router.get("/services", tags=["services"])
-async def read_services(request: Request) -> Page[ShownService]:
-    """Every service, by name."""
+async def read_services(
+    request: Request, after: After = None, q: Containing = "", limit: Limit = 50
+) -> Page[ShownService]:
+    """Services, by name."""
     async with parts_of(request).database.read() as session:
-        return Page(items=[_service(one) for one in await list_services(session)], next=None)
+        found = await list_services(session, after=after or "", search=q, limit=limit + 1)
+    items = [_service(one) for one in found[:limit]]
+    return Page(items=items, next=items[-1].name if len(found) > limit else None)
 
 
 @router.get("/services/{name}", tags=["services"], responses=refusals(404, 422))
@@ -163,10 +171,12 @@ async def drop_service(request: Request, name: Name) -> None:
 
 
 @router.get("/routes", tags=["routes"])
-async def read_routes(request: Request) -> Page[ShownRoute]:
-    """Every route, by name."""
+async def read_routes(request: Request, after: After = None, q: Containing = "", limit: Limit = 50) -> Page[ShownRoute]:
+    """Routes, by name."""
     async with parts_of(request).database.read() as session:
-        return Page(items=[_route(one) for one in await list_routes(session)], next=None)
+        found = await list_routes(session, after=after or "", search=q, limit=limit + 1)
+    items = [_route(one) for one in found[:limit]]
+    return Page(items=items, next=items[-1].name if len(found) > limit else None)
 
 
 @router.get("/routes/{name}", tags=["routes"], responses=refusals(404, 422))
@@ -216,6 +226,7 @@ async def read_snapshot(request: Request) -> ShownSnapshot:
         version=latest.snapshot.version,
         digest=latest.digest,
         author=latest.author,
+        comment=latest.comment,
         created_at=latest.created_at,
         services=len(latest.snapshot.services),
         routes=len(latest.snapshot.routes),
