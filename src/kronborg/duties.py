@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kronborg.accounts.links import purge_links
+from kronborg.api_keys.store import purge_keys
 from kronborg.audit import deliver as webhooks
 from kronborg.audit import verify
 from kronborg.audit.checkpoints import make_checkpoint
@@ -24,6 +25,7 @@ from kronborg.core.events import Event
 from kronborg.factors.store import delete_expired
 from kronborg.federation import attempts
 from kronborg.federation.directory_sync import sync_due
+from kronborg.gateway.registration import forget_expired
 from kronborg.oauth import backchannel, ciba_notify, kept_requests, waiting
 from kronborg.sessions.life import end_all_sessions, purge_sessions
 from kronborg.signin import asked, notices
@@ -34,6 +36,7 @@ from kronborg.tokens.purge import purge
 from kronborg.tokens.signing import wanted_lines
 
 SESSIONS_AT_ONCE = 500
+KEYS_KEPT = timedelta(days=30)
 BREATH = 0.05
 """Seconds between two batches of cleaning, in which others may write."""
 
@@ -107,6 +110,11 @@ async def rotate_keys(engine: Engine, now: datetime) -> None:
 async def clean_tokens(engine: Engine, now: datetime) -> None:
     """Delete expired tokens in bounded batches until none is left."""
     await purge(engine, now=now)
+
+
+async def clean_keys(engine: Engine, now: datetime) -> None:
+    """Forget keys that ended a month ago."""
+    await engine.database.writer.run(lambda execute: purge_keys(execute, expired_before=now - KEYS_KEPT))
 
 
 async def clean_requests(engine: Engine, now: datetime) -> None:
@@ -213,6 +221,11 @@ async def sync_directories(engine: Engine, now: datetime) -> None:
     await sync_due(engine.database, engine.vault, now=now)
 
 
+async def clean_endpoints(engine: Engine, now: datetime) -> None:
+    """Forget endpoints whose lease ended; gateways have left them out already."""
+    await _until_none(lambda: forget_expired(engine.database, now=now))
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """Something to do now and then. `run` says True when there is more to do: its next turn, at a new time, follows."""
@@ -225,6 +238,7 @@ class Job:
 JOBS = (
     Job("rotate_keys", timedelta(minutes=5), rotate_keys),
     Job("clean_tokens", timedelta(minutes=1), clean_tokens),
+    Job("clean_keys", timedelta(hours=1), clean_keys),
     Job("clean_requests", timedelta(minutes=1), clean_requests),
     Job("clean_clients", timedelta(minutes=10), clean_clients),
     Job("clean_signin", timedelta(minutes=5), clean_signin),
@@ -238,5 +252,6 @@ JOBS = (
     Job("sync_directories", timedelta(seconds=30), sync_directories),
     Job("deliver_logouts", timedelta(seconds=2), deliver_logouts),
     Job("answer_asked", timedelta(seconds=1), answer_asked),
+    Job("clean_endpoints", timedelta(seconds=10), clean_endpoints),
     Job("clean_letters", timedelta(minutes=10), clean_letters),
 )

@@ -13,7 +13,9 @@ from kronborg.core.json import JsonObject
 
 USUAL_GRANTS: tuple[GrantName, ...] = ("authorization_code", "refresh_token")
 USUAL_METHODS: tuple[AuthMethod, ...] = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
-ADMIN_SCOPES = frozenset({"admin:read", "admin:write", "revocations:read", "scim:read", "scim:write"})
+ADMIN_SCOPES = frozenset(
+    {"admin:read", "admin:write", "revocations:read", "scim:read", "scim:write", "services:register"}
+)
 """What nobody gets who came without an administrator, whatever a policy says."""
 MAX_CLIENTS = 100_000
 LONGEST_UNUSED = timedelta(days=366)

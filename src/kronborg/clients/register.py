@@ -206,6 +206,7 @@ ADMIN_SCOPES = (
     Scope("admin:read", "Read every setting"),
     Scope("admin:write", "Change every setting"),
     Scope("revocations:read", "Follow what is revoked"),
+    Scope("services:register", "Announce endpoints of a service"),
 )
 
 

@@ -103,7 +103,8 @@ class Retries:
     attempts: int = 1
     """Further attempts after the first."""
     per_try: Span | None = None
-    """How long one attempt may take; the route's whole time when absent, or an equal part of it with a fallback."""
+    """How long one attempt may take, a POST's only one too. When absent, as long as the route allows: with a fallback
+    each attempt, without one all of them together."""
     budget: int = 20
     """Retries under way, at most this percentage of the requests under way (three are always allowed)."""
     first_wait: Span = timedelta(milliseconds=25)

@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 
 from kronborg.core.errors import Problem
 from kronborg.gateway import limits_problems, path_problems, traffic_problems
+from kronborg.gateway.access_problems import access_problems
 from kronborg.gateway.model import Route, Service, Snapshot
 from kronborg.gateway.path_problems import host_is_valid as host_is_valid
 from kronborg.gateway.path_problems import is_absolute
 from kronborg.gateway.path_problems import path_is_valid as path_is_valid
+from kronborg.gateway.resilience_problems import resilience_problems
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,128}")
@@ -39,6 +41,7 @@ def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
     found += _repeated("services", [service.name for service in snapshot.services])
     for service in snapshot.services:
         found += _service(service)
+        found += resilience_problems(service, {one.name for one in snapshot.services} if service.fallback else set())
     found += _repeated("routes", [route.name for route in snapshot.routes])
     if len(snapshot.routes) > _MOST:
         found.append(Problem("routes", "there are too many routes", f"publish at most {_MOST}"))
@@ -55,6 +58,7 @@ def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
         if route.audience in bound:
             found.append(_cannot_ask(route))
         found += _limits(route)
+    found += access_problems(snapshot)
     found += limits_problems.problems_of(snapshot)
     found += path_problems.clashes(snapshot)
     return tuple(found)
@@ -109,14 +113,15 @@ def _service(service: Service) -> Iterator[Problem]:
     where = f"services.{service.name}"
     if _NAME.fullmatch(service.name) is None:
         yield Problem(where, "the name is not valid", "use a-z, 0-9 and -, at most 63 characters")
-    if not service.urls:
+    urls = service.urls or tuple(replica.url for replica in service.replicas)
+    if not urls and service.registration is None:
         yield Problem(f"{where}.urls", "there is no URL", "name at least one replica")
-    for url in service.urls:
+    for url in urls:
         if not is_absolute(url) or urlsplit(url).path not in ("", "/"):
             yield Problem(f"{where}.urls", "is not an absolute URL", "write http://host:port, without a path")
-    if len({urlsplit(url).scheme for url in service.urls if is_absolute(url)}) > 1:
+    if len({urlsplit(url).scheme for url in urls if is_absolute(url)}) > 1:
         yield Problem(f"{where}.urls", "http and https are mixed", "use one scheme for all replicas")
-    if len({_named(url) for url in service.urls if is_absolute(url)}) > 1 and service.urls[0][:5] == "https":
+    if len({_named(url) for url in urls if is_absolute(url)}) > 1 and urls[0][:5] == "https":
         yield Problem(f"{where}.urls", "https replicas differ in host", "use one certificate name for all")
     if not timedelta(0) < service.connect_timeout <= _LONGEST:
         yield Problem(f"{where}.connect_timeout", "is out of range", "use more than 0 and at most 10 minutes")

@@ -68,6 +68,7 @@ SECTIONS = {
     "apis": "apis:read",
     "access": "access:read",
     "keys": "keys:read",
+    "breakers": "breakers:read",
     "audit": "audit:read",
     "webhooks": "webhooks:read",
     "settings": "settings:read",

@@ -7,9 +7,8 @@ from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.envoy.target import answer_name, has_words
 from kronborg.gateway.model import Service, Snapshot
 from kronborg.gateway.resilience_model import Fallback
+from kronborg.gateway.resilience_problems import LONGEST_ANSWER
 
-LONGEST = 8192
-"""Bytes of an answer at most."""
 USUAL_STATUS = 503
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _ROUTER = "envoy.extensions.filters.http.router.v3.Router"
@@ -49,7 +48,7 @@ def _listener(service: Service, fallback: Fallback) -> JsonObject:
                             stat_prefix="answer",
                             route_config={
                                 "name": name,
-                                "max_direct_response_body_size_bytes": LONGEST,
+                                "max_direct_response_body_size_bytes": LONGEST_ANSWER,
                                 "virtual_hosts": [{"name": name, "domains": ["*"], "routes": [route]}],
                             },
                             http_filters=[{"name": "router", "typed_config": typed(_ROUTER)}],

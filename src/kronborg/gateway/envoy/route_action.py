@@ -75,7 +75,9 @@ def action(route: Route, way: Way, snapshot: Snapshot, targets: Targets) -> dict
         where = targets.split(route.name, [(route.service, rest), *shares] if rest else shares)
     forward: dict[str, JsonValue] = {**where, **_rewrite(route), **_times(route, way, snapshot)}
     retry = targets.retry(route)
-    if _is_endless(route, way):
+    if not _is_endless(route, way):
+        forward |= targets.times(route)
+    else:
         retry = {name: value for name, value in retry.items() if name != "per_try_timeout"}
     forward["retry_policy"] = retry
     if way.upgraded:

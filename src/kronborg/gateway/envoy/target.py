@@ -1,4 +1,4 @@
-"""Where a route sends requests for a service, and how often it tries: the one place that knows of breakers and fallbacks.
+"""Where a route sends requests for a service, and how often it tries: what knows of breakers and fallbacks.
 
 The cluster `service.NAME` stands for a service as a whole. With a fallback it is an aggregate of `replicas.NAME` and
 whoever answers in its place, so that a request whose replica failed is tried there. With a breaker a route weighs it
@@ -23,7 +23,7 @@ NOBODY = "breaker.open"
 
 # A request that failed so has never reached the service, whatever its method.
 _UNSENT = "connect-failure,refused-stream,reset-before-request"
-_FAILED = "connect-failure,refused-stream,reset,retriable-status-codes"
+_SENT = "reset,retriable-status-codes"
 _SAFE: JsonObject = {"retry_on": _UNSENT, "num_retries": 1}
 _RETRY_ON = "x-envoy-retry-on"
 
@@ -109,46 +109,72 @@ class Targets:
         return _retry(service, route)
 
     def headers(self, route: Route) -> list[JsonObject]:
-        """Request headers that the retry policy of the route needs; they go no further than the router."""
-        if self.retry(route) is _SAFE:
+        """Request headers that complete the retry policy of the route; they go no further than the router."""
+        service = self.services.get(route.service)
+        if service is None or (service.retries is None and service.fallback is None):
             return []
-        # The policy is for what may be sent twice; to all others this says what is safe for them. Envoy adds it up.
-        return [{"append_action": "OVERWRITE_IF_EXISTS_OR_ADD", "header": {"key": _RETRY_ON, "value": _UNSENT}}]
+        value = f"%CEL({_repeatable(route)} ? '{_SENT}' : '')%"
+        return [{"append_action": "OVERWRITE_IF_EXISTS_OR_ADD", "header": {"key": _RETRY_ON, "value": value}}]
+
+    def times(self, route: Route) -> dict[str, JsonValue]:
+        """How long all attempts of the route together may take, where that is more than one may."""
+        service = self.services.get(route.service)
+        if service is None or service.fallback is None or (service.retries and service.retries.per_try):
+            return {}
+        # What is never tried again, a POST, has the time of the route; it is each attempt's.
+        return {"timeout": seconds(route.timeout * (_tries(service) + 1))}
+
+
+def _repeatable(route: Route) -> str:
+    """The condition on requests that may be sent twice. A policy of Envoy knows no methods, but headers add to it."""
+    methods = ", ".join(f"'{method}'" for method in IDEMPOTENT)
+    condition = f"request.method in [{methods}]"
+    return f"({condition} || '{IDEMPOTENCY_KEY}' in request.headers)" if route.retry_keyed else f"({condition})"
+
+
+def _alone(service: Service) -> bool:
+    return len(service.urls) + len(service.replicas) == 1
+
+
+def _tries(service: Service) -> int:
+    """How many further attempts; the last is the fallback's."""
+    told = service.retries
+    if service.fallback is None:
+        return 1 if told is None else told.attempts
+    if told is None:
+        return 1 if _alone(service) else 2
+    return told.attempts + 1
+
+
+def _per_try(service: Service, route: Route) -> timedelta | None:
+    """How long one attempt may take; None: as long as all of them."""
+    if service.retries is not None and service.retries.per_try is not None:
+        return service.retries.per_try
+    return route.timeout if service.fallback is not None else None
 
 
 def _retry(service: Service, route: Route) -> JsonObject:
     told = service.retries or Retries()
-    alone = len(service.urls) + len(service.replicas) == 1
-    tries = told.attempts
-    if service.fallback is not None and not (alone and service.retries is None):
-        tries += 1
-    per_try = told.per_try
-    if per_try is None and service.fallback is not None and route.timeout:
-        per_try = route.timeout / (tries + 1)
-    keyed: list[JsonObject] = [{"name": IDEMPOTENCY_KEY, "present_match": True}] if route.retry_keyed else []
-    idempotent: JsonObject = {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(IDEMPOTENT)}}}
+    tries = _tries(service)
     policy: dict[str, JsonValue] = {
-        "retry_on": _FAILED,
+        "retry_on": _UNSENT,
         "retriable_status_codes": list(told.statuses),
         "num_retries": tries,
-        "retriable_request_headers": [idempotent, *keyed],
         "retry_back_off": {
             "base_interval": seconds(max(told.first_wait, timedelta(milliseconds=1))),
             "max_interval": seconds(max(told.longest_wait, told.first_wait)),
         },
     }
+    per_try = _per_try(service, route)
     if per_try is not None:
         policy["per_try_timeout"] = seconds(per_try)
-    if not alone:
+    if not _alone(service):
         hosts = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
         policy["retry_host_predicate"] = [{"name": "previous_hosts", "typed_config": typed(hosts)}]
         policy["host_selection_retry_max_attempts"] = 3
     if service.fallback is not None:
         kind = "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
-        policy["retry_priority"] = {
-            "name": "previous_priorities",
-            "typed_config": typed(kind, update_frequency=tries),
-        }
+        policy["retry_priority"] = {"name": "previous_priorities", "typed_config": typed(kind, update_frequency=tries)}
     return policy
 
 
