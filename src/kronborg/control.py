@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from urllib.parse import urlsplit
 
 from prometheus_client import Gauge
@@ -20,7 +21,7 @@ from kronborg.core import clock
 from kronborg.core.db import Database
 from kronborg.core.health import health_routes
 from kronborg.core.log import get_logger
-from kronborg.fleet_listener import report_own, serve_fleet
+from kronborg.fleet_listener import age_of, records_into, report_own, serve_fleet
 from kronborg.gateway.deliver import Deliverer, Refused, make_folder, prepare
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.exchange import ExchangeApp, Phantom, ShownKey
@@ -105,8 +106,8 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(keep_resilient(database, proxy, lambda: deliverer.snapshot, clock=clock.now, stop=stop))
             tasks.create_task(keeper.run(stop, clock.now))
             tasks.create_task(uses.run(database, stop))
-            tasks.create_task(report_own(settings, engine, deliverer, stop))
-            tasks.create_task(serve_fleet(settings, engine, source, app, secret, stop))
+            tasks.create_task(report_own(settings, engine, deliverer, stop, partial(age_of, ledger)))
+            tasks.create_task(serve_fleet(settings, engine, source, app, secret, stop, records_into(traffic)))
             tasks.create_task(follow_traffic(proxy, traffic, keeping_of(settings), clock=clock.now, stop=stop))
             tasks.create_task(follow(ledger, from_database(database.lookup), clock=clock.now, stop=stop))
         ledger.close()

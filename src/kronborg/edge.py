@@ -31,11 +31,13 @@ from kronborg.fleet.link import Away, Link, Rejected, read_settings
 from kronborg.fleet.observe import EVERY_SECONDS, observe
 from kronborg.fleet.remote import RemoteSource, pause, revocations_over
 from kronborg.fleet.report_model import encode
+from kronborg.fleet_listener import age_of
 from kronborg.gateway.deliver import Deliverer, make_folder, prepare
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.access_log import path_of
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.follow import follow, take_over
+from kronborg.gateway.ledger import Ledger
 from kronborg.gateway.watch import read_offer
 from kronborg.server import serve
 from kronborg.traffic.reader import LogReader
@@ -102,7 +104,7 @@ async def edge(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(source.run(stop))
             tasks.create_task(deliverer.run(stop))
             tasks.create_task(follow(ledger, revocations_over(link), clock=clock.now, stop=stop))
-            tasks.create_task(_report(link, source, deliverer, reader, stop))
+            tasks.create_task(_report(link, source, deliverer, reader, ledger, stop))
             tasks.create_task(_renew(link, stop))
             tasks.create_task(reader.run(stop))
     finally:
@@ -157,13 +159,13 @@ def _is_ours(name: bytes) -> bool:
 
 
 async def _report(
-    link: Link, source: RemoteSource, deliverer: Deliverer, reader: LogReader, stop: asyncio.Event
+    link: Link, source: RemoteSource, deliverer: Deliverer, reader: LogReader, ledger: Ledger, stop: asyncio.Event
 ) -> None:
     """Tell how the gateway is: every few seconds, and at once when it said something to a version."""
     while not stop.is_set():
         source.recorded.clear()
         now = clock.now()
-        standing = await observe(deliverer, now=now, buffered=reader.unread)
+        standing = await observe(deliverer, now=now, revocation_ms=partial(age_of, ledger), buffered=reader.unread)
         try:
             told = await link.call("POST", "/standing", orjson.dumps(encode(standing)))
             connected.set(told.status == 200)

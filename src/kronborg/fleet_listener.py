@@ -25,12 +25,15 @@ from kronborg.fleet.remote import pause
 from kronborg.fleet.store import list_nodes
 from kronborg.gateway.deliver import Deliverer
 from kronborg.gateway.follow import from_database
+from kronborg.gateway.ledger import Ledger
 from kronborg.gateway.model import Delivery
 from kronborg.gateway.source import Source
 from kronborg.gateway.store import record_delivery
 from kronborg.gateway.watch import Watch
 from kronborg.server import serve
 from kronborg.tokens.engine import Engine
+from kronborg.traffic.search_model import TrafficStore
+from kronborg.traffic.uploaded import read_rows
 
 log = get_logger("kronborg.fleet")
 
@@ -79,6 +82,22 @@ async def serve_fleet(
         tasks.create_task(watch.run(stop))
         tasks.create_task(_renew(settings, authority, context, ends, stop))
         await serve(door, host=fleet.host, port=fleet.port, stop=stop, tls=context.context)
+
+
+def records_into(store: TrafficStore) -> Records:
+    """Keeps what gateways elsewhere saw beside what ours saw."""
+
+    async def records(node: str, body: bytes) -> None:
+        rows = await asyncio.to_thread(read_rows, body, node)
+        await asyncio.to_thread(store.write, rows)
+
+    return records
+
+
+def age_of(ledger: Ledger | None) -> int:
+    """How many milliseconds old the news of a ledger is; -1 before the first."""
+    beat = None if ledger is None else ledger.read_at
+    return -1 if beat is None else max(0, int((clock.now() - beat).total_seconds() * 1000))
 
 
 async def report_own(

@@ -36,13 +36,14 @@ from kronborg.fleet.nodes import NotOfTheFleet
 from kronborg.fleet.report_model import LARGEST, decode
 from kronborg.fleet.revocations import write_page
 from kronborg.gateway.model import Delivery
+from kronborg.gateway.quota_endpoint import PATH as QUOTA_PATH
 from kronborg.gateway.source import DeliveryRecord
 from kronborg.gateway.watch import Watch
 from kronborg.tokens.feed import Page
 
 log = get_logger("kronborg.fleet.door")
 
-RELAYED = ("/exchange", "/lease", "/binding")
+RELAYED = ("/exchange", QUOTA_PATH, "/binding")
 """What a gateway's proxy may ask through its node."""
 LARGEST_RELAYED = 64 * 1024
 LARGEST_RECORDS = 4 * 1024 * 1024

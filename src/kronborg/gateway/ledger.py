@@ -20,7 +20,7 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
@@ -89,6 +89,11 @@ class Ledger:
     def __len__(self) -> int:
         """How many subjects are refused."""
         return len(self._marks)
+
+    @property
+    def read_at(self) -> datetime | None:
+        """When the feed was last read; None before the first time."""
+        return None if self._beat == 0 else datetime.fromtimestamp(self._beat / 1000, UTC)
 
     def apply(self, page: Page, *, now: datetime) -> None:
         """Take in part of the feed, and say that it was read at `now`."""
