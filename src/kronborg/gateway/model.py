@@ -15,6 +15,7 @@ from kronborg.gateway.access_model import AccessRule, Addresses, Credential, Ste
 from kronborg.gateway.binding_model import Bound
 from kronborg.gateway.edge import EDGE
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
+from kronborg.gateway.once import once
 from kronborg.gateway.path_patterns import Pattern, read_regex, read_template
 from kronborg.gateway.resilience_model import (
     Bounds,
@@ -186,7 +187,7 @@ class Audience:
 
     `details_types` are the authorization details that it understands (RFC 9396). `readable`: the gateway can check its
     JWTs; it has no key to encrypted ones, and Envoy knows Ed25519 by its former name only, `EdDSA`. `bound`: its tokens
-    are good only together with a key or certificate of the caller, which the gateway does not ask for.
+    are good only together with a key or certificate of the caller, which the gateway asks for.
     """
 
     uri: str
@@ -229,17 +230,17 @@ class Snapshot:
     addresses: Addresses | None = None
     version: int = 0
 
-    @property
+    @once
     def takes_keys(self) -> bool:
         """Whether some route takes API keys or personal access tokens."""
         return any(set(route.credentials) - {"token"} for route in self.routes)
 
-    @property
+    @once
     def has_addresses(self) -> bool:
         """Whether some request may be refused for where it comes from."""
         return self.addresses is not None or any(route.addresses is not None for route in self.routes)
 
-    @property
+    @once
     def wants_cookies(self) -> bool:
         """Whether any service is sent the Cookie header; where none is, it is taken away at the door."""
         return any(
@@ -249,7 +250,7 @@ class Snapshot:
             for route in self.routes
         )
 
-    @property
+    @once
     def has_uploads(self) -> bool:
         """Whether some request may go on for as long as its route says, so that no timer of the listener fits all."""
         return any(route.grpc or route.websocket for route in self.routes)
