@@ -31,7 +31,7 @@ from kronborg.core.token_address import HeldKeysSettings, TokenAddress
 from kronborg.core.values import freeze, thaw
 from kronborg.factors.model import SmsSettings, sms_problems
 from kronborg.gateway.fleet_model import FleetSettings, fleet_problems
-from kronborg.gateway.revocation_model import RevocationPolicy
+from kronborg.gateway.revocation_model import DEFAULT_POLICY, RevocationPolicy
 from kronborg.gateway.telemetry_model import TracingSettings, TrafficSettings
 from kronborg.limits.policy import QuotaPolicy
 from kronborg.signin.model import SignInSettings
@@ -75,7 +75,7 @@ class Settings:
     gateway_url: str = "http://localhost:8080"
     gateway: Address = Address("127.0.0.1", 8080)
     gateway_name: str = "gateway-1"
-    revocation: RevocationPolicy = RevocationPolicy()
+    revocation: RevocationPolicy = DEFAULT_POLICY
     traffic: TrafficSettings = TrafficSettings()
     tracing: TracingSettings | None = None
     quotas: QuotaPolicy = field(default_factory=QuotaPolicy)

@@ -22,6 +22,8 @@ from kronborg.core.db import Database
 from kronborg.core.health import health_routes
 from kronborg.core.log import get_logger
 from kronborg.fleet_listener import age_of, records_into, report_own, serve_fleet
+from kronborg.gateway.binding import PATH as BINDING_PATH
+from kronborg.gateway.binding import BindingApp, by_engine
 from kronborg.gateway.deliver import Deliverer, Refused, make_folder, prepare
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.exchange import ExchangeApp, Phantom, ShownKey
@@ -97,7 +99,7 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
         uses = Uses()
         keeper = Keeper(database, settings.quotas, PublishedQuotas(database, clock.now), node=proxy.name)
         await keeper.start(now=clock.now())
-        app = control_app(engine, secret, uses, keeper)
+        app = control_app(engine, secret, uses, keeper, settings.gateway_url)
         delivered_version.labels(proxy.name, "acked").set_function(lambda: _version(deliverer, "acked"))
         delivered_version.labels(proxy.name, "rejected").set_function(lambda: _version(deliverer, "rejected"))
         async with asyncio.TaskGroup() as tasks:
@@ -121,8 +123,8 @@ def keeping_of(settings: Settings) -> Keeping:
     return Keeping(records=told.keep, rollups=told.keep_counts, most_bytes=told.most)
 
 
-def control_app(engine: Engine, secret: str, uses: Uses, keeper: Keeper) -> ASGIApp:
-    """`/exchange` for the proxy; `/healthz`, `/readyz` and `/metrics` for the operator."""
+def control_app(engine: Engine, secret: str, uses: Uses, keeper: Keeper, gateway_url: str) -> ASGIApp:
+    """`/exchange` and what else Envoy asks for the proxy; `/healthz`, `/readyz` and `/metrics` for the operator."""
 
     async def phantom(token: str, now: datetime) -> Phantom | None:
         internal = await exchange(engine, token, now=now)
@@ -134,12 +136,13 @@ def control_app(engine: Engine, secret: str, uses: Uses, keeper: Keeper) -> ASGI
 
     trade = ExchangeApp(phantom, by_key, secret=secret, clock=clock.now)
     quotas = quota_app(keeper.authority, secret=secret, clock=clock.now)
+    binding = BindingApp(by_engine(engine, gateway_url), secret=secret, clock=clock.now)
     rest = Starlette(routes=health_routes(engine.database))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         chosen: ASGIApp = rest
         if scope["type"] == "http":
-            chosen = {"/exchange": trade, QUOTA_PATH: quotas}.get(scope["path"], rest)
+            chosen = {"/exchange": trade, BINDING_PATH: binding, QUOTA_PATH: quotas}.get(scope["path"], rest)
         await chosen(scope, receive, send)
 
     return app

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from gateway.live import Live
 from kronborg.gateway.model import Route
 from kronborg.gateway.quota_endpoint import quotas_of
-from kronborg.limits.authority import Authority
+from kronborg.limits.authority import Authority, parse
 from kronborg.limits.counters import Away, Counters, ProcessCounters
 from kronborg.limits.model import Quota
 
@@ -25,6 +25,7 @@ class Desk:
     quotas: dict[str, Quota] = field(default_factory=dict)
     ahead: timedelta = timedelta()
     calls: int = 0
+    spent: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def publish(self, *routes: Route) -> None:
@@ -42,6 +43,7 @@ class Desk:
 
         with self.lock:
             self.calls += 1
+            self.spent += sum(one.spent for one in parse(body) if one.quota in self.quotas)
             authority = Authority(self.counters, known, "node-1")
             try:
                 return asyncio.run(authority.settle(body, now=datetime.now(UTC) + self.ahead))

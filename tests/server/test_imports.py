@@ -26,7 +26,7 @@ LAZY = (
         "ruamel",
         "segno",
     ),
-    *("defusedxml", "saml2", "typer", "webauthn", "xmlschema", "zxcvbn"),
+    *("defusedxml", "saml2", "typer", "valkey", "webauthn", "xmlschema", "zxcvbn"),
 )
 """What only commands, the admin API, outbound calls and extras need, each from its first use on."""
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from kronborg.limits.counters import Ask, Counters
+from kronborg.limits.counters import Ask, Counters, Standing
 from kronborg.limits.model import Quota
 from kronborg.limits.windows import slot_at
 
@@ -19,6 +19,7 @@ MOST_RECORDS = 256
 LONGEST = 512 * 1024
 """Bytes of one call."""
 MOST_UNITS = 10**9
+_GONE = timedelta(seconds=1)
 
 ROLLING_LEASE = timedelta(seconds=5)
 """How long a lease of a rolling quota is good. Its units age out as if they were spent at the end of it."""
@@ -49,21 +50,24 @@ class Authority:
     counters: Counters
     quotas: Quotas
     node: str
+    apart: bool = False
+    """Whether the counters are this node's alone, whatever a quota says."""
 
     async def settle(self, body: bytes, *, now: datetime) -> bytes:
         """Count what is told, grant what is wanted. Raises `Malformed`, `counters.Away`."""
-        asks, kinds = [], []
+        asks, kinds = [], list[Quota | None]()
         for record in parse(body):
             quota = (await self.quotas(record.quota)).get(record.quota)
-            if quota is None:
-                raise Malformed("the quota is unknown")
-            asks.append(self._ask(quota, record, now))
             kinds.append(quota)
-        standings = await self.counters.settle(asks, now=now)
+            if quota is not None:
+                asks.append(self._ask(quota, record, now))
+        standings = iter(await self.counters.settle(asks, now=now))
         lines = []
-        for quota, standing in zip(kinds, standings, strict=True):
+        for quota in kinds:
+            # A quota that is no more, of which a gateway has still something to tell: the others must not suffer.
+            standing = Standing(0, 0, now + _GONE) if quota is None else next(standings)
             lease = standing.resets
-            if quota.window == "rolling":
+            if quota is not None and quota.window == "rolling":
                 lease = min(lease, now + ROLLING_LEASE)
             lines.append(f"{standing.granted} {standing.used} {_ms(lease)} {_ms(standing.resets)}\n")
         return "".join(lines).encode()
@@ -74,7 +78,7 @@ class Authority:
         slot = slot_at(quota, now)
         if late:
             slot = replace(slot, ends=slot.ends + ROLLING_LEASE)
-        identity = record.identity if quota.scope == "global" else f"{self.node}\t{record.identity}"
+        identity = record.identity if quota.scope == "global" and not self.apart else f"{self.node}\t{record.identity}"
         return Ask(quota.name, identity, quota.count, slot, record.spent, record.wanted, record.least)
 
 

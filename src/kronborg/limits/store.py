@@ -95,8 +95,8 @@ async def most_used(
         query = query.where(counters_table.c.quota == quota)
     if identity:
         query = query.where(counters_table.c.identity == identity)
-    rows = await session.execute(query)
-    return [Used(str(q), str(i), int(str(u)), int(str(c)), _moment(e)) for q, i, u, c, e in rows]
+    rows: Sequence[Sequence[object]] = await session.execute(query)
+    return [Used(str(row[0]), str(row[1]), int(str(row[2])), int(str(row[3])), _moment(row[4])) for row in rows]
 
 
 async def ask_reset(session: Session, quota: str, identity: str, *, now: datetime) -> None:
@@ -109,7 +109,7 @@ async def ask_reset(session: Session, quota: str, identity: str, *, now: datetim
 
 async def resets_after(session: ReadSession, number: int) -> list[tuple[int, str, str]]:
     """Resets asked for since the one with this number."""
-    rows = await session.execute(
+    rows: Sequence[Sequence[object]] = await session.execute(
         select(resets_table.c.id, resets_table.c.quota, resets_table.c.identity)
         .where(resets_table.c.id > number)
         .order_by(resets_table.c.id)
@@ -158,8 +158,8 @@ class DatabaseCounters:
 
 
 def _kept(row: Sequence[object]) -> Kept:
-    quota, identity, start, ends, used, count = row
-    return Kept(str(quota), str(identity), _moment(start), _moment(ends), int(str(used)), int(str(count)))
+    start, ends = _moment(row[2]), _moment(row[3])
+    return Kept(str(row[0]), str(row[1]), start, ends, int(str(row[4])), int(str(row[5])))
 
 
 def _moment(value: object) -> datetime:

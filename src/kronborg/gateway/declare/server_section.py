@@ -20,7 +20,7 @@ from kronborg.core.token_address import HELD_ALGORITHMS, HeldAlgorithm, HeldKeys
 from kronborg.gateway.declare.parts import Host, Key, Port, SecretReference, Section, Uri, Words
 from kronborg.gateway.declare.people_section import BrandSection, MailSection, PeopleSection, SignInSection
 from kronborg.gateway.fleet_model import NODE_NAME, FleetSettings
-from kronborg.gateway.revocation_model import RevocationPolicy
+from kronborg.gateway.revocation_model import DEFAULT_POLICY, RevocationPolicy
 from kronborg.gateway.telemetry_model import TracingSettings, TrafficSettings
 from kronborg.limits.policy import QuotaPolicy
 
@@ -49,7 +49,7 @@ class GatewayListener(Section):
     """The port of the gateway."""
     name: Annotated[str, StringConstraints(pattern=NODE_NAME)] = "gateway-1"
     """What the gateway of this machine is called in the fleet; machines on one database need different names."""
-    revocation: RevocationPolicy = RevocationPolicy()
+    revocation: RevocationPolicy = DEFAULT_POLICY
     """Revoked tokens: what happens without news of them, and how often the way to here is measured."""
     traffic: TrafficSettings = TrafficSettings()
     """What is kept of the requests that passed."""

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from kronborg.gateway.revocation_model import RevocationPolicy
+from kronborg.gateway.revocation_model import DEFAULT_POLICY, RevocationPolicy
 from kronborg.gateway.telemetry_model import TracingSettings
 
 _LONGEST_SOCKET_PATH = 100
@@ -23,7 +23,7 @@ class Proxy:
     port: int = 8080
     exchange_host: str = "127.0.0.1"
     exchange_port: int = 8082
-    revocation: RevocationPolicy = RevocationPolicy()
+    revocation: RevocationPolicy = DEFAULT_POLICY
     tracing: TracingSettings | None = None
     legacy_limit_headers: bool = False
 

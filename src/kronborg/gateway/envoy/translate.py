@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kronborg.gateway.envoy import bootstrap
 from kronborg.gateway.envoy.answers import answers
 from kronborg.gateway.envoy.clusters import clusters
 from kronborg.gateway.envoy.listener import by_rds, inline, listener
 from kronborg.gateway.envoy.proxy import Proxy
-from kronborg.gateway.envoy.resource import discovery, pretty
+from kronborg.gateway.envoy.resource import compact, discovery, pretty
 from kronborg.gateway.envoy.routes import route_table
 from kronborg.gateway.model import Snapshot
 
@@ -29,6 +29,8 @@ class Files:
 
 def translate(snapshot: Snapshot, keys: str, proxy: Proxy) -> Files:
     """Pure: equal input, equal bytes. `keys` is the issuer's public JWKS as JSON text."""
+    limits = replace(snapshot.limits, legacy_headers=snapshot.limits.legacy_headers or proxy.legacy_limit_headers)
+    snapshot = replace(snapshot, limits=limits)
     services = clusters(snapshot, proxy)
     routes = route_table(snapshot)
     inside = answers(snapshot)
@@ -39,5 +41,5 @@ def translate(snapshot: Snapshot, keys: str, proxy: Proxy) -> Files:
         cds=discovery(services),
         rds=discovery([routes]),
         lds=discovery([{"@type": _LISTENER, **each} for each in (served, *inside)]),
-        trial=pretty(bootstrap.trial(snapshot.limits, proxy, [tried, *inside], services)),
+        trial=compact(bootstrap.trial(snapshot.limits, proxy, [tried, *inside], services)),
     )

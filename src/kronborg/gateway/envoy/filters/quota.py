@@ -33,6 +33,7 @@ def _told(quota: Quota) -> JsonObject:
         told["identifier"] = quota.identifier
     if quota.weight_header:
         told["weight_header"] = quota.weight_header
+        told["heaviest"] = quota.heaviest
     if quota.mode == "leased":
         told["leased"] = True
     if quota.effect == "shadow":

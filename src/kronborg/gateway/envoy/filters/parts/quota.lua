@@ -98,7 +98,7 @@ local function quota_entry(quota, identity)
   if entry == nil then
     entry = {
       key = key, leased = quota.leased, left = 0, remaining = quota.count, ends = 0, reset = 0, want = 8, got = 0,
-      used = 0, spent = 0, flying = 0, known = 0, seen = 0, refused = 0, asking = false, untold = false,
+      used = 0, spent = 0, flying = 0, known = 0, seen = 0, refused = 0, refused_cost = 0, asking = false, untold = false,
     }
   end
   if quota_count >= QUOTAS_PER_GENERATION then
@@ -236,14 +236,14 @@ local function take_leased(request, quota, entry, cost)
   end
   entry.seen = now
   if entry.left < cost then
-    if now < entry.refused and entry.refused - now <= REFUSED_MS then
+    if cost >= entry.refused_cost and now < entry.refused and entry.refused - now <= REFUSED_MS then
       return false
     end
     if not renew(request, entry, cost) then
       return nil
     end
     if entry.left < cost then
-      entry.refused = now + REFUSED_MS
+      entry.refused, entry.refused_cost = now + REFUSED_MS, cost
       return false
     end
     entry.left = entry.left - cost
@@ -317,7 +317,8 @@ local function cost_of(request, quota)
   if quota.weight_header ~= nil then
     local stated = request.headers:get(quota.weight_header)
     if stated ~= nil then
-      return assert(tonumber(stated:match("^%d+$")), "not a weight")
+      -- Odd ones were refused by the route; of several lines nobody knows which one counts.
+      return tonumber(stated:match("^%d+$") or quota.heaviest)
     end
   end
   return quota.weight
@@ -363,6 +364,9 @@ local function check_quota(request)
   if quotas == nil then
     return nil
   end
+  if request.now_ms - told_ms >= TELL_MS or request.now_ms < told_ms then
+    tell(request)
+  end
   local taken = {}
   for at = 1, #quotas do
     local quota = quotas[at]
@@ -382,9 +386,6 @@ local function check_quota(request)
     else
       return refuse_quota(request, taken, quota, entry, fine)
     end
-  end
-  if request.now_ms - told_ms >= TELL_MS or request.now_ms < told_ms then
-    tell(request)
   end
   state_standing(request, taken)
   return nil

@@ -1,0 +1,297 @@
+"""Quotas at a live gateway: exact when leased, within the stated bound when counted, told in headers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from gateway.live import API, Live, wait_until
+from gateway.quota_desk import Desk
+from kronborg.gateway.limits_model import SpikeArrest
+from kronborg.gateway.model import Path, Route
+from kronborg.limits.model import Mode, Quota
+
+ROUTE = Route("quoted", Path("prefix", "/quoted"), "echo", audience=API)
+MODES: tuple[Mode, ...] = ("leased", "counted")
+NUMBERS = count()
+
+
+@pytest.fixture
+def desk(gateway: Live) -> Iterator[Desk]:
+    desk = Desk(gateway)
+    yield desk
+    if gateway.exchange.desk != desk.answer:
+        # The gateway asks nobody for a second after it got no answer.
+        desk.publish(replace(ROUTE, quotas=(fresh(1000, mode="leased"),)))
+        wait_until(lambda: statuses(gateway, 1) == [200])
+    gateway.exchange.desk = None
+
+
+def fresh(number: int, **more: object) -> Quota:
+    """A quota that nobody has used."""
+    return replace(Quota(f"quota-{next(NUMBERS)}", number, unit="day"), **more)  # type: ignore[arg-type]
+
+
+def statuses(gateway: Live, number: int, path: str = "/quoted", **claims: object) -> list[int]:
+    token = gateway.token(**claims)
+    return [gateway.get(path, token=token).status for _ in range(number)]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_so_many_calls_pass_and_no_more(gateway: Live, desk: Desk, mode: Mode) -> None:
+    desk.publish(replace(ROUTE, quotas=(fresh(5, mode=mode),)))
+
+    outcome = statuses(gateway, 8)
+
+    assert outcome == [200] * 5 + [429] * 3
+
+
+def test_a_leased_quota_is_exact_under_load(gateway: Live, desk: Desk) -> None:
+    desk.publish(replace(ROUTE, quotas=(fresh(1000, mode="leased"),)))
+    token = gateway.token()
+
+    with ThreadPoolExecutor(8) as threads:
+        outcome = list(threads.map(lambda _: gateway.get("/quoted", token=token).status, range(1100)))
+
+    assert (outcome.count(200), outcome.count(429)) == (1000, 100)
+    assert desk.calls < 300
+
+
+def test_a_counted_quota_oversteps_by_what_was_not_told_yet_at_most(gateway: Live, desk: Desk) -> None:
+    """Another gateway spends the same quota: this one hears of it with its next call to the desk."""
+    quota = fresh(100)
+    desk.publish(replace(ROUTE, quotas=(quota,)))
+    assert statuses(gateway, 1) == [200]
+    desk.answer(f"{quota.name}\nshop-web\n99\n0\n0\n".encode())
+
+    begun = time.monotonic()
+    passed = 0
+    while gateway.get("/quoted", token=gateway.token()).status == 200:
+        passed += 1
+        assert time.monotonic() - begun < 1
+
+    assert gateway.get("/quoted", token=gateway.token()).status == 429
+
+
+@pytest.mark.spec("draft-ietf-httpapi-ratelimit-headers-10 §3, §4, §6")
+@pytest.mark.parametrize("mode", MODES)
+def test_answers_tell_what_is_left_and_when_to_come_back(gateway: Live, desk: Desk, mode: Mode) -> None:
+    quota = fresh(2, mode=mode)
+    desk.publish(replace(ROUTE, quotas=(quota,)))
+    token = gateway.token()
+
+    first, _, refused = (gateway.get("/quoted", token=token) for _ in range(3))
+
+    reset = int(refused.headers["ratelimit"].rsplit("t=", 1)[1])
+    assert first.headers["ratelimit-policy"] == f'"{quota.name}";q=2;w=86400'
+    assert first.headers["ratelimit"].startswith(f'"{quota.name}";r=1;t=')
+    assert refused.headers["ratelimit"].startswith(f'"{quota.name}";r=0;t=')
+    assert refused.headers["ratelimit-policy"] == first.headers["ratelimit-policy"]
+    assert int(refused.headers["retry-after"]) >= reset > 0
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.json()["type"] == "https://iana.org/assignments/http-problem-types#quota-exceeded"
+    assert refused.json()["violated-policies"] == [quota.name]
+    assert refused.json()["reason"] == "quota_exceeded"
+    assert "x-ratelimit-limit" not in first.headers
+
+
+def test_one_switch_adds_the_headers_of_older_clients(gateway: Live, desk: Desk) -> None:
+    desk.publish(replace(ROUTE, quotas=(fresh(1),)))
+    snapshot = gateway.snapshot(replace(ROUTE, quotas=tuple(desk.quotas.values())))
+    gateway.deliver(replace(snapshot, limits=replace(snapshot.limits, legacy_headers=True)))
+    token = gateway.token()
+
+    passed, refused = gateway.get("/quoted", token=token), gateway.get("/quoted", token=token)
+
+    told = [
+        (answer.headers["x-ratelimit-limit"], answer.headers["x-ratelimit-remaining"]) for answer in (passed, refused)
+    ]
+    assert told == [("1", "0"), ("1", "0")]
+    assert int(refused.headers["x-ratelimit-reset"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"), [("payment_required", 402), ("no_subscription", 403), ("quota_exceeded", 429)]
+)
+def test_the_answer_says_what_is_missing(gateway: Live, desk: Desk, answer: str, status: int) -> None:
+    desk.publish(replace(ROUTE, quotas=(fresh(0, answer=answer),)))
+
+    refused = gateway.get("/quoted", token=gateway.token())
+
+    assert (refused.status, refused.json()["reason"]) == (status, answer)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_weight_3_of_10_passes_three_times(gateway: Live, desk: Desk, mode: Mode) -> None:
+    quota = fresh(10, mode=mode)
+    light = replace(ROUTE, name="light", path=Path("prefix", "/light"), quotas=(quota,))
+    free = replace(ROUTE, name="free", path=Path("prefix", "/free"), quotas=(replace(quota, weight=0),))
+    desk.publish(replace(ROUTE, quotas=(replace(quota, weight=3),)), light, free)
+
+    heavy = statuses(gateway, 4)
+    rest = statuses(gateway, 2, "/light")
+    nothing = statuses(gateway, 2, "/free")
+
+    assert (heavy, rest, nothing) == ([200, 200, 200, 429], [200, 429], [200, 200])
+
+
+def test_a_caller_may_state_the_weight_within_bounds_and_nothing_else(gateway: Live, desk: Desk) -> None:
+    desk.publish(replace(ROUTE, quotas=(fresh(19, weight_header="cost", heaviest=9),)))
+    token = gateway.token()
+
+    odd = [
+        gateway.get("/quoted", token=token, headers=[("Cost", value)]).status
+        for value in ("-5", "10", "1e3", "0x1", "99999999999999999999", "1.5", "01", "", "nan")
+    ]
+    twice = gateway.get("/quoted", token=token, headers=[("Cost", "1"), ("Cost", "2")]).status
+    fine = [gateway.get("/quoted", token=token, headers={"Cost": value}).status for value in ("9", "1", "0", "1")]
+
+    # Two lines weigh as much as one may.
+    assert (set(odd), twice, fine) == ({400}, 200, [200, 200, 200, 429])
+
+
+def test_a_refusal_by_one_quota_takes_nothing_from_another(gateway: Live, desk: Desk) -> None:
+    wide, narrow = fresh(3), fresh(1)
+    other = replace(ROUTE, name="other", path=Path("prefix", "/other"), quotas=(wide,))
+    desk.publish(replace(ROUTE, quotas=(wide, narrow)), other)
+
+    both = statuses(gateway, 5)
+    wide_only = statuses(gateway, 3, "/other")
+
+    assert (both, wide_only) == ([200, 429, 429, 429, 429], [200, 200, 429])
+
+
+def test_a_spike_arrest_beside_it_takes_nothing_when_the_quota_refuses(gateway: Live, desk: Desk) -> None:
+    desk.publish(replace(ROUTE, spike_arrest=SpikeArrest("1pm", burst=2), quotas=(fresh(1),)))
+
+    refused = [gateway.get("/quoted", token=gateway.token()) for _ in range(4)][1:]
+
+    assert {answer.json()["reason"] for answer in refused} == {"quota_exceeded"}
+
+
+def test_clients_users_claims_and_routes_are_counted_apart(gateway: Live, desk: Desk) -> None:
+    names = ("client", "user", "claim", "route")
+    routes = [
+        replace(
+            ROUTE,
+            name=per,
+            path=Path("prefix", f"/{per}"),
+            quotas=(fresh(1, per=per, identifier="org" if per == "claim" else ""),),
+        )
+        for per in names
+    ]
+    desk.publish(*routes)
+    callers = [
+        {"client_id": "a", "sub": "x", "org": "1"},
+        {"client_id": "a", "sub": "y", "org": "2"},
+        {"client_id": "b", "sub": "x", "org": "1"},
+    ]
+
+    outcome = {per: [statuses(gateway, 1, f"/{per}", **caller)[0] for caller in callers] for per in names}
+
+    assert outcome == {
+        "client": [200, 429, 200],
+        "user": [200, 200, 429],
+        "claim": [200, 200, 429],
+        "route": [200, 429, 429],
+    }
+
+
+def test_identities_with_separators_are_nobody_elses(gateway: Live, desk: Desk) -> None:
+    desk.publish(replace(ROUTE, quotas=(fresh(1, per="claim", identifier="org"),)))
+    names = ["a", "a\nb", "a\tb", "a\r\n1", "a%0Ab", "a%", "A", 1, "1 ", True, None]
+
+    outcome = [statuses(gateway, 2, org=name) for name in names]
+
+    assert outcome == [[200, 429]] * len(names)
+
+
+def test_a_public_route_counts_addresses_whatever_they_claim(gateway: Live, desk: Desk) -> None:
+    desk.publish(Route("quoted", Path("prefix", "/quoted"), "echo", public=True, quotas=(fresh(2, per="address"),)))
+
+    outcome = [gateway.get("/quoted", headers={"X-Forwarded-For": f"10.0.0.{n}"}).status for n in range(4)]
+
+    assert outcome == [200, 200, 429, 429]
+
+
+def test_calls_without_a_token_spend_nobodys_quota(gateway: Live, desk: Desk) -> None:
+    desk.publish(replace(ROUTE, quotas=(fresh(1, per="route"),)))
+
+    flood = {gateway.get("/quoted", headers={"X-Kronborg-Client": "shop-web"}).status for _ in range(20)}
+    after = statuses(gateway, 1)
+
+    assert (flood, after) == ({401}, [200])
+
+
+def test_a_shadow_quota_refuses_nothing_and_says_what_it_would(gateway: Live, desk: Desk) -> None:
+    quota = fresh(1, effect="shadow")
+    desk.publish(replace(ROUTE, quotas=(quota,)))
+    token = gateway.token()
+
+    first, second = gateway.get("/quoted", token=token), gateway.get("/quoted", token=token)
+
+    assert (first.status, second.status) == (200, 200)
+    assert (first.seen("x-kronborg-shadow"), second.seen("x-kronborg-shadow")) == ([], [quota.name])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_window_that_ended_is_open_again(gateway: Live, desk: Desk, mode: Mode) -> None:
+    """The desk's clock is ahead by a day: what it says ends a window."""
+    quota = fresh(1, mode=mode, window="flexi")
+    desk.publish(replace(ROUTE, quotas=(quota,)))
+    before = statuses(gateway, 2)
+    wait_until(lambda: statuses(gateway, 1) == [429] and desk.spent == (mode == "counted"))
+
+    desk.ahead = timedelta(days=2)
+    wait = time.monotonic() + 3
+    while statuses(gateway, 1) == [429]:
+        assert time.monotonic() < wait
+        time.sleep(0.05)
+
+    assert before == [200, 429]
+
+
+def test_without_anybody_to_ask_an_exact_quota_refuses_and_a_counted_one_counts_on(gateway: Live, desk: Desk) -> None:
+    exact, counted = fresh(3, mode="leased"), fresh(3)
+    desk.publish(
+        replace(ROUTE, quotas=(exact,)),
+        replace(ROUTE, name="counted", path=Path("prefix", "/counted"), quotas=(counted,)),
+    )
+    gateway.exchange.desk = None
+
+    refused = gateway.get("/quoted", token=gateway.token())
+    alone = statuses(gateway, 4, "/counted")
+
+    assert (refused.status, refused.json()["reason"]) == (503, "quota_unknown")
+    assert refused.json()["type"] == "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
+    assert alone == [200, 200, 200, 429]
+
+
+def test_a_desk_that_hangs_holds_up_one_call_and_not_the_others(gateway: Live, desk: Desk) -> None:
+    desk.publish(replace(ROUTE, quotas=(fresh(1000),)))
+    statuses(gateway, 1)
+    release = threading.Event()
+    gateway.exchange.desk = lambda _: (release.wait(5) and None) or None
+    time.sleep(0.6)  # what was counted is told by the first call after this
+
+    begun = time.monotonic()
+    with ThreadPoolExecutor(8) as threads:
+        outcome = list(threads.map(lambda _: _timed(gateway), range(40)))
+    release.set()
+
+    assert {status for status, _ in outcome} == {200}
+    assert sorted(seconds for _, seconds in outcome)[-3] < 0.9
+    assert time.monotonic() - begun < 4
+
+
+def _timed(gateway: Live) -> tuple[int, float]:
+    begun = time.monotonic()
+    status = gateway.get("/quoted", token=gateway.token()).status
+    return status, time.monotonic() - begun
