@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.live import API, Live
-from kronborg.gateway.limits_model import SpikeArrest
+from kronborg.gateway.limits_model import Per, SpikeArrest, bucket_of, wait_of
 from kronborg.gateway.model import Path, Route
 
 ROUTE = Route("limited", Path("prefix", "/limited"), "echo", audience=API)
@@ -130,4 +130,157 @@ def test_without_a_client_the_address_or_the_route_is_limited_before_any_token_i
     guarded = [gateway.get("/guarded").status for _ in range(3)]
 
     assert public == [200, 429, 429]
-    assert guarded == [401, 429, 429]
+    # What a route counts as a whole is only what may pass it.
+    assert guarded == ([401, 429, 429] if per == "address" else [401, 401, 401])
+
+
+def test_a_call_of_weight_5_occupies_five_spacings() -> None:
+    """10pm w=5: 0 passes, 29 s is refused, 30 s passes. The bucket is filled at the rate of the vector."""
+    bucket = bucket_of(SpikeArrest("10pm", weight=5))
+
+    at_29 = 29 / bucket.every.total_seconds() * bucket.fill
+    at_30 = 30 / bucket.every.total_seconds() * bucket.fill
+    assert (bucket.size, at_29 < 5, at_30 >= 5) == (5, True, True)
+    assert wait_of(SpikeArrest("10pm", weight=5)) == 30
+
+
+def test_weights_take_their_spacings_from_a_live_bucket(gateway: Live) -> None:
+    """300pm w=5, burst 2: two at once would be six tokens; one passes, and one second brings five more."""
+    gateway.publish(replace(ROUTE, spike_arrest=SpikeArrest("300pm", weight=5)))
+    token = gateway.token(client_id=f"client-{time.monotonic_ns()}")
+
+    first, second = gateway.get("/limited", token=token), gateway.get("/limited", token=token)
+    last = time.monotonic()
+    at(1 + TOLERANCE, last)
+    third = gateway.get("/limited", token=token)
+
+    assert (first.status, second.status, third.status) == (200, 429, 200)
+    assert second.headers["retry-after"] == "1"
+
+
+def test_the_preset_lets_a_tenth_of_the_rate_come_at_once(gateway: Live) -> None:
+    """300pm: 30 at once, the 31st is refused, and 200 ms later one passes."""
+    gateway.publish(replace(ROUTE, spike_arrest=SpikeArrest("300pm", preset="apigee-runtime")))
+    token = gateway.token(client_id=f"preset-{time.monotonic_ns()}")
+
+    begun = time.monotonic()
+    outcome: list[int] = []
+    while 429 not in outcome:
+        outcome.append(gateway.get("/limited", token=token).status)
+    last = time.monotonic()
+    at(0.2 + TOLERANCE, last)
+    after = gateway.get("/limited", token=token)
+
+    dripped = (last - begun) / 0.2
+    assert 30 <= outcome.count(200) <= 30 + dripped
+    assert after.status == 200
+
+
+def test_a_header_and_a_claim_name_who_is_counted(gateway: Live) -> None:
+    by_header = SpikeArrest("1pm", per="header", identifier="partner")
+    by_claim = SpikeArrest("1pm", per="claim", identifier="org")
+    gateway.publish(
+        replace(ROUTE, spike_arrest=by_header),
+        replace(ROUTE, name="claimed", path=Path("prefix", "/claimed"), spike_arrest=by_claim),
+    )
+    token = gateway.token()
+
+    headers: list[dict[str, str]] = [{"Partner": "a"}, {"Partner": "b"}, {"Partner": "a"}, {}, {}]
+    named = [gateway.get("/limited", token=token, headers=one).status for one in headers]
+    orgs = ["x", "y", "x", None, None]
+    claimed = [gateway.get("/claimed", token=gateway.token(org=org)).status for org in orgs]
+
+    assert named == [200, 200, 429, 200, 429]
+    assert claimed == [200, 200, 429, 200, 429]
+
+
+def test_a_stated_weight_is_a_number_within_bounds_or_the_request_is_malformed(gateway: Live) -> None:
+    arrest = SpikeArrest("1pm", weight_header="cost", heaviest=10)
+    gateway.publish(replace(ROUTE, spike_arrest=arrest))
+    token = gateway.token()
+
+    odd = {
+        gateway.get("/limited", token=token, headers={"Cost": value}).status
+        for value in (
+            "0",
+            "-1",
+            "11",
+            "1e9",
+            "99999999999999999999",
+            "",
+            "1 ,2",
+            "+1",
+            "\u0661".encode().decode("latin-1"),
+        )
+    }
+    heavy, light, none = (
+        gateway.get("/limited", token=token, headers=headers).status for headers in ({"Cost": "9"}, {}, {"Cost": "1"})
+    )
+
+    assert (odd, heavy, light, none) == ({400}, 200, 200, 429)
+
+
+def test_shadow_refuses_nothing_and_is_seen(gateway: Live) -> None:
+    gateway.publish(replace(ROUTE, spike_arrest=SpikeArrest("1pm", effect="shadow")))
+    token = gateway.token()
+
+    answers = [gateway.get("/limited", token=token) for _ in range(3)]
+
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert [answer.seen("x-kronborg-shadow") for answer in answers] == [[], ["spike_arrest"], ["spike_arrest"]]
+    assert "ratelimit-policy" not in answers[0].headers
+
+
+def test_what_the_first_rate_refuses_takes_nothing_from_the_second(gateway: Live) -> None:
+    arrest, second = SpikeArrest("2ps"), SpikeArrest("1pm", burst=2)
+    gateway.publish(replace(ROUTE, spike_arrest=arrest, rate_limit=second))
+    token = gateway.token()
+
+    begun = time.monotonic()
+    flood = [gateway.get("/limited", token=token).status for _ in range(20)]
+    at(0.5 + TOLERANCE, time.monotonic())
+    again = gateway.get("/limited", token=token)
+    at(0.5 + TOLERANCE, time.monotonic())
+    over = gateway.get("/limited", token=token)
+
+    assert flood[0] == 200
+    assert set(flood[1:]) == {429} or time.monotonic() > begun + 2
+    assert (again.status, over.status) == (200, 429)
+    assert (over.json()["reason"], over.json()["violated-policies"]) == ("rate_limit", ["rate_limit"])
+    assert over.headers["ratelimit"] == '"rate_limit";r=0;t=60'
+    assert again.headers["ratelimit-policy"] == '"spike_arrest";q=2;w=1, "rate_limit";q=1;w=60'
+
+
+@pytest.mark.spec("draft-ietf-httpapi-ratelimit-headers-10 §6.1")
+def test_a_refusal_names_the_policy_and_when_to_come_back(gateway: Live) -> None:
+    gateway.publish(replace(ROUTE, spike_arrest=SpikeArrest("12pm")))
+    token = gateway.token()
+
+    passed, refused = gateway.get("/limited", token=token), gateway.get("/limited", token=token)
+
+    assert passed.headers["ratelimit-policy"] == '"spike_arrest";q=12;w=60'
+    assert refused.headers["ratelimit"] == '"spike_arrest";r=0;t=5'
+    assert refused.json()["violated-policies"] == ["spike_arrest"]
+    assert refused.json()["reason"] == "spike_arrest"
+
+
+@pytest.mark.parametrize("per", ["client", "route", "user"])
+def test_a_flood_without_tokens_empties_nobodys_bucket(gateway: Live, per: Per) -> None:
+    gateway.publish(replace(ROUTE, spike_arrest=SpikeArrest("1pm", per=per)))
+
+    flood = {gateway.get("/limited", headers={"X-Kronborg-Client": "shop-web"}).status for _ in range(20)}
+    after = gateway.get("/limited", token=gateway.token())
+
+    assert (flood, after.status) == ({401}, 200)
+
+
+def test_so_many_buckets_are_kept_that_a_crowd_pushes_nobody_out(gateway: Live) -> None:
+    """The least recently used bucket is forgotten when there are more than `limiters`."""
+    snapshot = gateway.snapshot(replace(ROUTE, spike_arrest=SpikeArrest("1pm")))
+    gateway.deliver(replace(snapshot, limits=replace(snapshot.limits, limiters=64)))
+
+    first = gateway.get("/limited", token=gateway.token(client_id="crowd-0")).status
+    crowd = {gateway.get("/limited", token=gateway.token(client_id=f"crowd-{n}")).status for n in range(1, 60)}
+    again = gateway.get("/limited", token=gateway.token(client_id="crowd-0")).status
+
+    assert (first, crowd, again) == (200, {200}, 429)

@@ -87,7 +87,10 @@ def _config(policy: str, arrest: SpikeArrest, route: Route, limits: Limits) -> J
         descriptors.append({"entries": [{"key": arrest.per}, {"key": "iss"}], "token_bucket": tokens})
     rule: dict[str, JsonValue] = {"actions": list[JsonValue](actions)}
     if arrest.weight_header:
-        rule["hits_addend"] = {"format": f"%REQ({arrest.weight_header})%"}
+        # Without the header there would be no number, hence no bucket of the caller's own.
+        name = f"request.headers['{arrest.weight_header}']"
+        stated = f"'{arrest.weight_header}' in request.headers ? {name} : '{arrest.weight}'"
+        rule["hits_addend"] = {"format": f"%CEL({stated})%"}
     elif arrest.weight != 1:
         rule["hits_addend"] = {"number": arrest.weight}
     if arrest.per == "route" and len(rule) == 1:
