@@ -40,8 +40,9 @@ from kronborg.core.policy import Policies, is_privileged
 from kronborg.core.rights import wish_of
 from kronborg.factors import api as factors
 from kronborg.federation import directories_api, providers_api
+from kronborg.fleet import fleet_api
 from kronborg.gateway import api as gateway
-from kronborg.gateway import config_api, drafts_api, resilience_api, simulate_api, versions_api
+from kronborg.gateway import config_api, drafts_api, resilience_api, simulate_api, token_issuers_api, versions_api
 from kronborg.gateway.config_api import ConfigRequest
 from kronborg.gateway.resilience_model import REGISTER
 from kronborg.oauth import issuers_api
@@ -53,6 +54,8 @@ from kronborg.tokens import api as tokens
 from kronborg.tokens import revocations_api
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.model import Access
+from kronborg.traffic import api as traffic_api
+from kronborg.traffic.parts import Traffic
 
 READ, WRITE = "admin:read", "admin:write"
 
@@ -109,7 +112,7 @@ class Guard:
         return self._policies.allows(principal, wish.action, wish.resource)
 
 
-def admin_app(parts: Parts, engine: Engine, policies: Policies, key_settings: KeySettings) -> ASGIApp:
+def admin_app(parts: Parts, engine: Engine, policies: Policies, key_settings: KeySettings, traffic: Traffic) -> ASGIApp:
     """The admin API of an installation, to be mounted at `/api`."""
     app = FastAPI(
         title="Kronborg admin API",
@@ -123,6 +126,7 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies, key_settings: Ke
     )
     app.state.parts, app.state.engine = parts, engine
     app.state.policies = policies
+    app.state.traffic = traffic
     app.state.key_settings = key_settings
     app.state.people = engine.people or People.make(parts.vault, parts.issuer)
     app.state.passwords = Passwords() if engine.signin is None else engine.signin.passwords
@@ -142,12 +146,15 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies, key_settings: Ke
         simulate_api.router,
         tokens.router,
         api_keys.router,
+        token_issuers_api.router,
         issuers_api.router,
         directories_api.router,
         revocations_api.router,
         config_api.router,
         audit_api.router,
+        traffic_api.router,
         webhooks_api.router,
+        fleet_api.router,
         providers_api.router,
     ):
         app.include_router(router)

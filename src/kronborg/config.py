@@ -30,6 +30,7 @@ from kronborg.core.tls import MutualTlsSettings, TlsListener, tls_problems
 from kronborg.core.token_address import HeldKeysSettings, TokenAddress
 from kronborg.core.values import freeze, thaw
 from kronborg.factors.model import SmsSettings, sms_problems
+from kronborg.gateway.access_model import Addresses
 from kronborg.gateway.fleet_model import FleetSettings, fleet_problems
 from kronborg.gateway.revocation_model import DEFAULT_POLICY, RevocationPolicy
 from kronborg.gateway.telemetry_model import TracingSettings, TrafficSettings
@@ -76,6 +77,7 @@ class Settings:
     gateway: Address = Address("127.0.0.1", 8080)
     gateway_name: str = "gateway-1"
     revocation: RevocationPolicy = DEFAULT_POLICY
+    addresses: Addresses | None = None
     traffic: TrafficSettings = TrafficSettings()
     tracing: TracingSettings | None = None
     quotas: QuotaPolicy = field(default_factory=QuotaPolicy)
@@ -104,7 +106,7 @@ class Settings:
     mail: MailSettings = field(default_factory=MailSettings)
     sign_in: SignInSettings = field(default_factory=SignInSettings)
     people: PeopleSettings = field(default_factory=PeopleSettings)
-    api_keys: KeySettings = KeySettings()
+    api_keys: KeySettings = field(default_factory=KeySettings)
     policies: Path | None = None
     """A folder of Cedar policies besides ours."""
 
@@ -198,6 +200,8 @@ def check(settings: Settings) -> tuple[Problem, ...]:
             )
     problems += tls_problems(settings.tls, settings.mtls, proxies=bool(settings.trusted_proxies))
     problems += _network_problems("trusted_proxies", settings.trusted_proxies, "write 127.0.0.1 or 10.0.0.0/8")
+    given = settings.addresses or Addresses()
+    problems += _network_problems("gateway.addresses", (*given.allow, *given.deny), "write 192.0.2.0/24")
     problems += _network_problems("fetch.allow", settings.fetch_allow, "write 10.1.0.0/16")
     if settings.fetch_ca_file is not None and not settings.fetch_ca_file.is_file():
         problems.append(Problem("server.fetch.ca_file", "is no file", "give a file of certificates in PEM"))
@@ -297,6 +301,7 @@ def _from_file(path: Path) -> Settings:
         gateway=Address(server.gateway.host, server.gateway.port),
         gateway_name=server.gateway.name,
         revocation=server.gateway.revocation,
+        addresses=server.gateway.addresses,
         traffic=server.gateway.traffic,
         tracing=server.gateway.tracing,
         quotas=server.gateway.quotas,

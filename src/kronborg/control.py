@@ -7,6 +7,7 @@ the last minute pass as before; only what is new waits.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from urllib.parse import urlsplit
@@ -35,6 +36,8 @@ from kronborg.gateway.quota_endpoint import PublishedQuotas, quota_app
 from kronborg.gateway.resilience import keep_resilient
 from kronborg.gateway.source import DatabaseSource, Keys
 from kronborg.gateway.store import last_acked, latest_published
+from kronborg.gateway.token_issuers import keep_fresh, with_keys
+from kronborg.gateway.token_issuers_store import fetched_keys
 from kronborg.limits.keeper import Keeper
 from kronborg.opening import engine_for
 from kronborg.server import serve
@@ -73,11 +76,13 @@ async def prepare_files(settings: Settings) -> None:
         proxy, keys = proxy_of(settings), await _keys(engine)()
         async with database.read() as session:
             known = (await latest_published(session), await last_acked(session, proxy.name))
+            others = await fetched_keys(session)
         for published in known:
             if published is None:
                 continue
             try:
-                return await prepare(published.snapshot, keys, proxy)
+                snapshot = replace(with_keys(published.snapshot, others), addresses=settings.addresses)
+                return await prepare(snapshot, keys, proxy)
             except Refused as refused:
                 log.warning("refused_at_start", version=published.snapshot.version, reason=str(refused))
         await prepare(_empty(settings), keys, proxy)
@@ -92,7 +97,9 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
         engine = await engine_for(settings, database, now=clock.now())
         proxy = proxy_of(settings)
         secret = await asyncio.to_thread(make_folder, proxy)
-        source = DatabaseSource(database, _keys(engine), _empty(settings), proxy.name, settings.revocation)
+        source = DatabaseSource(
+            database, _keys(engine), _empty(settings), proxy.name, settings.revocation, settings.addresses
+        )
         deliverer = Deliverer(source, proxy, clock.now)
         traffic = open_traffic(settings.traffic.store, settings.database_url, settings.data.absolute())
         ledger = await take_over(proxy.ledger, stop)
@@ -108,6 +115,7 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(keep_resilient(database, proxy, lambda: deliverer.snapshot, clock=clock.now, stop=stop))
             tasks.create_task(keeper.run(stop, clock.now))
             tasks.create_task(uses.run(database, stop))
+            tasks.create_task(keep_fresh(database, engine.fetcher, stop, clock=clock.now))
             tasks.create_task(report_own(settings, engine, deliverer, stop, partial(age_of, ledger)))
             tasks.create_task(serve_fleet(settings, engine, source, app, secret, stop, records_into(traffic)))
             tasks.create_task(follow_traffic(proxy, traffic, keeping_of(settings), clock=clock.now, stop=stop))

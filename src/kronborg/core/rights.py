@@ -16,6 +16,7 @@ _NOUNS = {
     "snapshots": "routes",
     "deliveries": "routes",
     "drafts": "routes",
+    "fleet-invitations": "fleet",
     "versions": "routes",
     "registration-tokens": "registration",
     "revocations": "access",
@@ -24,6 +25,7 @@ _NOUNS = {
     "invitations": "users",
     "attributes": "settings",
     "members": "users",
+    "token-issuers": "issuers",
     "scim": "provisioning",
 }
 _VERBS = {"GET": "read", "HEAD": "read", "OPTIONS": "read", "DELETE": "delete"}
@@ -36,6 +38,7 @@ _SPECIAL: tuple[tuple[str, str, str], ...] = (
     ("POST|PUT|DELETE", r"/drafts/[^/]+(/(services|routes|changes)/.*)?|/drafts/[^/]+/rebase", "routes:write"),
     ("POST", r"/drafts/[^/]+/publish|/versions/[^/]+/rollback", "config:write"),
     ("POST", r"/tokens/revoke", "access:revoke"),
+    ("GET|HEAD", r"/traffic/people/.*", "traffic:people"),
     ("POST", r"/keys/rotate", "keys:rotate"),
     ("POST", r"/keys/[^/]+/revoke", "keys:revoke"),
     ("POST|PUT|DELETE", r"/clients/[^/]+/secrets(/.*)?", "clients:secrets"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 
 from kronborg.core.errors import Problem
@@ -128,15 +128,16 @@ def _issuers(snapshot: Snapshot) -> Iterator[Problem]:
     seen = {snapshot.issuer}
     for one in snapshot.issuers:
         where = f"token_issuers.{one.name}"
-        if _NAME.fullmatch(one.name) is None or one.name in _RESERVED:
-            yield Problem(where, "the name is not valid", "use a-z, 0-9 and -, but not http, https, pat or urn")
         if one.issuer in seen:
             yield Problem(f"{where}.issuer", "is ours, or that of another one", "each issuer stands once")
         seen.add(one.issuer)
-        yield from _issuer(where, one, {audience.uri for audience in snapshot.audiences})
+        yield from issuer_problems(where, one, {audience.uri for audience in snapshot.audiences})
 
 
-def _issuer(where: str, one: TokenIssuer, audiences: set[str]) -> Iterator[Problem]:
+def issuer_problems(where: str, one: TokenIssuer, audiences: Collection[str]) -> Iterator[Problem]:
+    """What is wrong with one of the other issuers; `audiences` are our APIs."""
+    if _NAME.fullmatch(one.name) is None or one.name in _RESERVED:
+        yield Problem(where, "the name is not valid", "use a-z, 0-9 and -, but not http, https, pat or urn")
     if not one.issuer or len(one.issuer) > 500 or not one.issuer.isascii() or not one.issuer.isprintable():
         yield Problem(f"{where}.issuer", "is empty, too long, or holds unusual characters")
     if not one.audiences or len(one.audiences) > 50:

@@ -14,6 +14,7 @@ from kronborg.core.errors import Invalid
 from kronborg.gateway.model import Audience, Snapshot
 from kronborg.gateway.snapshot import digest, freeze
 from kronborg.gateway.store import add_snapshot, latest_mark, list_routes, list_services
+from kronborg.gateway.token_issuers_store import list_token_issuers
 from kronborg.gateway.validate import problems_of
 from kronborg.gateway.versions_store import prune
 
@@ -40,6 +41,7 @@ async def draft(session: ReadSession, *, issuer: str, gateway_url: str) -> Snaps
         issuer=issuer,
         services=await list_services(session),
         routes=await list_routes(session),
+        issuers=await list_token_issuers(session),
         audiences=tuple(
             Audience(
                 api.audience,

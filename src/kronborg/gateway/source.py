@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from kronborg.core.db import Database
+from kronborg.gateway.access_model import Addresses
 from kronborg.gateway.model import Delivery, Snapshot
 from kronborg.gateway.revocation_model import RevocationPolicy
 from kronborg.gateway.store import last_acked, latest_published, latest_version, record_delivery
+from kronborg.gateway.token_issuers import with_keys
+from kronborg.gateway.token_issuers_store import keys_now
 
 Keys = Callable[[], Awaitable[str]]
 """The issuer's public JWKS as JSON text; equal keys give equal text."""
@@ -59,27 +62,37 @@ class DatabaseSource(Source):
     empty: Snapshot
     proxy: str
     revocation: RevocationPolicy | None = None
+    addresses: Addresses | None = None
+    """Where every request may come from, as the settings say."""
 
     async def mark(self) -> tuple[int, str] | None:
-        """The newest version and the keys of this moment."""
+        """The newest version and the keys of this moment, ours and those of other issuers."""
         keys = await self.keys()
-        return await latest_version(self.database), keys
+        return await latest_version(self.database), keys + str(await keys_now(self.database.lookup) or "")
 
     async def latest(self) -> Offer | None:
         """The newest published snapshot with the keys of this moment."""
         keys = await self.keys()
         async with self.database.read() as session:
             published = await latest_published(session)
-        if published is None:
-            return Offer(self.empty, keys, "", (0, keys), self.revocation)
-        snapshot = published.snapshot
-        return Offer(snapshot, keys, published.digest, (snapshot.version, keys), self.revocation)
+        others = await keys_now(self.database.lookup)
+        known, digest = (self.empty, "") if published is None else (published.snapshot, published.digest)
+        snapshot = self.completed(known, others)
+        mark = (0 if published is None else snapshot.version, keys + str(others or ""))
+        return Offer(snapshot, keys, digest, mark, self.revocation)
 
     async def last_good(self) -> Offer | None:
         """The newest that this proxy took."""
         async with self.database.read() as session:
             good = await last_acked(session, self.proxy)
-        return None if good is None else Offer(good.snapshot, "", good.digest, (good.snapshot.version, ""))
+        if good is None:
+            return None
+        snapshot = self.completed(good.snapshot, await keys_now(self.database.lookup))
+        return Offer(snapshot, "", good.digest, (snapshot.version, ""))
+
+    def completed(self, snapshot: Snapshot, others: Mapping[str, str]) -> Snapshot:
+        """A published snapshot with what is not published but of this moment."""
+        return replace(with_keys(snapshot, others), addresses=self.addresses)
 
     async def record(self, said: Delivery, *, now: datetime) -> None:
         """Keep it beside the version."""

@@ -48,15 +48,12 @@ def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
     found += _confusable(audience.uri for audience in snapshot.audiences)
     known = {audience.uri: audience.scopes for audience in snapshot.audiences}
     unreadable = {audience.uri for audience in snapshot.audiences if not audience.readable}
-    bound = {audience.uri for audience in snapshot.audiences if audience.bound}
     services = {service.name: service for service in snapshot.services}
     for route in snapshot.routes:
         found += _route(route, services)
         found += _access(route, known)
         if route.audience in unreadable:
             found.append(_cannot_read(route))
-        if route.audience in bound:
-            found.append(_cannot_ask(route))
         found += _limits(route)
     found += access_problems(snapshot)
     found += limits_problems.problems_of(snapshot)
@@ -69,15 +66,6 @@ def _cannot_read(route: Route) -> Problem:
         f"routes.{route.name}.audience",
         "the gateway cannot check the tokens of this API: they are encrypted, or signed as Ed25519",
         "use EdDSA or another algorithm without encryption_jwks, or reference tokens",
-    )
-
-
-def _cannot_ask(route: Route) -> Problem:
-    # RFC 8705 section 3, RFC 9449 section 7.2: as a bearer token a bound one would be worth no more than any other.
-    return Problem(
-        f"routes.{route.name}.audience",
-        "only bound tokens are issued for this API, and the gateway does not check what they are bound to",
-        "unset require_sender_constraint, or let a service that checks it be reached without the gateway",
     )
 
 

@@ -19,6 +19,7 @@ from kronborg.core.tls import MutualTlsSettings, TlsListener
 from kronborg.core.token_address import HELD_ALGORITHMS, HeldAlgorithm, HeldKeysSettings
 from kronborg.gateway.declare.parts import Host, Key, Port, SecretReference, Section, Uri, Words
 from kronborg.gateway.declare.people_section import BrandSection, MailSection, PeopleSection, SignInSection
+from kronborg.gateway.access_model import Addresses
 from kronborg.gateway.fleet_model import NODE_NAME, FleetSettings
 from kronborg.gateway.revocation_model import DEFAULT_POLICY, RevocationPolicy
 from kronborg.gateway.telemetry_model import TracingSettings, TrafficSettings
@@ -55,6 +56,8 @@ class GatewayListener(Section):
     """What is kept of the requests that passed."""
     tracing: TracingSettings | None = None
     """OpenTelemetry traces; none when absent."""
+    addresses: Addresses | None = None
+    """Where requests to any route may come from; a route may narrow it down."""
     quotas: QuotaPolicy = QuotaPolicy()
     """Who keeps the counters of quotas, and what answers tell about limits."""
 
