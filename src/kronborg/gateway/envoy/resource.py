@@ -11,6 +11,7 @@ import orjson
 from kronborg.core.json import JsonObject, JsonValue
 
 _GOOGLEAPIS = "type.googleapis.com/"
+_READABLE_BYTES = 524_288
 
 
 def typed(name: str, **fields: JsonValue) -> JsonObject:
@@ -33,9 +34,17 @@ def discovery(resources: Sequence[JsonObject]) -> bytes:
     """A DiscoveryResponse file, versioned by what is in it: an unchanged file keeps its version."""
     body = orjson.dumps(resources, option=orjson.OPT_SORT_KEYS)
     version = hashlib.sha256(body).hexdigest()[:16]
+    if len(body) > _READABLE_BYTES:
+        # What nobody reads through is written, checked and parsed in a third of the time without its spaces.
+        return b'{"version_info":"%b","resources":%b}\n' % (version.encode(), body)
     return pretty({"version_info": version, "resources": list(resources)})
 
 
 def pretty(value: JsonObject) -> bytes:
     """Indented JSON with sorted keys and a last newline."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def compact(value: JsonObject) -> bytes:
+    """JSON with sorted keys that only Envoy reads."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -16,8 +16,8 @@ from kronborg.gateway.envoy.resource import typed
 
 FEW = 64
 """Up to this many paths are asked one by one."""
-_LEAF = 16
-_SMALLEST = 4
+_LEAF = 8
+_SMALLEST = 2
 
 
 @dataclass(frozen=True, slots=True)
