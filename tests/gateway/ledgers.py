@@ -38,9 +38,9 @@ def book(gateway: Live) -> Iterator[Book]:
     gateway.proxy.ledger.unlink(missing_ok=True)
     ledger = Ledger.open(gateway.proxy.ledger)
     written = Book(ledger)
-    written.ledger.apply(Page((), 0, reset=True, more=False), now=at_once())
+    ledger.apply(Page((), 0, reset=True, more=False), now=at_once())
     try:
         yield written
     finally:
-        ledger.apply(Page((), 0, reset=True, more=False), now=at_once())
-        ledger.close()
+        written.ledger.apply(Page((), 0, reset=True, more=False), now=at_once())
+        written.ledger.close()

@@ -108,11 +108,17 @@ def test_an_api_whose_tokens_the_gateway_cannot_check_has_no_route() -> None:
 
 
 @pytest.mark.spec("RFC 8705 §3")
-def test_rfc8705_3__an_api_of_bound_tokens_only_has_no_route_that_would_not_ask_for_the_binding() -> None:
-    [problem] = problems_of(replace(GOOD, audiences=tuple(replace(one, bound=True) for one in GOOD.audiences)))
+def test_rfc8705_3__an_api_of_bound_tokens_only_may_have_a_route_because_it_asks_for_the_binding() -> None:
+    bound = replace(GOOD, audiences=tuple(replace(one, bound=True) for one in GOOD.audiences))
 
-    assert problem.where == "routes.read.audience"
-    assert "require_sender_constraint" in problem.mend
+    assert problems_of(bound) == ()
+
+
+@pytest.mark.parametrize("changed", [{"bound": "required"}, {"when_stale": "refuse"}])
+def test_a_public_route_knows_no_token_that_could_be_bound_or_revoked(changed: dict[str, str]) -> None:
+    public = Route("open", Path("prefix", "/open"), "catalogue", public=True, **changed)  # type: ignore[arg-type]
+
+    assert [one.where for one in problems_of(replace(GOOD, routes=(public,)))] == ["routes.open"]
 
 
 @pytest.mark.parametrize(

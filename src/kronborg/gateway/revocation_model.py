@@ -26,3 +26,6 @@ class RevocationPolicy:
     be stricter or milder. Without any news since the gateway was made, no token passes in either case."""
     canary_every: Span = timedelta(seconds=30)
     """How often a token of no use is issued, revoked, and tried until it is refused; 0s for never."""
+
+
+DEFAULT_POLICY = RevocationPolicy()

@@ -134,7 +134,8 @@ def _route(route: Route, services: dict[str, Service]) -> Iterator[Problem]:
 def _access(route: Route, known: dict[str, tuple[str, ...]]) -> Iterator[Problem]:
     where = f"routes.{route.name}"
     if route.public:
-        if route.audience is not None or route.scopes or route.roles:
+        unasked = route.bound == "required" or route.when_stale is not None
+        if route.audience is not None or route.scopes or route.roles or unasked:
             yield Problem(
                 where,
                 "is public and yet names an audience, scopes or roles",

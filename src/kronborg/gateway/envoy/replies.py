@@ -9,6 +9,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import cast
 
+from kronborg.core.jose import ALGORITHMS
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.envoy.filters import spike_arrest
 from kronborg.gateway.envoy.resource import typed
@@ -52,6 +53,7 @@ _TYPES = {
     503: "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
 }
 _AS_IT_IS: JsonObject = {"inline_string": "%LOCAL_REPLY_BODY%"}
+_DPOP_ALGS = " ".join(ALGORITHMS)
 _TITLES = {413: "Content Too Large"}
 
 
@@ -92,7 +94,7 @@ def reply_config() -> JsonObject:
     }
 
 
-def hints(route: Route, pointer: str | None) -> JsonObject:
+def hints(route: Route, pointer: str | None, *, bound: bool = False) -> JsonObject:
     """What the challenges of a protected route add, told by the route that refused, ready to be appended.
 
     RFC 6750 section 3: the scope that would do. RFC 9728 section 5.1: where to learn which server issues tokens.
@@ -101,7 +103,14 @@ def hints(route: Route, pointer: str | None) -> JsonObject:
     return {
         "scope": f', scope="{scope}"' if scope else "",
         "resource_metadata": f', resource_metadata="{pointer}"' if pointer else "",
+        # RFC 9449 section 7.1: a second challenge, where tokens bound to a key are asked for.
+        "dpop": f', DPoP algs="{_DPOP_ALGS}"' if bound else "",
     }
+
+
+def dpop_challenge() -> str:
+    """What a caller with a DPoP proof is told (RFC 9449 section 7.1); the error is still to be filled in."""
+    return f'DPoP realm="{REALM}", error="@ERROR@", algs="{_DPOP_ALGS}"'
 
 
 def problem(status: int, *, reason: str) -> JsonObject:
@@ -133,7 +142,8 @@ def _as_written(answer: str, challenge: str | None) -> JsonObject:
 
 def _challenge(*hinted: str, error: str | None = None) -> str:
     said = "" if error is None else f', error="{error}"'
-    return f'Bearer realm="{REALM}"{said}' + "".join(f"%METADATA(ROUTE:{METADATA}:{hint})%" for hint in hinted)
+    told = "".join(f"%METADATA(ROUTE:{METADATA}:{hint})%" for hint in (*hinted, "dpop"))
+    return f'Bearer realm="{REALM}"{said}{told}'
 
 
 def _native() -> list[JsonObject]:

@@ -151,9 +151,10 @@ def _common(route: Route, snapshot: Snapshot, targets: Targets, pointer: str | N
     if snapshot.takes_keys:
         removed.append(phantom.KEY_HEADER)
     added += targets.headers(route)
+    hinted = replies.hints(route, pointer, bound=inspect.is_bound(route, snapshot))
     common: dict[str, JsonValue] = {
         "name": route.name,
-        "metadata": {"filter_metadata": {replies.METADATA: replies.hints(route, pointer)}},
+        "metadata": {"filter_metadata": {replies.METADATA: hinted}},
         "request_headers_to_remove": [*removed, *dropped],
     }
     if added:

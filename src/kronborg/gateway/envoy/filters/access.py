@@ -23,6 +23,8 @@ from kronborg.gateway.policies import formula_of
 NAME = "access"
 _TYPE = "envoy.extensions.filters.http.rbac.v3."
 _SEGMENT = "[A-Za-z0-9_-]+"
+# RFC 6750 section 2.1, RFC 9449 section 7.1; which of the two is right for the token is for `inspect` to say.
+_SCHEME = "(?:[Bb]earer|DPoP|dpop)"
 _WORD_BITS = 6
 _TYPE_MEMBER = b'"typ":"at+jwt"'
 _NUMBER = re.compile(r"-?[0-9]{1,15}")
@@ -56,14 +58,14 @@ def route_config(route: Route, snapshot: Snapshot) -> JsonObject:
 
 
 def bearer_at_jwt() -> str:
-    """A regular expression for one bearer credential that is a JWT with `"typ":"at+jwt"` in its header.
+    """A regular expression for one credential that is a JWT with `"typ":"at+jwt"` in its header.
 
     Envoy does not look at `typ`. The signed header is base64url, in which the member can stand at three
     alignments; each gives one fixed run of characters. Only the issuer writes signed headers, so the run
     cannot be planted; a header written with other spacing is refused, not let through.
     """
     runs = "|".join(_run(shift) for shift in range(3))
-    return rf"[Bb]earer [A-Za-z0-9_-]*(?:{runs})[A-Za-z0-9_-]*\.{_SEGMENT}\.{_SEGMENT}"
+    return rf"{_SCHEME} [A-Za-z0-9_-]*(?:{runs})[A-Za-z0-9_-]*\.{_SEGMENT}\.{_SEGMENT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def _add(
 
 def _genuine(route: Route, source: TokenIssuer | None) -> Iterator[JsonObject]:
     # Exactly one credential, of the type at+jwt (RFC 9068 section 4, RFC 8725 section 3.11).
-    whole = rf"[Bb]earer {_SEGMENT}\.{_SEGMENT}\.{_SEGMENT}"
+    whole = rf"{_SCHEME} {_SEGMENT}\.{_SEGMENT}\.{_SEGMENT}"
     any_type = source is not None and source.any_type
     yield header("authorization", {"safe_regex": {"regex": whole if any_type else bearer_at_jwt()}})
     # An ID token names no client_id; an access token always does (RFC 9068 section 2.2).

@@ -18,7 +18,7 @@ import orjson
 
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.envoy import replies
-from kronborg.gateway.envoy.filters import quota, step_up
+from kronborg.gateway.envoy.filters import phantom, quota, step_up
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.model import Route, Snapshot
@@ -81,6 +81,9 @@ def script(snapshot: Snapshot, proxy: Proxy) -> str:
         "@CACHED_TOKENS@": str(snapshot.limits.cached_tokens),
         "@OTHERS@": _others(snapshot),
         "@SECRET_FILE@": quoted(str(proxy.secret)),
+        "@BINDING_CLUSTER@": quoted(phantom.CLUSTER),
+        "@BINDING_SECRET_FILE@": quoted(str(proxy.secret)),
+        "@DPOP_CHALLENGE@": quoted(replies.dpop_challenge()),
         "@LEDGER_FILE@": quoted(str(proxy.ledger)),
         "@STALE_AFTER_MS@": str(int(proxy.revocation.stale_after.total_seconds() * 1000)),
         "@REFUSE_WHEN_STALE@": "true" if proxy.revocation.when_stale == "refuse" else "false",

@@ -118,10 +118,13 @@ def _provider(snapshot: Snapshot, keys: str) -> dict[str, JsonValue]:
         "local_jwks": {"inline_string": keys},
         "forward": True,
         # Named, because by default Envoy also takes ?access_token= (RFC 6750 section 2.3 discourages it).
-        # RFC 9110 section 11.1: the scheme is case-insensitive; these two spellings are in use.
+        # RFC 9110 section 11.1: the scheme is case-insensitive; these spellings are in use.
         "from_headers": [
             {"name": "authorization", "value_prefix": "Bearer "},
             {"name": "authorization", "value_prefix": "bearer "},
+            # RFC 9449 section 7.1
+            {"name": "authorization", "value_prefix": "DPoP "},
+            {"name": "authorization", "value_prefix": "dpop "},
         ],
         "require_expiration": True,
         "clock_skew_seconds": _SKEW_SECONDS,

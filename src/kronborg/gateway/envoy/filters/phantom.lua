@@ -13,6 +13,7 @@ local TIMEOUT_MS = 2000
 local MISSES_PER_SECOND = 1000   -- exchanges a worker asks for; beyond it sheds
 local MARK = "^[Bb]earer kro_"
 local FORM = "^[Bb]earer (kro_at_[%w_-]+)$"
+local DPOP_FORM = "^[Dd][Pp]o[Pp] (kro_at_[%w_-]+)$"
 local KEYS = { api_key = "^[Bb]earer (kro_key_[%w_-]+)$", personal_token = "^[Bb]earer (kro_pat_[%w_-]+)$" }
 
 local young, old, count = {}, {}, 0
@@ -141,7 +142,8 @@ end
 -- What was not remembered: nil when the next filter shall decide, else an entry, or false when nobody can say.
 local function learn(handle, value, now)
   if value:find(MARK) == nil then
-    return nil
+    local token = #value <= LONGEST_TOKEN and value:match(DPOP_FORM)
+    return token and look_up(handle, value, token, now, {}) or nil
   end
   if #value > LONGEST_TOKEN then
     return { refused = true }
@@ -187,6 +189,13 @@ local function exchange(handle)
   end
   if entry.refused then
     return "401"
+  end
+  local token = value:match(DPOP_FORM)
+  if token ~= nil then
+    -- The scheme stays. RFC 9449 section 4.3: the proof is for the token as it was sent.
+    handle:streamInfo():dynamicMetadata():set("kronborg.presented", "token", token)
+    headers:replace("authorization", "DPoP" .. entry.jwt:sub(#"Bearer" + 1))
+    return nil
   end
   headers:replace("authorization", entry.jwt)
   if kind ~= nil then
