@@ -37,6 +37,7 @@ from kronborg.federation import directory_pages, linked_pages, providers_pages, 
 from kronborg.federation import pages as federation_pages
 from kronborg.federation.directories import Directories
 from kronborg.federation.parts import FederationParts
+from kronborg.fleet import fleet_pages
 from kronborg.listeners import mutual_tls_of, serve_all
 from kronborg.oauth.api import protocol_endpoints, status_list_routes
 from kronborg.oauth.authorize_api import browser_routes
@@ -100,6 +101,7 @@ async def _opened(settings: Settings, database: Database) -> tuple[ASGIApp, Engi
         session_idle=settings.session_idle,
         session_absolute=settings.session_absolute,
         profile=settings.profile,
+        fleet_url="" if settings.fleet is None else settings.fleet.url,
     )
     engine = replace(
         engine,
@@ -137,6 +139,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *html.routes(),
             *audit_pages.routes(),
             *webhook_pages.routes(),
+            *fleet_pages.routes(),
             *console.routes(engine, groups_of(settings, Settings()), str(settings.file or "")),
             Mount("/scim/v2", ScimServer(parts, engine)),
             Mount("/api", AdminApi(parts, engine, policies, settings.api_keys)),

@@ -149,7 +149,9 @@ class House:
             now = clock.now()
             async with database.write() as session:
                 for name in names:
-                    await store.put_route(session, Route(name, Path("prefix", f"/{name}"), "echo", public=True), now=now)
+                    await store.put_route(
+                        session, Route(name, Path("prefix", f"/{name}"), "echo", public=True), now=now
+                    )
                 snapshot = await publish_declared(
                     session,
                     issuer=self.settings.issuer,
@@ -220,7 +222,9 @@ def get(url: str) -> bytes | None:
 def house(folder: FilePath) -> Iterator[House]:
     """A control plane, running, with routes and a client; no gateway of its own."""
     ports = {name: free_port() for name in ("gateway", "identity", "control", "worker", "fleet")}
-    listeners = "".join(f"  {name}: {{ port: {ports[name]} }}\n" for name in ("gateway", "identity", "control", "worker"))
+    listeners = "".join(
+        f"  {name}: {{ port: {ports[name]} }}\n" for name in ("gateway", "identity", "control", "worker")
+    )
     fleet = f"  fleet: {{ host: 127.0.0.1, port: {ports['fleet']}, url: 'https://127.0.0.1:{ports['fleet']}' }}\n"
     file = folder / "kronborg.yaml"
     file.write_text(f"version: 1\nserver:\n{listeners}{fleet}")

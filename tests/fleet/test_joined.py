@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from fleet.house import House, house
+from kronborg.config import Settings
+from kronborg.core import clock
+from kronborg.core.db import Database
+from kronborg.fleet.nodes import remove
+from kronborg.traffic.opened import open_traffic
+from kronborg.traffic.search_model import Search, Span
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +24,25 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield made
 
 
-def test_a_gateway_joins_serves_survives_and_is_removed(fleet: House) -> None:
+def records_of(settings: Settings, path: str) -> list[str]:
+    """The ids of what the gateway elsewhere saw at a path, as the control plane has them."""
+    store = open_traffic("database", settings.database_url, settings.data.absolute())
+    try:
+        rows = store.search(Search(Span(clock.now() - timedelta(hours=1), clock.now()), limit=500))
+    finally:
+        store.close()
+    return [str(row[1]) for row in rows if row[2] == "berlin" and row[6] == path]
+
+
+async def take_out(settings: Settings) -> None:
+    database = await Database.open(settings.database_url)
+    try:
+        await remove(database, "berlin", actor="test", now=clock.now())
+    finally:
+        await database.close()
+
+
+def test_a_gateway_joins_survives_the_control_plane_catches_up_and_is_removed(fleet: House) -> None:
     jwt, cached, unseen = fleet.furnish()
     token = fleet.invite()
 
@@ -30,3 +56,45 @@ def test_a_gateway_joins_serves_survives_and_is_removed(fleet: House) -> None:
     assert "not accepted" in again.stderr
     fleet.wait(lambda: (fleet.status("/catalogue", jwt), fleet.status("/cart", cached)) == (200, 200))
     assert fleet.status("/catalogue") == 401
+    # Nothing of the installation's secrets lies on the other machine.
+    assert {path.name for path in (fleet.edge / "edge").iterdir()} >= {"identity.pem", "authority.pem", "edge.json"}
+    assert not (fleet.edge / "master.key").exists()
+
+    # The control plane and its database go away.
+    fleet.kill("control")
+    database = fleet.settings.data / "kronborg.db"
+    database.rename(database.with_suffix(".away"))
+    during = [fleet.status("/catalogue/away", jwt) for _ in range(20)]
+    reference = (fleet.status("/cart", cached), fleet.status("/cart", unseen))
+    # Even the gateway dies: it starts from what lies on its disk.
+    fleet.processes["gateway"].terminate()
+    fleet.processes.pop("gateway").wait(timeout=20)
+    fleet.start_gateway()
+    fleet.wait(lambda: fleet.status("/catalogue/away", jwt) == 200)
+
+    assert during == [200] * 20
+    assert reference == (200, 503)
+
+    # They come back: the gateway takes what was published, and what it saw is told, once.
+    database.with_suffix(".away").rename(database)
+    fleet.start_control()
+    version = fleet.publish("news")
+    fleet.wait(lambda: fleet.status("/news") == 200)
+    fleet.wait(lambda: fleet.status("/cart", unseen) == 200)
+    fleet.wait(lambda: len(records_of(fleet.settings, "/catalogue/away")) >= 21)
+    ids = records_of(fleet.settings, "/catalogue/away")
+    fleet.wait(lambda: fleet.fleet()["berlin"]["version"] == version)
+    told = fleet.fleet()["berlin"]
+
+    assert len(ids) == len(set(ids))
+    assert (told["state"], told["took"], told["envoy"], told["skewed"]) == ("serving", "acked", "1.40.0", False)
+    assert told["certificate_expires_at"] is not None
+    assert 0 <= told["revocation_ms"] < 10_000
+
+    # Taken out of the fleet, it hears nothing any more, from the next request on.
+    asyncio.run(take_out(fleet.settings))
+    fleet.publish("secret")
+    fleet.wait(lambda: "403" in Path(fleet.edge / "logs" / "edge.log").read_text())
+
+    assert fleet.status("/secret") == 404
+    assert fleet.status("/catalogue", jwt) == 200

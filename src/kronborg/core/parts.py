@@ -25,6 +25,8 @@ class Parts:
     session_idle: timedelta = timedelta(hours=12)
     session_absolute: timedelta = timedelta(days=14)
     profile: str = "none"
+    fleet_url: str = ""
+    """Where gateways on other machines reach the control process; empty when nowhere."""
 
     def __post_init__(self) -> None:
         self.database.vault = self.vault

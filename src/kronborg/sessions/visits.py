@@ -69,6 +69,8 @@ SECTIONS = {
     "access": "access:read",
     "keys": "keys:read",
     "breakers": "breakers:read",
+    "fleet": "fleet:read",
+    "traffic": "traffic:read",
     "audit": "audit:read",
     "webhooks": "webhooks:read",
     "settings": "settings:read",
