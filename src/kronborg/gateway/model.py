@@ -251,6 +251,16 @@ class Snapshot:
         )
 
     @once
+    def sticky(self) -> frozenset[str]:
+        """The services whose replicas some route keeps its callers at."""
+        return frozenset(
+            name
+            for route in self.routes
+            if route.sticky is not None
+            for name in (route.service, *(one.service for one in (*route.split, *route.canary)))
+        )
+
+    @once
     def has_uploads(self) -> bool:
         """Whether some request may go on for as long as its route says, so that no timer of the listener fits all."""
         return any(route.grpc or route.websocket for route in self.routes)

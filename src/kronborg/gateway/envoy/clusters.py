@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from kronborg.gateway.envoy.endpoints import endpoint, registered
 from kronborg.gateway.envoy.filters.phantom import CLUSTER as EXCHANGE
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import seconds, typed
-from kronborg.gateway.envoy.target import NOBODY, answer_name, cluster_name, has_words, replicas_name
+from kronborg.gateway.envoy.target import answer_name, cluster_name, has_words, instead_name, members, replicas_name
 from kronborg.gateway.envoy.upstream_health import bounds, health
 from kronborg.gateway.model import Service, Snapshot
 from kronborg.gateway.resilience_model import Replica
@@ -29,14 +29,14 @@ _EXCHANGES = {"max_connections": 8, "max_pending_requests": 256, "max_requests":
 
 
 def clusters(snapshot: Snapshot, proxy: Proxy) -> list[JsonObject]:
-    """The clusters of all services, by name, each followed by what its fallback needs."""
+    """The clusters of all services, by name, each followed by what answers in its place."""
     found: list[JsonObject] = []
     services = {service.name: service for service in snapshot.services}
     for name in sorted(services):
         found += _clusters(services[name], services, proxy)
-    if any(service.breaker is not None and service.fallback is None for service in snapshot.services):
-        found.append(_nobody())
-    return found
+    # Equal callers are sent to equal replicas by a hash of what a route names.
+    hashed = {replicas_name(services[name]) for name in snapshot.sticky & set(services)}
+    return [{**one, "lb_policy": "MAGLEV"} if one["name"] in hashed else one for one in found]
 
 
 def exchange_cluster(proxy: Proxy) -> JsonObject:
@@ -55,13 +55,15 @@ def exchange_cluster(proxy: Proxy) -> JsonObject:
 
 
 def _clusters(service: Service, services: Mapping[str, Service], proxy: Proxy) -> list[JsonObject]:
-    if service.fallback is None:
-        return [_cluster(service, proxy)]
-    other = services.get(service.fallback.service or "")
-    second = answer_name(service.name) if other is None else replicas_name(other)
-    found = [_aggregate(service, second), _cluster(service, proxy)]
+    found = [_cluster(service, proxy)]
+    if service.fallback is not None:
+        found.insert(0, _aggregate(cluster_name(service.name), members(service, services), service))
     if has_words(service.fallback):
         found.append(_answer(service.name))
+    elif service.breaker is not None:
+        other = services.get(service.fallback.service or "") if service.fallback else None
+        name = instead_name(service.name)
+        found.append(_nobody(name) if other is None else _aggregate(name, members(other, services), other))
     return found
 
 
@@ -109,26 +111,23 @@ def _cluster(service: Service, proxy: Proxy) -> JsonObject:
     return cluster
 
 
-def _aggregate(service: Service, second: str) -> JsonObject:
-    """The service as a whole: its replicas, and who answers when none of them does."""
+def _aggregate(name: str, parts: Sequence[str], service: Service) -> JsonObject:
+    """Several clusters as one: calls go to the first that has a replica which is well."""
     kind = "envoy.extensions.clusters.aggregate.v3.ClusterConfig"
     return {
         "@type": f"type.googleapis.com/{_TYPE}",
-        "name": cluster_name(service.name),
+        "name": name,
         "connect_timeout": seconds(service.connect_timeout),
         "lb_policy": "CLUSTER_PROVIDED",
-        "cluster_type": {
-            "name": "aggregate",
-            "typed_config": typed(kind, clusters=[replicas_name(service), second]),
-        },
+        "cluster_type": {"name": "aggregate", "typed_config": typed(kind, clusters=list(parts))},
         "circuit_breakers": bounds(service),
     }
 
 
 def _answer(service: str) -> JsonObject:
     """The way to the words of a fallback: a listener inside the proxy, reached without a socket."""
-    name = answer_name(service)
-    inside: JsonObject = {"address": {"envoy_internal_address": {"server_listener_name": name}}}
+    name = instead_name(service)
+    inside: JsonObject = {"address": {"envoy_internal_address": {"server_listener_name": answer_name(service)}}}
     return {
         "@type": f"type.googleapis.com/{_TYPE}",
         "name": name,
@@ -138,12 +137,13 @@ def _answer(service: str) -> JsonObject:
     }
 
 
-def _nobody() -> JsonObject:
+def _nobody(name: str) -> JsonObject:
+    """Nobody to call: calls are refused with 503 at once."""
     return {
         "@type": f"type.googleapis.com/{_TYPE}",
-        "name": NOBODY,
+        "name": name,
         "type": "STATIC",
-        "load_assignment": {"cluster_name": NOBODY},
+        "load_assignment": {"cluster_name": name},
     }
 
 

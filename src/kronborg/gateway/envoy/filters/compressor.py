@@ -44,7 +44,10 @@ def listener_filter(name: str) -> JsonObject:
             _TYPE + "Compressor",
             compressor_library={"name": name, "typed_config": _LIBRARIES[name]},
             response_direction_config={
-                "common_config": {"min_content_length": _SMALLEST, "content_type": list(_TYPES)},
+                "common_config": {
+                    "min_content_length": _SMALLEST,
+                    "content_type_matcher": [{"prefix": kind, "ignore_case": True} for kind in _TYPES],
+                },
                 # RFC 9110 section 8.8.3.3: another encoding needs another strong tag.
                 "disable_on_etag_header": True,
             },
