@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 JOBS ?= auto
+PEBBLE := v2.10.1
 TESTS ?= tests
 PACKAGES := -p kronborg -p kronborg_sdk -p kronborg_shop
 SOURCES := $(wildcard src sdk demo tests bench docs)
@@ -35,7 +36,8 @@ setup-dev: $(VENV)/.dev ## ... and what checks and tests need
 setup-test: setup-dev ## ... and the browser, the directory and the Node clients that the tests drive
 	@.ci/system-packages chromium node npm slapd ldapadd xmlsec1
 	@.ci/system-packages --optional softhsm2-util
-	@$(MAKE) --no-print-directory $(patsubst %/package.json,%/node_modules/.stamp,$(wildcard tests/*/package.json))
+	@$(MAKE) --no-print-directory $(patsubst %/package.json,%/node_modules/.stamp,$(wildcard tests/*/package.json)) \
+	  $(VENV)/.pebble
 
 setup-bench: setup-dev ## ... and the peers that the benchmarks compare with
 	@.ci/system-packages --optional nginx node npm
@@ -110,6 +112,15 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@PYTHON=$(BIN)/python .ci/system-packages cc Python.h ldap.h sasl/sasl.h
 	@echo "· installing what checks and tests need"
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# The ACME server that tests order certificates from.
+$(VENV)/.pebble:
+	@.ci/system-packages go
+	@echo "· building the ACME server of the tests"
+	@GOBIN=$(abspath $(BIN)) GOFLAGS=-modcacherw go install \
+	  github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) \
+	  github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 	@touch $@
 
 %/node_modules/.stamp: %/package.json %/package-lock.json

@@ -140,7 +140,7 @@ class World:
             config.write_text(NGINX.format(folder=self.folder, port=port, upstream=self.upstream))
             self._start("nginx", port, [nginx, "-c", str(config), "-p", str(self.folder)])
         for port in self.ports.values():
-            self._wait(port)
+            self.wait(port)
 
     def _envoy(self, name: str, port: int, config: dict[str, object]) -> None:
         path = self.folder / f"{name}.json"
@@ -209,7 +209,7 @@ class World:
         self.children.append(child)
         self.ports[name], self.pids[name] = port, child.pid
 
-    def _wait(self, port: int) -> None:
+    def wait(self, port: int) -> None:
         deadline = time.monotonic() + 15
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
