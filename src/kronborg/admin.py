@@ -45,6 +45,7 @@ from kronborg.gateway import api as gateway
 from kronborg.gateway import config_api, drafts_api, resilience_api, simulate_api, token_issuers_api, versions_api
 from kronborg.gateway.config_api import ConfigRequest
 from kronborg.gateway.resilience_model import REGISTER
+from kronborg.limits import api as limits_api
 from kronborg.oauth import issuers_api
 from kronborg.oauth.held_token import TokenRefused, holder_of
 from kronborg.provisioning import import_api
@@ -155,6 +156,7 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies, key_settings: Ke
         traffic_api.router,
         webhooks_api.router,
         fleet_api.router,
+        limits_api.router,
         providers_api.router,
     ):
         app.include_router(router)

@@ -38,6 +38,8 @@ from kronborg.federation import pages as federation_pages
 from kronborg.federation.directories import Directories
 from kronborg.federation.parts import FederationParts
 from kronborg.fleet import fleet_pages
+from kronborg.gateway import publishing_pages, routes_pages, simulate_pages
+from kronborg.limits import pages as limits_pages
 from kronborg.listeners import mutual_tls_of, serve_all
 from kronborg.oauth.api import protocol_endpoints, status_list_routes
 from kronborg.oauth.authorize_api import browser_routes
@@ -51,14 +53,20 @@ from kronborg.signin import account_pages, journey_pages, pages, self_pages
 from kronborg.signin.own_ways import has_own_way
 from kronborg.signin.parts import SignInParts
 from kronborg.tokens.engine import Engine
+from kronborg.traffic import pages as traffic_pages
+from kronborg.traffic.opened import open_traffic
+from kronborg.traffic.parts import Traffic
 
 
 class AdminApi:
     """The admin API, built when it is first asked: an installation that never asks saves a third of the memory."""
 
-    def __init__(self, parts: Parts, engine: Engine, policies: Policies, key_settings: KeySettings) -> None:
+    def __init__(
+        self, parts: Parts, engine: Engine, policies: Policies, key_settings: KeySettings, traffic: Traffic
+    ) -> None:
         self._parts, self._engine, self._policies = parts, engine, policies
         self._key_settings = key_settings
+        self._traffic = traffic
         self._app: ASGIApp | None = None
         self._building = asyncio.Lock()
 
@@ -73,7 +81,7 @@ class AdminApi:
     def _build(self) -> ASGIApp:
         from kronborg.admin import admin_app
 
-        return admin_app(self._parts, self._engine, self._policies, self._key_settings)
+        return admin_app(self._parts, self._engine, self._policies, self._key_settings, self._traffic)
 
 
 async def identity(settings: Settings, stop: asyncio.Event, own: socket.socket | None = None) -> None:
@@ -118,6 +126,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     settings = settings or Settings()
     policies = Policies(settings.policies)
     html = Pages(brand)
+    traffic = Traffic(partial(open_traffic, settings.traffic.store, settings.database_url, settings.data.absolute()))
     app = Starlette(
         routes=[
             *browser_routes(engine),
@@ -138,11 +147,16 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *saml_pages.routes(),
             *html.routes(),
             *audit_pages.routes(),
+            *traffic_pages.routes(),
             *webhook_pages.routes(),
+            *routes_pages.routes(),
+            *publishing_pages.routes(),
+            *simulate_pages.routes(),
             *fleet_pages.routes(),
+            *limits_pages.routes(),
             *console.routes(engine, groups_of(settings, Settings()), str(settings.file or "")),
             Mount("/scim/v2", ScimServer(parts, engine)),
-            Mount("/api", AdminApi(parts, engine, policies, settings.api_keys)),
+            Mount("/api", AdminApi(parts, engine, policies, settings.api_keys, traffic)),
         ],
         exception_handlers=error_pages.handlers(),
     )
@@ -161,6 +175,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     app.state.contributors = (partial(kept_about, engine),)
     app.state.announcers = (requests.announcer(engine),)
     app.state.policies = policies
+    app.state.traffic = traffic
     app.state.names_of = partial(names_of, parts.database)
     app.state.principal_of = lambda visit: principal_of(parts.database, visit.user_id)
     app.state.after_sign_out = partial(signed_out, engine)

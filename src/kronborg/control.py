@@ -43,7 +43,8 @@ from kronborg.opening import engine_for
 from kronborg.server import serve
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.exchange import exchange
-from kronborg.traffic.opened import follow_traffic, open_traffic
+from kronborg.traffic.follow import follow_traffic
+from kronborg.traffic.opened import open_traffic
 from kronborg.traffic.search_model import Keeping
 
 log = get_logger("kronborg.control")

@@ -138,6 +138,15 @@ async def add_snapshot(
     )
 
 
+async def published_by(session: ReadSession, moment: datetime) -> Published | None:
+    """The newest snapshot of a moment, or None before the first."""
+    table = snapshots_table
+    row = await session.first(
+        select(table).where(table.c.created_at <= moment).order_by(desc(table.c.version)).limit(1)
+    )
+    return None if row is None else _published(row)
+
+
 async def latest_published(session: ReadSession) -> Published | None:
     """The newest snapshot, or None before the first."""
     table = snapshots_table

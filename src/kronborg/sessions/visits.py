@@ -69,6 +69,7 @@ SECTIONS = {
     "access": "access:read",
     "keys": "keys:read",
     "breakers": "breakers:read",
+    "limits": "quotas:read",
     "fleet": "fleet:read",
     "traffic": "traffic:read",
     "audit": "audit:read",

@@ -35,7 +35,6 @@ class ParquetTraffic:
 
     def __init__(self, folder: Path, *, threads: int = 2, memory: str = "1GB") -> None:
         self.folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._threads, self._memory = threads, memory
         self._lock = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None

@@ -68,7 +68,6 @@ class SqliteTraffic:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._writing: dict[str, sqlite3.Connection] = {}
 
     def write(self, rows: Sequence[Row]) -> int:
@@ -200,6 +199,7 @@ class SqliteTraffic:
 
     def _open(self, name: str, schema: Sequence[str]) -> sqlite3.Connection:
         path = self.folder / name
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=32
