@@ -20,10 +20,8 @@ class Upstream:
         self.calls: Counter[str] = Counter()
         self.bodies: list[bytes] = []
         self.port = 0
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._main(),), daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), daemon=True)
         self._thread.start()
         self._ready.wait()
 
@@ -32,13 +30,17 @@ class Upstream:
         return f"http://127.0.0.1:{self.port}"
 
     async def _main(self) -> None:
+        self._stop, self._loop = asyncio.Event(), asyncio.get_running_loop()
         server = await asyncio.start_server(self._meet, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        meetings = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in meetings:
             task.cancel()
+        await asyncio.gather(*meetings, return_exceptions=True)
+        await asyncio.sleep(0)
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -54,7 +56,7 @@ class Upstream:
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
-            writer.close()
+            writer.transport.abort()
 
     def stop(self) -> None:
         """Nobody listens there any more."""

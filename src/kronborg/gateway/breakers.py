@@ -21,7 +21,7 @@ from kronborg.gateway.breakers_store import Stand
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.counters import Tally
 from kronborg.gateway.envoy.proxy import Proxy
-from kronborg.gateway.envoy.target import breaker_prefix, cluster_name, stand_in
+from kronborg.gateway.envoy.target import breaker_prefix, cluster_name, instead_name
 from kronborg.gateway.model import Service, Snapshot
 
 log = get_logger("kronborg.gateway.breakers")
@@ -172,6 +172,6 @@ def _keys(prefix: str, parts: list[tuple[Service, int]], states: Mapping[str, St
         own = weight * share
         weights[cluster_name(service.name)] = weights.get(cluster_name(service.name), 0) + own
         if service.breaker is not None:
-            other = stand_in(service)
+            other = instead_name(service.name)
             weights[other] = weights.get(other, 0) + weight * WHOLE - own
     return {f"{prefix}.{cluster}": str(weight) for cluster, weight in weights.items()}

@@ -1,4 +1,4 @@
-"""What Envoy counted of its calls to services, read from its admin socket: the cheap way, nothing is added to a call.
+"""What Envoy counted of its calls to services, read from its admin socket.
 
 Failed and good calls are kept by Envoy for each replica and go with it, so they are added up here by what is new.
 """

@@ -2,7 +2,7 @@
 
 The cluster `service.NAME` stands for a service as a whole. With a fallback it is an aggregate of `replicas.NAME` and
 whoever answers in its place, so that a request whose replica failed is tried there. With a breaker a route weighs it
-against its stand-in by keys of Envoy's runtime, which the control process sets within a breath: no new snapshot.
+against `instead.NAME` by keys of Envoy's runtime, which the control process sets within a breath: no new snapshot.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from kronborg.gateway.resilience_model import IDEMPOTENCY_KEY, IDEMPOTENT, Fallb
 
 WHOLE = 10_000
 """The weights of a service and its stand-in together."""
-NOBODY = "breaker.open"
-"""The cluster without replicas that refuses calls while a breaker is open and there is no fallback."""
 
 # A request that failed so has never reached the service, whatever its method.
 _UNSENT = "connect-failure,refused-stream,reset-before-request"
@@ -38,8 +36,17 @@ def replicas_name(service: Service) -> str:
     return cluster_name(service.name) if service.fallback is None else f"replicas.{service.name}"
 
 
+def instead_name(service: str) -> str:
+    """The cluster that gets the calls while the breaker of a service is open.
+
+    One name whatever the fallback is, and never without the service's own: Envoy refuses a route whose weights, as the
+    runtime has them at that moment, are nothing together.
+    """
+    return f"instead.{service}"
+
+
 def answer_name(service: str) -> str:
-    """The cluster, and the listener inside the proxy, that says the words of a fallback."""
+    """The listener inside the proxy that says the words of a fallback."""
     return f"answer.{service}"
 
 
@@ -48,13 +55,12 @@ def breaker_prefix(name: str) -> str:
     return f"breaker.{name}"
 
 
-def stand_in(service: Service) -> str:
-    """The cluster that gets the calls while the breaker of a service is open."""
+def members(service: Service, services: Mapping[str, Service]) -> list[str]:
+    """The clusters that a service as a whole is made of: its replicas, then whoever answers in their place."""
     if service.fallback is None:
-        return NOBODY
-    if service.fallback.service is not None:
-        return cluster_name(service.fallback.service)
-    return answer_name(service.name)
+        return [replicas_name(service)]
+    other = services.get(service.fallback.service or "")
+    return [replicas_name(service), instead_name(service.name) if other is None else replicas_name(other)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ class Targets:
                 "runtime_key_prefix": breaker_prefix(name),
                 "clusters": [
                     {"name": cluster_name(name), "weight": WHOLE},
-                    {"name": stand_in(service), "weight": 0},
+                    {"name": instead_name(name), "weight": 0},
                 ],
             }
         }
@@ -93,7 +99,7 @@ class Targets:
             service = self.services.get(name)
             if service is not None and service.breaker is not None:
                 guarded = True
-                clusters.setdefault(stand_in(service), 0)
+                clusters.setdefault(instead_name(name), 0)
         weighted: dict[str, JsonValue] = {
             "clusters": [{"name": name, "weight": weight} for name, weight in clusters.items()]
         }

@@ -10,13 +10,13 @@ NAME = "router"
 
 
 def listener_filter(snapshot: Snapshot) -> JsonObject:
-    """Without Envoy's own headers and spans; with statistics only when some breaker looks at slow calls."""
-    timed = any(service.breaker is not None and service.breaker.slow_after for service in snapshot.services)
+    """Without Envoy's own headers and spans; with its statistics only when some breaker looks at them."""
+    counted = any(service.breaker is not None for service in snapshot.services)
     return {
         "name": NAME,
         "typed_config": typed(
             "envoy.extensions.filters.http.router.v3.Router",
             suppress_envoy_headers=True,
-            dynamic_stats=timed,
+            dynamic_stats=counted,
         ),
     }
