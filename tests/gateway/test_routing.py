@@ -231,6 +231,7 @@ async def test_envoy_takes_every_setting_at_once(gateway: Live, tmp_path: FilePa
         grpc=True,
         split=(Share("other", 10),),
         canary=(Canary("other", header="canary"), Canary("other", cookie="canary", value="a.b")),
+        cookies=True,
         sticky=Sticky("cookie"),
     )
     plain = route("plain", "prefix", "/p", rewrite=Rewrite("/"), mirror=Mirror("other", 5), websocket=True, stream=True)

@@ -149,7 +149,7 @@ class Sticky:
 
     by: Literal["cookie", "header", "user", "address"] = "cookie"
     """What tells callers apart: a cookie that the gateway sets (`Secure`, `HttpOnly`, `SameSite=Lax`, no address in
-    it), a header, the verified user, or the address."""
+    it; needs `cookies: true`), a header, the verified user, or the address."""
     name: str = "kronborg-replica"
     """The name of the cookie or the header."""
     ttl: Span | None = None
