@@ -25,6 +25,7 @@ from kronborg.core.log import get_logger
 from kronborg.fleet_listener import age_of, records_into, report_own, serve_fleet
 from kronborg.gateway.binding import PATH as BINDING_PATH
 from kronborg.gateway.binding import BindingApp, by_engine
+from kronborg.gateway.canary import from_engine, watch
 from kronborg.gateway.deliver import Deliverer, Refused, make_folder, prepare
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.exchange import ExchangeApp, Phantom, ShownKey
@@ -120,6 +121,8 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(report_own(settings, engine, deliverer, stop, partial(age_of, ledger)))
             tasks.create_task(serve_fleet(settings, engine, source, app, secret, stop, records_into(traffic)))
             tasks.create_task(follow_traffic(proxy, traffic, keeping_of(settings), clock=clock.now, stop=stop))
+            breed = from_engine(engine, clock.now)
+            tasks.create_task(watch(database, breed, proxy, clock=clock.now, stop=stop))
             tasks.create_task(follow(ledger, from_database(database.lookup), clock=clock.now, stop=stop))
         ledger.close()
     finally:

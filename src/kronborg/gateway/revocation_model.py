@@ -13,6 +13,10 @@ WhenStale = Literal["pass", "refuse"]
 """`pass`: tokens are judged by the last news. `refuse`: no token passes before there is news again."""
 
 
+CANARY = "urn:kronborg:canary"
+"""The audience of the canary's tokens (`gateway/canary.py`); no API may be called that."""
+
+
 @dataclass(frozen=True, slots=True)
 class RevocationPolicy:
     """What a gateway does about revoked tokens when it has had no news of them for a while."""

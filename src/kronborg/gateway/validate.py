@@ -20,6 +20,7 @@ from kronborg.gateway.path_problems import host_is_valid as host_is_valid
 from kronborg.gateway.path_problems import is_absolute
 from kronborg.gateway.path_problems import path_is_valid as path_is_valid
 from kronborg.gateway.resilience_problems import resilience_problems
+from kronborg.gateway.revocation_model import CANARY
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,128}")
@@ -46,6 +47,8 @@ def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
     if len(snapshot.routes) > _MOST:
         found.append(Problem("routes", "there are too many routes", f"publish at most {_MOST}"))
     found += _confusable(audience.uri for audience in snapshot.audiences)
+    if any(audience.uri == CANARY for audience in snapshot.audiences):
+        found.append(Problem(f"audiences.{CANARY}", "is the gateway's own", "give the API another name"))
     known = {audience.uri: audience.scopes for audience in snapshot.audiences}
     unreadable = {audience.uri for audience in snapshot.audiences if not audience.readable}
     services = {service.name: service for service in snapshot.services}

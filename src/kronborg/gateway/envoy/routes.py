@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kronborg.core.json import JsonObject, JsonValue
-from kronborg.gateway.envoy import direct, limit_headers, replies
+from kronborg.gateway.envoy import canary_host, direct, limit_headers, replies
 from kronborg.gateway.envoy.clusters import cluster_name
 from kronborg.gateway.envoy.filters import (
     access,
@@ -51,6 +51,7 @@ def route_table(snapshot: Snapshot) -> JsonObject:
         hosts.append(_virtual_host([host], [*by_host[host], *general], snapshot, targets))
     if shared:
         hosts.append(_virtual_host(shared, by_host.get(None, []), snapshot, targets))
+    hosts.append(canary_host.virtual_host(snapshot))
     # Without this an unknown or a doubled Host would meet the filters instead of a plain answer.
     hosts.append(
         {"name": "elsewhere", "domains": ["*"], "routes": [direct.health(), direct.answer({"prefix": "/"}, 421)]}

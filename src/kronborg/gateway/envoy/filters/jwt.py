@@ -14,6 +14,7 @@ from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.access_model import TokenIssuer
 from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.model import Route, Snapshot
+from kronborg.gateway.revocation_model import CANARY
 
 NAME = "jwt"
 CLIENT = "x-kronborg-client"
@@ -91,7 +92,7 @@ def _requirements(snapshot: Snapshot) -> JsonObject:
     Only where a route takes the tokens of others too, there is one for each such choice.
     """
     requirements: dict[str, JsonValue] = {}
-    for audience in sorted(audience.uri for audience in snapshot.audiences):
+    for audience in sorted({CANARY, *(audience.uri for audience in snapshot.audiences)}):
         for name, provider in ((audience, _PLAIN), (audience + _ROLES_MARK, _WITH_ROLES)):
             requirements[name] = _for(provider, (audience,))
     for route in snapshot.routes:
