@@ -29,6 +29,7 @@ from kronborg.api_keys import api as api_keys
 from kronborg.api_keys.model import KeySettings
 from kronborg.audit import api as audit_api
 from kronborg.audit import webhooks_api
+from kronborg.certificates import api as certificates
 from kronborg.clients import api as clients
 from kronborg.clients import registration_api
 from kronborg.core import clock
@@ -140,6 +141,7 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies, key_settings: Ke
         signin.router,
         clients.router,
         registration_api.router,
+        certificates.router,
         gateway.router,
         resilience_api.router,
         drafts_api.router,

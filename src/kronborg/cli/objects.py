@@ -6,6 +6,7 @@ from kronborg.cli import app
 from kronborg.cli.api_keys import api_key_commands
 from kronborg.cli.applications import api_commands, client_commands
 from kronborg.cli.audit import audit_commands
+from kronborg.cli.certificates import certificate_commands
 from kronborg.cli.directories import directory_commands
 from kronborg.cli.factors import user_reset_mfa
 from kronborg.cli.fleet import fleet_commands, gateway_commands
@@ -15,14 +16,18 @@ from kronborg.cli.organisations import organisation_commands
 from kronborg.cli.people import group_commands, user_commands
 from kronborg.cli.people_import import user_import
 from kronborg.cli.providers import provider_commands
+from kronborg.cli.quota import quota_commands
 from kronborg.cli.registration import registration_commands
 from kronborg.cli.routing import route_commands, service_commands
 from kronborg.cli.tokens import token_commands
+from kronborg.cli.traffic import traffic_commands
 from kronborg.cli.webhooks import webhook_commands
 
 app.add_typer(client_commands, name="client")
 app.add_typer(api_commands, name="api")
 app.add_typer(registration_commands, name="registration")
+app.add_typer(quota_commands, name="quota")
+app.add_typer(certificate_commands, name="certificate")
 user_commands.command("import")(user_import)
 user_commands.command("invite")(user_invite)
 user_commands.command("reset-mfa")(user_reset_mfa)
@@ -39,6 +44,7 @@ app.add_typer(key_commands, name="key")
 app.add_typer(api_key_commands, name="api-key")
 app.add_typer(token_commands, name="token")
 app.add_typer(audit_commands, name="audit")
+app.add_typer(traffic_commands, name="traffic")
 app.add_typer(mail_commands, name="mail")
 app.add_typer(webhook_commands, name="webhook")
 app.command()(events)
