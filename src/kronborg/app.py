@@ -40,6 +40,7 @@ from kronborg.federation.parts import FederationParts
 from kronborg.fleet import fleet_pages
 from kronborg.gateway import publishing_pages, routes_pages, simulate_pages
 from kronborg.limits import pages as limits_pages
+from kronborg.gateway import decisions_api
 from kronborg.listeners import mutual_tls_of, serve_all
 from kronborg.oauth.api import protocol_endpoints, status_list_routes
 from kronborg.oauth.authorize_api import browser_routes
@@ -131,6 +132,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
         routes=[
             *browser_routes(engine),
             *status_list_routes(engine),
+            *decisions_api.routes(engine),
             *health_routes(parts.database),
             *pages.routes(),
             *journey_pages.routes(),
