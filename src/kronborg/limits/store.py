@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Integer, Table, Text, and_, delete, func, select
+from sqlalchemy import BigInteger, Column, Integer, Table, Text, and_, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from kronborg.core.db import Database, ReadSession, Session, UtcDateTime, metadata
@@ -79,9 +79,10 @@ async def save(session: Session, slots: Sequence[Kept]) -> None:
 
 
 async def most_used(
-    session: ReadSession, *, now: datetime, quota: str = "", identity: str = "", limit: int = 100
+    session: ReadSession, *, now: datetime, quota: str = "", identity: str = "", who: str = "", limit: int = 100
 ) -> list[Used]:
-    """Who is nearest to, or over, what a quota allows; `quota` and `identity` narrow it down."""
+    """Who is nearest to, or over, what a quota allows; `quota`, `identity` and the
+    beginning of it, `who`, narrow it down."""
     used = func.sum(counters_table.c.used)
     count = func.max(counters_table.c.count)
     query = (
@@ -95,6 +96,9 @@ async def most_used(
         query = query.where(counters_table.c.quota == quota)
     if identity:
         query = query.where(counters_table.c.identity == identity)
+    if who:
+        column = counters_table.c.identity
+        query = query.where(or_(column.startswith(who, autoescape=True), column.contains(f"\t{who}", autoescape=True)))
     rows: Sequence[Sequence[object]] = await session.execute(query)
     return [Used(str(row[0]), str(row[1]), int(str(row[2])), int(str(row[3])), _moment(row[4])) for row in rows]
 

@@ -9,7 +9,7 @@ local QUOTA_TIMEOUT_MS = 1000
 local TELL_MS = 500               -- how long calls may stay untold
 local BACK_OFF_MS = 1000          -- after a failure nobody is asked for so long
 local REFUSED_MS = 1000           -- how long a "no" is believed: a reset is noticed within this time
-local IDLE_MS = 2000              -- a lease that nobody used for so long is given back
+local IDLE_MS = 10000             -- a lease that nobody used for so long is given back
 local QUOTAS_PER_GENERATION = 8192
 local MOST_RECORDS = 256          -- in one call
 local MOST_BATCH = 1000           -- units of one lease
@@ -205,12 +205,12 @@ local function tell(request)
   end
 end
 
--- Doubles a batch that did not last a second, halves one that lasted four.
+-- Doubles a batch that did not last a second, halves one that lasted eight.
 local function batch(entry, now, cost)
   local lasted = now - entry.known
   if entry.known > 0 and lasted < 1000 then
     entry.want = math.min(entry.want * 2, MOST_BATCH)
-  elseif lasted > 4000 then
+  elseif lasted > 8000 then
     entry.want = math.max(math.floor(entry.want / 2), 1)
   end
   return math.max(entry.want, cost)
