@@ -21,6 +21,7 @@ from gateway.live import Answer, Echo, Live, Quiet, wait_until
 from kronborg.clients.model import ApiDraft, ClientDraft, Scope
 from kronborg.clients.register import save_api, save_client
 from kronborg.config import Settings, load_settings
+from kronborg.control import prepare_files
 from kronborg.core import clock
 from kronborg.core.db import Database
 from kronborg.core.migrate import migrate
@@ -89,6 +90,11 @@ class House:
         except TimeoutError as error:
             logs = [path.read_text()[-3000:] for path in (*self.folder.glob("*.log"), *self.edge.glob("logs/*.log"))]
             raise AssertionError("\n".join(logs)) from error
+
+    def start_local(self) -> None:
+        """The gateway of the control plane's own machine, from its disk."""
+        self.start("local", str(KRONBORG), "run", "gateway", "--data", str(self.settings.data))
+        self.wait(lambda: get(f"{self.settings.gateway.url}/healthz") is not None)
 
     def kill(self, name: str) -> None:
         process = self.processes.pop(name)
@@ -232,6 +238,7 @@ def house(folder: FilePath) -> Iterator[House]:
     settings.data.mkdir()
     settings.vault()
     migrate(settings.database_url)
+    asyncio.run(prepare_files(settings))
     upstream = Quiet(("127.0.0.1", free_port()), Echo)
     threading.Thread(target=upstream.serve_forever, args=(0.02,), daemon=True).start()
     made = House(folder, settings, upstream, free_port(), free_port())

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from kronborg.cli import app
 from kronborg.cli.doctor_clients import LOOPBACK, of_api, of_client, of_keys, of_route
+from kronborg.cli.doctor_gateway import of_gateway
 from kronborg.cli.doctor_model import SEVERITIES, Finding, exit_code, in_order
 from kronborg.cli.doctor_server import Door, examine, old_tls
 from kronborg.cli.options import DataOption, FileOption
@@ -59,6 +60,7 @@ def doctor(
     except typer.Exit as left:
         raise typer.Exit(CANNOT_RUN if left.exit_code == NOT_REACHABLE else left.exit_code) from None
     if not offline:
+        found += with_store(settings, lambda installation: _look_at_gateway(settings, installation))
         try:
             found += asyncio.run(_look_at_door(settings, ca_file))
         except httpx.TransportError as error:
@@ -95,6 +97,11 @@ async def look_at_store(installation: Installation, progress: Progress) -> list[
         routes, apis = await list_routes(session), await list_apis(session)
     found += [finding for api in apis for finding in of_api(api, installation.profile)]
     return [*found, *(finding for route in routes for finding in of_route(route))]
+
+
+async def _look_at_gateway(settings: Settings, installation: Installation) -> list[Finding]:
+    progress("gateways")
+    return await of_gateway(settings, installation.database, now=clock.now())
 
 
 async def _look_at_door(settings: Settings, ca_file: Path | None) -> list[Finding]:

@@ -48,10 +48,11 @@ class Shown:
 async def shown(session: ReadSession, *, now: datetime) -> list[Shown]:
     """Every gateway, by name."""
     newest = await newest_version(session)
-    return [_shown(node, newest, now) for node in await list_nodes(session)]
+    return [show_node(node, newest, now) for node in await list_nodes(session)]
 
 
-def _shown(node: Node, newest: int, now: datetime) -> Shown:
+def show_node(node: Node, newest: int, now: datetime) -> Shown:
+    """A node as it is shown, given the newest published version."""
     said = node.standing
     ends = node.expires_at
     return Shown(

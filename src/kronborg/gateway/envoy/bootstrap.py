@@ -14,6 +14,8 @@ from kronborg.gateway.model import Limits
 _MEGABYTE = 1024 * 1024
 _ADMIN_MODE = 0o600
 _REGEX_SIZE = 4000
+_TRACKED = 20
+"""Streams are told apart by what they buffer from 2^20 bytes on: a listener's own bound is a sixteenth of that."""
 # Only what delivery and the operator read; a counter nobody reads costs all the same.
 _KEPT = ("cluster_manager.", "http.gateway.", "listener_manager.", "server.", "overload.")
 # What breakers look at: answers that broke off, and how long calls took, which the router counts only for them.
@@ -94,10 +96,38 @@ def _overload(limits: Limits) -> JsonObject:
             },
         ],
         "actions": [
+            # In this order as memory fills: idle connections go sooner, then memory is given back, answers close their
+            # connections, the streams that hold most are reset, and at last nothing new is taken.
+            _shorter_timeouts(heap),
             _action("envoy.overload_actions.shrink_heap", heap, 0.9),
+            _action("envoy.overload_actions.disable_http_keepalive", heap, 0.92),
+            _reset_streams(heap),
             _action("envoy.overload_actions.stop_accepting_requests", heap, 0.95),
+            _action("envoy.overload_actions.stop_accepting_connections", heap, 0.98),
         ],
+        "buffer_factory_config": {"minimum_account_to_track_power_of_two": _TRACKED},
     }
+
+
+def _shorter_timeouts(resource: str) -> JsonObject:
+    """From four fifths of the memory on, idle connections and streams are given less and less time."""
+    timers = [
+        {"timer": timer, "min_scale": {"value": 5}}
+        for timer in ("HTTP_DOWNSTREAM_CONNECTION_IDLE", "HTTP_DOWNSTREAM_STREAM_IDLE")
+    ]
+    scaled = {"scaling_threshold": 0.8, "saturation_threshold": 0.95}
+    return {
+        "name": "envoy.overload_actions.reduce_timeouts",
+        "triggers": [{"name": resource, "scaled": scaled}],
+        "typed_config": typed("envoy.config.overload.v3.ScaleTimersOverloadActionConfig", timer_scale_factors=timers),
+    }
+
+
+def _reset_streams(resource: str) -> JsonObject:
+    """The streams that hold most memory are reset, more of them the nearer the end is."""
+    scaled = {"scaling_threshold": 0.93, "saturation_threshold": 0.98}
+    name = "envoy.overload_actions.reset_high_memory_stream"
+    return {"name": name, "triggers": [{"name": resource, "scaled": scaled}]}
 
 
 def _action(name: str, resource: str, value: float) -> JsonObject:
