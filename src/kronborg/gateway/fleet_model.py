@@ -31,4 +31,4 @@ def fleet_problems(fleet: FleetSettings | None) -> Iterator[Problem]:
     except ValueError:
         fine = False
     if not fine or any(mark in fleet.url for mark in "?#@ ") or parts.path:
-        yield Problem("server.fleet.url", "is no https URL without a path", "write https://fleet.example.com:8444")
+        yield Problem("server.fleet.url", "is no https URL without a path", "write https://fleet.example:8444")
