@@ -60,7 +60,8 @@ class Upstream:
 
     def stop(self) -> None:
         """Nobody listens there any more."""
-        self._loop.call_soon_threadsafe(self._stop.set)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(timeout=5)
 
 
