@@ -8,6 +8,7 @@ from kronborg.cli.applications import api_commands, client_commands
 from kronborg.cli.audit import audit_commands
 from kronborg.cli.certificates import certificate_commands
 from kronborg.cli.directories import directory_commands
+from kronborg.cli.drafts import draft_commands, version_commands
 from kronborg.cli.factors import user_reset_mfa
 from kronborg.cli.fleet import fleet_commands, gateway_commands
 from kronborg.cli.mail import mail_commands, user_invite
@@ -19,6 +20,7 @@ from kronborg.cli.providers import provider_commands
 from kronborg.cli.quota import quota_commands
 from kronborg.cli.registration import registration_commands
 from kronborg.cli.routing import route_commands, service_commands
+from kronborg.cli.simulate import simulate_commands
 from kronborg.cli.tokens import token_commands
 from kronborg.cli.traffic import traffic_commands
 from kronborg.cli.webhooks import webhook_commands
@@ -38,6 +40,9 @@ app.add_typer(provider_commands, name="provider")
 app.add_typer(directory_commands, name="directory")
 app.add_typer(service_commands, name="service")
 app.add_typer(route_commands, name="route")
+app.add_typer(draft_commands, name="draft")
+app.add_typer(version_commands, name="version")
+app.add_typer(simulate_commands, name="simulate")
 app.add_typer(fleet_commands, name="fleet")
 app.add_typer(gateway_commands, name="gateway")
 app.add_typer(key_commands, name="key")

@@ -61,6 +61,11 @@ class LogReader:
     _offsets: dict[int, int] = field(default_factory=dict, init=False)
     _silent_since: dict[int, float] = field(default_factory=dict, init=False)
 
+    def __post_init__(self) -> None:
+        # A counter that is there from the start can be alerted on.
+        for counter in (read_records, broken_lines, given_up):
+            counter.labels(self.node)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop` is set, then once more. What fails is tried again."""
         self._offsets = _load(self._position)
