@@ -38,7 +38,7 @@ from kronborg.federation import pages as federation_pages
 from kronborg.federation.directories import Directories
 from kronborg.federation.parts import FederationParts
 from kronborg.fleet import fleet_pages
-from kronborg.gateway import publishing_pages, routes_pages, simulate_pages
+from kronborg.gateway import breaker_pages, publishing_pages, routes_pages, simulate_pages
 from kronborg.limits import pages as limits_pages
 from kronborg.gateway import decisions_api
 from kronborg.listeners import mutual_tls_of, serve_all
@@ -154,6 +154,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *routes_pages.routes(),
             *publishing_pages.routes(),
             *simulate_pages.routes(),
+            *breaker_pages.routes(),
             *fleet_pages.routes(),
             *limits_pages.routes(),
             *console.routes(engine, groups_of(settings, Settings()), str(settings.file or "")),

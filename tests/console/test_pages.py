@@ -41,6 +41,7 @@ PAGES = (
     "/console/providers",
     "/console/audit",
     "/console/webhooks",
+    "/console/breakers",
 )
 FORMS = (
     "/console/clients/-/new",

@@ -6,6 +6,7 @@ from kronborg.cli import app
 from kronborg.cli.api_keys import api_key_commands
 from kronborg.cli.applications import api_commands, client_commands
 from kronborg.cli.audit import audit_commands
+from kronborg.cli.breakers import breaker_commands
 from kronborg.cli.certificates import certificate_commands
 from kronborg.cli.directories import directory_commands
 from kronborg.cli.drafts import draft_commands, version_commands
@@ -40,6 +41,7 @@ app.add_typer(provider_commands, name="provider")
 app.add_typer(directory_commands, name="directory")
 app.add_typer(service_commands, name="service")
 app.add_typer(route_commands, name="route")
+app.add_typer(breaker_commands, name="breaker")
 app.add_typer(draft_commands, name="draft")
 app.add_typer(version_commands, name="version")
 app.add_typer(simulate_commands, name="simulate")
