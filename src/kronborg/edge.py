@@ -31,13 +31,18 @@ from kronborg.fleet.link import Away, Link, Rejected, read_settings
 from kronborg.fleet.observe import EVERY_SECONDS, observe
 from kronborg.fleet.remote import RemoteSource, pause, revocations_over
 from kronborg.fleet.report_model import encode
+from kronborg.fleet.resilience import EVERY_SECONDS as ASK_SECONDS
+from kronborg.fleet.resilience import Known
 from kronborg.fleet_listener import age_of
+from kronborg.gateway.breakers import Breakers
 from kronborg.gateway.deliver import Deliverer, make_folder, prepare
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.access_log import path_of
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.follow import follow, take_over
 from kronborg.gateway.ledger import Ledger
+from kronborg.gateway.model import Snapshot
+from kronborg.gateway.registration import Announcements
 from kronborg.gateway.watch import read_offer
 from kronborg.server import serve
 from kronborg.traffic.reader import LogReader
@@ -106,6 +111,7 @@ async def edge(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(follow(ledger, revocations_over(link), clock=clock.now, stop=stop))
             tasks.create_task(_report(link, source, deliverer, reader, ledger, stop))
             tasks.create_task(_renew(link, stop))
+            tasks.create_task(_keep_resilient(Known(link), deliverer, stop))
             tasks.create_task(reader.run(stop))
     finally:
         ledger.close()
@@ -180,6 +186,30 @@ async def _report(
                 await source.recorded.wait()
         except TimeoutError:
             continue
+
+
+async def _keep_resilient(known: Known, deliverer: Deliverer, stop: asyncio.Event) -> None:
+    """Keep the breakers and the announced endpoints of this gateway."""
+
+    def snapshot() -> Snapshot | None:
+        return deliverer.snapshot
+
+    async def ask() -> None:
+        while not stop.is_set():
+            try:
+                await known.ask()
+            except Away:
+                log.debug("control_plane_away")
+            except (ValueError, KeyError, TypeError):
+                log.exception("resilience_unreadable")
+            await pause(stop, ASK_SECONDS)
+
+    breakers = Breakers(deliverer.proxy, snapshot, known.orders, known.tell, clock.now)
+    announcements = Announcements(deliverer.proxy, snapshot, known.living, clock.now)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(ask())
+        tasks.create_task(breakers.run(stop))
+        tasks.create_task(announcements.run(stop))
 
 
 async def _renew(link: Link, stop: asyncio.Event) -> None:

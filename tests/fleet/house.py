@@ -10,12 +10,12 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from gateway.live import Answer, Echo, Live, Quiet, wait_until
 from kronborg.clients.model import ApiDraft, ClientDraft, Scope
@@ -27,6 +27,7 @@ from kronborg.core.db import Database
 from kronborg.core.migrate import migrate
 from kronborg.fleet.authority import open_authority
 from kronborg.fleet.nodes import invite
+from kronborg.fleet.show import shown
 from kronborg.gateway import store
 from kronborg.gateway.model import Path, Route, Service
 from kronborg.gateway.publish import publish_declared
@@ -38,6 +39,7 @@ from ports import free_port
 
 CATALOGUE = "https://shop.example/catalogue"
 CART = "https://shop.example/cart"
+T = TypeVar("T")
 KRONBORG = FilePath(sys.executable).with_name("kronborg")
 
 
@@ -84,7 +86,7 @@ class House:
         self.wait(lambda: get(f"http://127.0.0.1:{self.edge_control}/readyz") == b"ready\n")
         self.wait(lambda: get(f"http://127.0.0.1:{self.edge_port}/healthz") is not None)
 
-    def wait(self, fine: Any) -> None:
+    def wait(self, fine: Callable[[], bool]) -> None:
         try:
             wait_until(fine, seconds=30)
         except TimeoutError as error:
@@ -148,6 +150,15 @@ class House:
         )
         return {one["name"]: one for one in json.loads(done.stdout)["gateways"]}
 
+    def version_of(self, name: str) -> int:
+        """What a gateway said last that it serves."""
+
+        async def work(database: Database) -> int:
+            async with database.read() as session:
+                return next((one.version for one in await shown(session, now=clock.now()) if one.name == name), 0)
+
+        return asyncio.run(_with_database(self.settings, work))
+
     def publish(self, *names: str) -> int:
         """Routes of these names besides those there are; the version."""
 
@@ -194,20 +205,21 @@ class House:
                     session, issuer=settings.issuer, gateway_url=settings.gateway_url, author="t", now=now
                 )
             hour = timedelta(hours=1)
+            kinds: tuple[tuple[str, str, Literal["jwt", "reference"]], ...] = (
+                (CATALOGUE, "catalogue:read", "jwt"),
+                (CART, "cart:read", "reference"),
+                (CART, "cart:read", "reference"),
+            )
             tokens = [
                 await issue_for_client(engine, "batch", Target(uri, (scope,), form, hour), now=now)
-                for uri, scope, form in (
-                    (CATALOGUE, "catalogue:read", "jwt"),
-                    (CART, "cart:read", "reference"),
-                    (CART, "cart:read", "reference"),
-                )
+                for uri, scope, form in kinds
             ]
             return tokens[0].access_token, tokens[1].access_token, tokens[2].access_token
 
         return asyncio.run(_with_database(self.settings, work))
 
 
-async def _with_database(settings: Settings, work: Any) -> Any:
+async def _with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
     database = await Database.open(settings.database_url)
     try:
         return await work(database)

@@ -14,7 +14,7 @@ FINE = Standing(datetime(2026, 6, 1).astimezone(), version=3, offered=3, took="a
 
 def node(now: datetime, said: Standing, **more: object) -> Node:
     made = Node("berlin", "id", False, now, seen_at=now, standing=said, expires_at=now + timedelta(days=6))
-    return Node(**{**{name: getattr(made, name) for name in made.__slots__}, **more})  # type: ignore[arg-type]
+    return Node(**{**{name: getattr(made, name) for name in made.__slots__}, **more})
 
 
 def found(one: Node, now: datetime) -> list[tuple[str, str]]:

@@ -30,8 +30,12 @@ from kronborg.fleet.link import EdgeSettings, Link, Rejected, join, write_privat
 from kronborg.fleet.model import Standing
 from kronborg.fleet.nodes import JoinToken, NotOfTheFleet
 from kronborg.fleet.report_model import encode
+from kronborg.fleet.resilience import Known
 from kronborg.fleet.store import list_nodes
+from kronborg.gateway.breakers_store import Ordered, Stand, put_order, stands_of
 from kronborg.gateway.model import Snapshot
+from kronborg.gateway.registration_model import Announced
+from kronborg.gateway.registration_store import put_announced
 from kronborg.gateway.source import DatabaseSource
 from kronborg.gateway.watch import Watch
 from kronborg.server import serve
@@ -265,7 +269,8 @@ async def test_a_node_renews_and_what_it_showed_two_certificates_ago_counts_no_m
 
 
 async def test_a_node_says_what_it_is_like_and_nothing_about_who_it_is(site: Site) -> None:
-    link, _ = await site.joined("berlin"), await (await site.joined("paris")).close()
+    link = await site.joined("berlin")
+    await (await site.joined("paris")).close()
     said = {**encode(Standing(site.now + timedelta(seconds=42), envoy="1.40.0")), "name": "paris", "id": "x"}
 
     told = await link.call("POST", "/standing", orjson.dumps(said))
@@ -320,3 +325,24 @@ async def test_nobody_without_a_certificate_is_recognised(site: Site) -> None:
     for certificate in (None, b"", b"junk", site.authority.pem):
         with pytest.raises(NotOfTheFleet):
             await nodes.recognise(site.database, certificate, now=site.now)
+
+
+async def test_breakers_and_announced_endpoints_reach_a_gateway_elsewhere(site: Site) -> None:
+    link = await site.joined()
+    known = Known(link)
+    one = Announced("shop", "a", "203.0.113.7", 8000, 1, "shop", site.now, site.now + timedelta(minutes=1))
+    async with site.database.write() as session:
+        await put_order(session, Ordered("shop", "open", "t", site.now))
+        await put_announced(session, one)
+
+    await known.ask()
+    await known.tell(Stand("paris", "shop", "open", site.now), "too many failures")
+    wrong = [(await link.call("POST", "/breakers", body)).status for body in (b"", b"{}", b'{"phase":"ajar"}')]
+
+    async with site.database.read() as session:
+        stands = await stands_of(session, "berlin")
+    assert await known.orders() == {"shop": "open"}
+    assert [found.address for found in (await known.living(site.now))["shop"]] == ["203.0.113.7"]
+    assert [(stand.proxy, stand.phase) for stand in stands] == [("berlin", "open")]
+    assert wrong == [422] * 3
+    await link.close()

@@ -11,7 +11,6 @@ from pathlib import Path as FilePath
 
 import pytest
 
-from fleet.house import At, house
 from gateway.live import Live, running
 from kronborg.core import clock
 from kronborg.core.db import Database
@@ -53,26 +52,6 @@ def asking(live: Live, path: str) -> tuple[Callable[[], None], list[int], thread
                 failures.append(status)
 
     return ask, failures, done
-
-
-def test_the_gateway_starts_from_its_disk_without_database_and_control_process(tmp_path: FilePath) -> None:
-    with house(tmp_path) as made:
-        jwt, _, _ = made.furnish()
-        made.start_local()
-        here = At(made.settings.gateway.port)
-        made.wait(lambda: _status(here, jwt) == 200)
-        made.kill("control")
-        made.kill("local")
-        database = made.settings.data / "kronborg.db"
-        database.rename(database.with_suffix(".away"))
-
-        made.start_local()
-
-        assert [_status(here, jwt), _status(here, None), _status(here, jwt[:-6] + "AAAAAA")] == [200, 401, 401]
-
-
-def _status(here: At, token: str | None) -> int:
-    return Live.request(here, "GET", "/catalogue", token=token).status  # type: ignore[arg-type]
 
 
 async def _deliverer(live: Live, database: Database) -> Deliverer:

@@ -7,6 +7,8 @@
     POST /standing       what the gateway says about itself
     POST /records        access records; each counts once, however often it is sent
     GET  /revocations    what was revoked since `?after=`
+    GET  /resilience     orders for breakers, and the endpoints that services announced
+    POST /breakers       where a breaker of the gateway stands now
     POST /exchange …     what the gateway's proxy asks, answered as for the proxy of this machine
 
 Everything but the first two needs the certificate of a node; which node it is, the certificate says and nothing else.
@@ -34,6 +36,7 @@ from kronborg.fleet.authority import LARGEST_REQUEST, Authority
 from kronborg.fleet.model import WAIT_SECONDS, Node, Standing
 from kronborg.fleet.nodes import NotOfTheFleet
 from kronborg.fleet.report_model import LARGEST, decode
+from kronborg.fleet.resilience import take_stand, write_known
 from kronborg.fleet.revocations import write_page
 from kronborg.gateway.model import Delivery
 from kronborg.gateway.quota_endpoint import PATH as QUOTA_PATH
@@ -112,6 +115,12 @@ class Door:
                 await self._standing(node, receive, send)
             case "POST /records" if self.records is not None:
                 await self.records(node.name, await body_of(receive, LARGEST_RECORDS))
+                await answer(send, 204)
+            case "GET /resilience":
+                await answer(send, 200, await write_known(self.database, now=self.clock()))
+            case "POST /breakers":
+                body = await body_of(receive, LARGEST)
+                await take_stand(self.database, node.name, body, now=self.clock())
                 await answer(send, 204)
             case "GET /revocations":
                 await self._revocations(node, scope, send)
