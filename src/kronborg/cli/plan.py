@@ -35,6 +35,7 @@ def plan(
     file: FileOption = None,
     data: DataOption = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 when something would change.")] = False,
+    draft: Annotated[str, typer.Option("--draft", help="Compare with a draft in place of what is declared.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Show what applying kronborg.yaml would change, and what was changed outside it. Changes nothing."""
@@ -43,7 +44,7 @@ def plan(
 
     async def work(installation: Installation) -> Plan:
         await _with_own_api(installation)
-        return (await make_plan(installation, loaded, secrets)).plan
+        return (await make_plan(installation, loaded, secrets, draft=draft)).plan
 
     made = with_store(settings, work)
     print_plan(made, as_json=as_json)
@@ -58,6 +59,7 @@ def apply(
     digest: Annotated[
         str | None, typer.Option(help="Apply only if the plan still has this digest (see plan --json).")
     ] = None,
+    comment: Annotated[str, typer.Option("--comment", "-m", help="Told in the list of versions.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Make the store what kronborg.yaml says: all of it, or nothing. The gateway follows at once.
@@ -66,7 +68,7 @@ def apply(
     """
     settings, loaded, secrets = _read(file, data)
     prepare(settings)
-    applied = _apply(settings, loaded, secrets, digest)
+    applied = _apply(settings, loaded, secrets, digest, comment)
     said = with_store(settings, lambda installation: word_of_the_gateway(settings, installation, applied.snapshot))
     refused = said is not None and said.status == "rejected"
     if as_json:
@@ -125,10 +127,13 @@ def apply_file(settings: Settings, file: Path) -> Applied:
     return applied
 
 
-def _apply(settings: Settings, loaded: Loaded, secrets: Secrets, digest: str | None) -> Applied:
+def _apply(settings: Settings, loaded: Loaded, secrets: Secrets, digest: str | None, comment: str = "") -> Applied:
     async def work(installation: Installation) -> Applied:
         await _with_own_api(installation)
-        return await apply_document(installation, loaded, secrets, actor=actor(), now=clock.now(), digest=digest)
+        now = clock.now()
+        return await apply_document(
+            installation, loaded, secrets, actor=actor(), now=now, digest=digest, comment=comment
+        )
 
     return with_store(settings, work)
 

@@ -73,6 +73,7 @@ async def apply(
     actor: str,
     now: datetime,
     digest: str | None = None,
+    comment: str = "",
 ) -> Applied:
     """Make the store what the document says. Raises `Invalid` with every problem, `Conflict` when the store is not
     what the plan with `digest` was made against."""
@@ -88,7 +89,7 @@ async def apply(
         async with whole(installation.database) as session:
             wanted, _, current = await look(session, loaded, secrets)
             if compare(installation, wanted, current, planned.news).plan.digest == planned.plan.digest:
-                return await _Work(installation, session, planned, hashes, actor, now).run()
+                return await _Work(installation, session, planned, hashes, actor, now, comment).run()
     raise Conflict(MOVED)
 
 
@@ -102,6 +103,7 @@ class _Work:
     hashes: Mapping[Ref, str]
     actor: str
     now: datetime
+    comment: str = ""
 
     async def run(self) -> Applied:
         """Remove, make and change; remember; publish."""
@@ -124,6 +126,7 @@ class _Work:
             gateway_url=self.installation.gateway_url,
             author=self.actor,
             now=self.now,
+            comment=self.comment or "Applied from a file",
         )
         if self.planned.plan.changes:
             counts = dict.fromkeys(("create", "update", "delete"), 0)

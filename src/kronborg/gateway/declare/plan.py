@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import orjson
@@ -26,6 +26,8 @@ from kronborg.gateway.declare.objects import KINDS, SECRET_OF, Fields, Kind, Obj
 from kronborg.gateway.declare.read import MOST_PROBLEMS, Loaded
 from kronborg.gateway.declare.secret_sources import Secrets
 from kronborg.gateway.declare.wanted import Names, Wanted, wanted_by
+from kronborg.gateway.drafts import draft_named
+from kronborg.gateway.drafts_store import list_changes
 from kronborg.gateway.publish import hosts_of
 
 Action = Literal["create", "update", "delete"]
@@ -81,10 +83,15 @@ class Planned:
     news: SecretNews
 
 
-async def make_plan(installation: Installation, loaded: Loaded, secrets: Secrets) -> Planned:
-    """Compare a document with the store. Raises `Invalid` with every reason why it cannot be applied."""
+async def make_plan(installation: Installation, loaded: Loaded, secrets: Secrets, *, draft: str = "") -> Planned:
+    """Compare a document with the store, or with what the store will be once `draft` is published.
+
+    Raises `Invalid` with every reason why it cannot be applied, `NotFound` when there is no such draft.
+    """
     async with installation.database.read() as session:
         wanted, problems, current = await look(session, loaded, secrets)
+        if draft:
+            current = await _with_draft(session, current, draft)
     news = await compare_secrets(installation, loaded, wanted, current, secrets)
     problems += news.problems
     problems += Checked(
@@ -99,6 +106,18 @@ async def make_plan(installation: Installation, loaded: Loaded, secrets: Secrets
     if problems:
         raise Invalid(*problems[:MOST_PROBLEMS])
     return compare(installation, wanted, current, news)
+
+
+async def _with_draft(session: ReadSession, current: Current, name: str) -> Current:
+    """The store as it will be once a draft is published."""
+    await draft_named(session, name)
+    objects = dict(current.objects)
+    for change in await list_changes(session, name):
+        if change.after is None:
+            objects.pop(Ref(change.kind, change.name), None)
+        else:
+            objects[Ref(change.kind, change.name)] = change.after
+    return replace(current, objects=objects)
 
 
 async def look(
