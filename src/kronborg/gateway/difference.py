@@ -90,14 +90,26 @@ def change_of(kind: Kind, name: str, before: Thing | None, after: Thing | None) 
     """How one object differs, field by field; of one that is new or gone only what it says."""
     old, new = _fields(before), _fields(after)
     action: Action = "create" if before is None else "delete" if after is None else "update"
-    empty = (None, [], {}, False, "")
+    usual = {} if action == "update" else _usual(before or after)
     fields = tuple(
         FieldChange(field, old.get(field), new.get(field))
         for field in dict.fromkeys((*old, *new))
-        if old.get(field) != new.get(field)
-        and not (old.get(field) in empty and new.get(field) in empty and action != "update")
+        if old.get(field) != new.get(field) and (field not in usual or {**old, **new}[field] != usual[field])
     )
     return ObjectChange(action, kind, name, fields)
+
+
+def _usual(thing: Thing | None) -> dict[str, JsonValue]:
+    """What an object says that chose nothing."""
+    match thing:
+        case Route():
+            return {**_fields(Route("", thing.path, "")), thing.path.kind: None, "path": None, "prefix": None}
+        case Service():
+            return _fields(Service("", ()))
+        case Audience():
+            return _fields(Audience(""))
+        case None:
+            return {}
 
 
 def _fields(thing: Thing | None) -> dict[str, JsonValue]:

@@ -118,7 +118,9 @@ def help_of(kind: type[Route | Service]) -> tuple[FieldHelp, ...]:
 
     section, own = (RouteSection, OWN) if kind is Route else (ServiceSection, OWN_OF_SERVICE)
     return tuple(
-        FieldHelp(name, field.description or "") for name, field in section.model_fields.items() if name not in own
+        FieldHelp(name, (field.description or "").replace("`", ""))
+        for name, field in section.model_fields.items()
+        if name not in own
     )
 
 
@@ -127,7 +129,7 @@ def hints_of(kind: type[Route | Service]) -> Mapping[str, str]:
     from kronborg.gateway.declare.route_section import RouteSection, ServiceSection
 
     section = RouteSection if kind is Route else ServiceSection
-    return {name: field.description or "" for name, field in section.model_fields.items()}
+    return {name: (field.description or "").replace("`", "") for name, field in section.model_fields.items()}
 
 
 def yaml_of(thing: Route | Service) -> str:
