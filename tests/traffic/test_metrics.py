@@ -42,9 +42,7 @@ async def test_every_metric_of_the_dashboard_is_in_a_live_scrape(
     http = httpx.AsyncClient(transport=transport, base_url="http://localhost", trust_env=False)
 
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-        tasks.create_task(
-            follow_traffic(gateway.proxy, store, Keeping(), clock=lambda: datetime.now(UTC), stop=stop)
-        )
+        tasks.create_task(follow_traffic(gateway.proxy, store, Keeping(), clock=lambda: datetime.now(UTC), stop=stop))
         scrape = ""
         while 'route="open"' not in scrape:
             await asyncio.sleep(0.05)

@@ -13,7 +13,8 @@ import pytest
 from gateway.live import API, Answer, Live, wait_until
 from kronborg.gateway.envoy.access_log import path_of
 from kronborg.gateway.envoy.admin import reopen_logs
-from kronborg.gateway.model import Path, Route, Service, SpikeArrest
+from kronborg.gateway.limits_model import SpikeArrest
+from kronborg.gateway.model import Path, Route, Service
 from kronborg.gateway.reasons import DETAILS, FLAGS, REASONS, STATUSES, reason_of
 from kronborg.traffic.lines import record_of
 from kronborg.traffic.model import AccessRecord

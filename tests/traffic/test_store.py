@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from kronborg.traffic.search_model import GATEWAY, TOTAL, Keeping, Search, Span,
 from traffic.lines import NOON, line
 
 DAY = Span(NOON - timedelta(hours=12), NOON + timedelta(hours=12))
-REFUSED = {"c": 429, "d": "local_rate_limited", "f": "RL", "us": None, "uh": None}
+REFUSED: dict[str, Any] = {"c": 429, "d": "local_rate_limited", "f": "RL", "us": None, "uh": None}
 
 
 def rows(*lines: bytes) -> list[Row]:
