@@ -15,6 +15,7 @@ from kronborg.accounts import group_pages, organisation_pages, user_pages
 from kronborg.accounts.names_store import names_of
 from kronborg.accounts.people import People
 from kronborg.accounts.principals import principal_of
+from kronborg.api_keys import account_pages as token_pages
 from kronborg.api_keys.model import KeySettings
 from kronborg.audit import pages as audit_pages
 from kronborg.audit import webhook_pages
@@ -138,6 +139,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *journey_pages.routes(),
             *factor_pages.routes(),
             *account_pages.routes(),
+            *token_pages.routes(),
             *self_pages.routes(),
             *federation_pages.routes(),
             *linked_pages.routes(),

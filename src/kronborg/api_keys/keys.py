@@ -73,8 +73,8 @@ async def rotate(engine: Engine, key_id: str, settings: KeySettings, *, actor: s
         if not store.rotate_key(execute, old.id, until=now + settings.overlap, now=now):
             raise Conflict("the key has ended, or was rotated before")
         store.add_key(execute, digest, fresh)
-        detail: JsonObject = {"owner": old.owner, "successor": fresh.id}
-        record_in(execute, f"{old.kind}.rotated", actor=actor, subject=old.id, now=now, detail=detail)
+        detail: JsonObject = {"key": old.id, "owner": old.owner, "successor": fresh.id}
+        record_in(execute, f"{old.kind}.rotated", actor=actor, subject=_about(old), now=now, detail=detail)
 
     await engine.database.writer.run(unit)
     return NewKey(fresh, text)
@@ -93,11 +93,17 @@ async def revoke(engine: Engine, key_id: str, *, actor: str, now: datetime, user
         hold_numbers(execute)
         if not store.revoke_key(execute, key_id, now=now):
             raise NotFound("there is no key with this id")
-        record_in(execute, f"{key.kind}.revoked", actor=actor, subject=key_id, now=now, detail={"owner": key.owner})
+        detail: JsonObject = {"key": key_id, "owner": key.owner}
+        record_in(execute, f"{key.kind}.revoked", actor=actor, subject=_about(key), now=now, detail=detail)
         # What gateways remember of it names the key as its `jti`, and is not believed for longer than this.
         tell(execute, (Notice("token", key_id, until=now + 2 * INTERNAL_LIFETIME),), now=now)
 
     await engine.database.writer.run(unit)
+
+
+def _about(key: ApiKey) -> str:
+    """Whom an event is about: a person reads of their own tokens."""
+    return key.user_id or key.id
 
 
 def digest_of(vault: Vault, text: str) -> bytes:
@@ -138,12 +144,13 @@ async def _make(
             raise Conflict("there are 50 keys already: revoke one first")
         store.add_key(execute, digest, key)
         detail: JsonObject = {
+            "key": key.id,
             "owner": key.owner,
             "audiences": list(key.audiences),
             "scopes": list(key.scopes),
             "expires_at": key.expires_at.isoformat(),
         }
-        record_in(execute, f"{kind}.created", actor=actor, subject=key.id, now=now, detail=detail)
+        record_in(execute, f"{kind}.created", actor=actor, subject=_about(key), now=now, detail=detail)
 
     await engine.database.writer.run(unit)
     return NewKey(key, text)

@@ -15,7 +15,19 @@ from typing import Final, Literal
 from kronborg.core.base64url import b64
 from kronborg.core.ids import random_token
 
-Kind = Literal["kro_at_", "kro_rt_", "kro_ac_", "kro_cs_", "kro_dc_", "kro_rq_", "kro_ia_", "kro_ra_", "kro_gi_"]
+Kind = Literal[
+    "kro_at_",
+    "kro_rt_",
+    "kro_ac_",
+    "kro_cs_",
+    "kro_dc_",
+    "kro_rq_",
+    "kro_ia_",
+    "kro_ra_",
+    "kro_gi_",
+    "kro_key_",
+    "kro_pat_",
+]
 ACCESS: Final = "kro_at_"
 REFRESH: Final = "kro_rt_"
 CODE: Final = "kro_ac_"

@@ -178,12 +178,12 @@ async def _claims(
     claims: dict[str, JsonValue] = {}
     if isinstance(told, Mapping):
         claims |= {name: value for name, value in told.items() if name not in _OURS}
-    client = asked.context.get("client_id")
+    app = asked.context.get("client_id")
     return claims | {
         "iss": snapshot.issuer,
         "aud": audience,
         "sub": name,
-        "client_id": client if isinstance(client, str) and kind == "user" else client_id,
+        "client_id": app if isinstance(app, str) and kind == "user" else client_id,
         "scope": " ".join(held),
         "roles": list(roles),
         "iat": int(now.timestamp()),

@@ -350,6 +350,8 @@ def _has(left: JsonValue, attr: JsonValue) -> _Known:
     if said.get("Var") is not None:
         return _total(FALSE)
     path = _claims(left)
+    if path is None:
+        raise Outside("`has` of something that is no record")
     here = Test("present", (*path, str(names[0])))
     if not path:
         return _total(here)

@@ -60,7 +60,7 @@ async def delete_token_issuer(session: Session, name: str) -> bool:
 async def fetched_keys(session: ReadSession) -> dict[str, str]:
     """What was fetched, by name."""
     rows = await session.execute(select(_names.name, _names["keys"]))
-    return {str(row[0]): str(row[1]) for row in rows if row[1]}
+    return {str(name): str(keys) for name, keys in map(tuple, rows) if keys}
 
 
 async def keys_now(lookup: Lookup) -> dict[str, str]:

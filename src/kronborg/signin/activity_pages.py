@@ -49,6 +49,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "identity.unlinked": ("user", N_("A way to sign in elsewhere was unlinked")),
     "consent.granted": ("apps", N_("An app was allowed to use the account")),
     "consent.withdrawn": ("apps", N_("An app was no longer allowed to use the account")),
+    "personal_token.created": ("key", N_("An access token was made")),
+    "personal_token.rotated": ("key", N_("An access token was made anew")),
+    "personal_token.revoked": ("key", N_("An access token was revoked")),
     "user.exported": ("info", N_("All data about you was downloaded")),
 }
 """Event name → icon and words. What is not here is nothing a person would want to read."""
