@@ -24,7 +24,7 @@ from kronborg.gateway.envoy import admin, endpoints
 from kronborg.gateway.envoy.access_log import path_of
 from kronborg.gateway.envoy.process import objection
 from kronborg.gateway.envoy.proxy import Proxy
-from kronborg.gateway.envoy.resource import discovery
+from kronborg.gateway.envoy.resource import discovery, version_of
 from kronborg.gateway.envoy.translate import Files, translate
 from kronborg.gateway.exchange import keep_secret
 from kronborg.gateway.ledger import ensure as ensure_ledger
@@ -205,7 +205,7 @@ def _steps(before: bytes | None, wanted: dict[Kind, bytes]) -> list[tuple[Kind, 
 
 async def _step(proxy: Proxy, kind: Kind, content: bytes) -> None:
     """One file, and the proxy's word on it. Raises `Refused`, `admin.ProxyAway`."""
-    version = orjson.loads(content)["version_info"]
+    version = version_of(content)
     try:
         before = (await admin.standing(proxy.admin))[kind]
     except admin.ProxyAway:

@@ -11,6 +11,7 @@ import orjson
 from kronborg.core.json import JsonObject, JsonValue
 
 _GOOGLEAPIS = "type.googleapis.com/"
+_HEAD = b'{"version_info":"'
 _READABLE_BYTES = 524_288
 
 
@@ -36,8 +37,15 @@ def discovery(resources: Sequence[JsonObject]) -> bytes:
     version = hashlib.sha256(body).hexdigest()[:16]
     if len(body) > _READABLE_BYTES:
         # What nobody reads through is written, checked and parsed in a third of the time without its spaces.
-        return b'{"version_info":"%b","resources":%b}\n' % (version.encode(), body)
+        return b'%b%b","resources":%b}\n' % (_HEAD, version.encode(), body)
     return pretty({"version_info": version, "resources": list(resources)})
+
+
+def version_of(content: bytes) -> str:
+    """The version of a file that `discovery` wrote, of a large one without reading it all."""
+    if content.startswith(_HEAD):
+        return content[len(_HEAD) : 1024].partition(b'"')[0].decode()
+    return str(orjson.loads(content)["version_info"])
 
 
 def pretty(value: JsonObject) -> bytes:

@@ -7,7 +7,11 @@ a name that another route names itself.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import cast
+
+import orjson
 
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.envoy import canary_host, direct, limit_headers, replies
@@ -25,6 +29,7 @@ from kronborg.gateway.envoy.filters import (
     spike_arrest,
 )
 from kronborg.gateway.envoy.listener import ROUTES
+from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.envoy.route_action import action, edits, ways
 from kronborg.gateway.envoy.route_match import by_path, closing, is_method, path_match, route_match, twin_match, twisted
 from kronborg.gateway.envoy.route_tree import FEW, Block, matcher
@@ -33,6 +38,8 @@ from kronborg.gateway.model import METHODS, WELL_KNOWN, Route, Snapshot
 from kronborg.gateway.protected_resource import Described, describe
 
 _ENDLESS = 1 << 62
+# A policy that allows nobody.
+_CLOSED = typed("envoy.extensions.filters.http.rbac.v3.RBACPerRoute", rbac={"rules": {"action": "ALLOW"}})
 
 
 def route_table(snapshot: Snapshot) -> JsonObject:
@@ -78,10 +85,32 @@ def _virtual_host(names: list[str], served: list[Route], snapshot: Snapshot, tar
         "domains": [f"[{name}]" if ":" in name else name for name in names],
     }
     if len(blocks) > FEW:
+        host["typed_per_filter_config"] = _hoisted([entry for block in blocks for entry in block.entries])
         host["matcher"] = matcher(blocks, before, after)
     else:
         host["routes"] = [*before, *(entry for block in blocks for entry in block.entries), *after]
     return host
+
+
+def _hoisted(entries: Iterable[JsonObject]) -> JsonObject:
+    """What most entries tell a filter, told once for all; it is taken out of them, and others say what they mean.
+
+    Only of filters that every entry tells something: what is left unsaid would mean another thing then.
+    """
+    configs = [cast("dict[str, JsonValue]", entry["typed_per_filter_config"]) for entry in entries]
+    told: dict[str, JsonValue] = {}
+    for name in (access.NAME, jwt.NAME, body.NAME):
+        if not all(name in one for one in configs):
+            continue
+        written = [orjson.dumps(one[name]) for one in configs]
+        # Never "off": what is open says so itself.
+        often = Counter(text for one, text in zip(configs, written, strict=True) if one[name] != direct.OFF)
+        for most, _ in often.most_common(1):
+            told[name] = orjson.loads(most)
+            for one, text in zip(configs, written, strict=True):
+                if text == most:
+                    del one[name]
+    return told
 
 
 def _refusals(routes: Iterable[Route]) -> list[JsonObject]:
@@ -205,6 +234,8 @@ def _preflight(path: JsonObject, route: Route) -> JsonObject:
         "route": {"cluster": cluster_name(route.service)},
         "typed_per_filter_config": {
             jwt.NAME: direct.OFF,
+            access.NAME: _CLOSED,
+            body.NAME: direct.OFF,
             inspect.NAME: direct.OFF,
             cors.NAME: cors.route_config(route),
         },

@@ -10,6 +10,7 @@ import base64
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.access_model import AccessRule, ClaimRule, TokenIssuer, claim_path
@@ -57,6 +58,7 @@ def route_config(route: Route, snapshot: Snapshot) -> JsonObject:
     return typed(_TYPE + "RBACPerRoute", rbac={"rules": {"action": "DENY", "policies": policies}})
 
 
+@cache
 def bearer_at_jwt() -> str:
     """A regular expression for one credential that is a JWT with `"typ":"at+jwt"` in its header.
 
