@@ -31,7 +31,7 @@ LAZY = (
 """What only commands, the admin API, outbound calls and extras need, each from its first use on."""
 
 
-@pytest.mark.parametrize("root", ["app", "control", "worker"])
+@pytest.mark.parametrize("root", ["app", "control", "edge", "worker"])
 def test_a_process_starts_without_what_it_may_never_need(root: str) -> None:
     program = f"import sys, kronborg.run, kronborg.{root}; print(*(name for name in {LAZY} if sys.modules.get(name)))"
 
