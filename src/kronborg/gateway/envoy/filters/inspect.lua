@@ -31,7 +31,8 @@ local function settings_of(handle)
   return settings
 end
 
--- `more`: response headers of the part; `members`: JSON of further members of the problem. Without a challenge among them, the route's own is sent with a 401.
+-- `more`: response headers of the part; `members`: JSON of further members of the problem. Without a challenge among
+-- the headers, the route's own is sent with a 401.
 local function refuse(handle, reason, more, members)
   local answer = ANSWERS[reason] or ANSWERS[BROKEN]
   local headers = { [":status"] = answer.status, ["content-type"] = "application/problem+json" }
@@ -53,25 +54,23 @@ local function refuse(handle, reason, more, members)
   handle:respond(headers, problem .. "}")
 end
 
--- The request as the parts see it. `token` is nil on a public route: nobody verified what came along.
-local function request_of(handle)
-  local settings, headers = settings_of(handle), handle:headers()
-  local token = nil
+local function inspect(handle)
+  local settings, headers, now_ms = settings_of(handle), handle:headers(), handle:timestamp()
+  local token = nil -- and nil it stays on a public route: nobody verified what came along
   if not settings.public then
     token = token_of(headers:get("authorization"))
+    if token.plain and settings == NOTHING then
+      return standing_of(token, settings, now_ms) -- most requests: nothing else could be against them
+    end
   end
-  return {
+  local request = {
     handle = handle,
     headers = headers, -- dead after a call: fetch them again
-    now_ms = handle:timestamp(),
+    now_ms = now_ms,
     settings = settings,
     token = token,
     claims = token and token.claims,
   }
-end
-
-local function inspect(handle)
-  local request = request_of(handle)
   for at = 1, #CHECKS do
     local reason, more, members = CHECKS[at](request)
     if reason ~= nil then

@@ -37,7 +37,17 @@ local function read_token(value)
   local claims = read_json(base64url(payload))
   assert(type(claims) == "table" and type(claims.iss) == "string")
   assert(claims.iss ~= ISSUER or type(claims.client_id) == "string")
-  return { scheme = scheme:lower(), header = header, claims = claims, ours = claims.iss == ISSUER, seen = nil }
+  local ours = claims.iss == ISSUER
+  scheme = scheme:lower()
+  return {
+    scheme = scheme,
+    header = header,
+    claims = claims,
+    ours = ours,
+    plain = ours and claims.cnf == nil and scheme == "bearer", -- bound to nothing, and not shown as if it were
+    seen = false, -- the revision of the ledger that had nothing against it
+    kid = nil,
+  }
 end
 
 local function token_of(value)

@@ -32,17 +32,13 @@ local function is_revoked(book, token)
     or (book.keys and is_named(book.k, token.kid, issued_at))
 end
 
-local function check_revocation(request)
-  local token = request.token
-  if token == nil then
-    return nil -- nobody is known, so nobody's token can be revoked
-  end
-  local book = ledger_at(request.now_ms)
+local function standing_of(token, settings, now_ms)
+  local book = ledger_at(now_ms)
   if book == nil then
     return "revocation_unknown"
   end
-  if is_stale(book, request.now_ms) then
-    local wish = request.settings.when_stale
+  if is_stale(book, now_ms) then
+    local wish = settings.when_stale
     if wish == "refuse" or (wish == nil and REFUSE_WHEN_STALE) then
       return "revocation_unknown"
     end
@@ -56,4 +52,11 @@ local function check_revocation(request)
   end
   token.seen = ledger_revision
   return nil
+end
+
+local function check_revocation(request)
+  if request.token == nil then
+    return nil -- nobody is known, so nobody's token can be revoked
+  end
+  return standing_of(request.token, request.settings, request.now_ms)
 end

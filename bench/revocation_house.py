@@ -1,0 +1,170 @@
+"""The installation of the latency benchmark: database, control process, an Envoy of two workers, load, tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import multiprocessing
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bench.gateway_load import load
+from bench.gateway_world import ENDING, envoy_file, free_port
+from kronborg.clients.model import ApiDraft
+from kronborg.clients.register import save_api
+from kronborg.config import Address, Settings
+from kronborg.control import prepare_files, proxy_of
+from kronborg.core.db import Database
+from kronborg.core.group_writer import Execute
+from kronborg.core.migrate import migrate
+from kronborg.gateway.envoy import admin
+from kronborg.gateway.envoy.process import binary, envoy_argv
+from kronborg.gateway.model import Path as RoutePath
+from kronborg.gateway.model import Route, Service
+from kronborg.gateway.publish import publish_declared
+from kronborg.gateway.store import put_route, put_service
+from kronborg.opening import engine_for
+from kronborg.tokens.engine import Engine
+from kronborg.tokens.feed import Notice, next_second, tell
+from kronborg.tokens.feed_store import Kind
+from kronborg.tokens.keys import ACCESS_TYPE
+from kronborg.tokens.signing import sign
+
+API = "https://shop.example/catalogue"
+KINDS: tuple[tuple[Kind, str], ...] = (
+    ("token", "jti"),
+    ("grant", "gid"),
+    ("session", "sid"),
+    ("client", "client_id"),
+    ("user", "sub"),
+)
+PROBES = 4
+
+
+def now() -> datetime:
+    """This moment."""
+    return datetime.now(UTC)
+
+
+def latencies(folder: Path, *, revocations: int, connections: int) -> dict[str, list[float]]:
+    """Seconds from the call that revokes until the last of some connections was refused, by kind."""
+    children: list[subprocess.Popen[bytes]] = []
+    try:
+        return asyncio.run(_measure(folder, revocations, connections, children))
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+
+
+async def _measure(
+    folder: Path, revocations: int, connections: int, children: list[subprocess.Popen[bytes]]
+) -> dict[str, list[float]]:
+    file, upstream = folder / "kronborg.yaml", free_port()
+    gateway, control = free_port(), free_port()
+    file.write_text(f"version: 1\nserver:\n  gateway: {{port: {gateway}}}\n  control: {{port: {control}}}\n")
+    data = folder / "data"
+    data.mkdir()
+    settings = Settings(
+        file=file, data=data, gateway=Address("127.0.0.1", gateway), control=Address("127.0.0.1", control)
+    )
+    settings.vault()
+    await asyncio.to_thread(migrate, settings.database_url)
+    database = await Database.open(settings.database_url)
+    engine = await engine_for(settings, database, now=now())
+    async with database.write() as session:
+        await save_api(session, ApiDraft(API, "Catalogue", ()), actor="bench", now=now())
+        await put_service(session, Service("echo", (f"http://127.0.0.1:{upstream}",)), now=now())
+        await put_route(session, Route("read", RoutePath("prefix", "/"), "echo", audience=API), now=now())
+        await publish_declared(
+            session, issuer=settings.issuer, gateway_url=settings.gateway_url, author="bench", now=now()
+        )
+    answer = {"status": 200, "body": {"inline_string": ENDING.decode()}}
+    (folder / "upstream.json").write_bytes(_json(envoy_file(upstream, {"direct_response": answer}, [])))
+    argv = [str(binary()), "-c", str(folder / "upstream.json"), "--concurrency", "1", "--disable-hot-restart"]
+    await prepare_files(settings)
+    own = [sys.executable, "-m", "kronborg.run", "control", "--file", str(file), "--data", str(data)]
+    proxy = proxy_of(settings)
+    for command in ([*argv, "-l", "error"], envoy_argv(proxy.folder, concurrency=2, log_level="error"), own):
+        children.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    while not await admin.is_ready(proxy.admin) or b" 0 0 -" in proxy.ledger.read_bytes():
+        await asyncio.sleep(0.05)
+    busy = multiprocessing.Process(
+        target=_load, args=(gateway, [await _token(engine) for _ in range(50)], children[1].pid, connections)
+    )
+    busy.start()
+    try:
+        found: dict[str, list[float]] = {kind: [] for kind, _ in KINDS}
+        for number in range(revocations):
+            kind, claim = KINDS[number % len(KINDS)]
+            found[kind].append(await _one(engine, gateway, kind, claim, f"{kind}-{number}"))
+        return found
+    finally:
+        busy.kill()
+        busy.join()
+        await database.close()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _load(port: int, tokens: list[str], pid: int, connections: int) -> None:
+    requests = [f"GET /items HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {one}\r\n\r\n" for one in tokens]
+    while True:
+        encoded = [one.encode() for one in requests]
+        asyncio.run(load(port, encoded, ending=ENDING, pid=pid, seconds=5, connections=connections))
+
+
+async def _token(engine: Engine, **more: str) -> str:
+    moment = now()
+    claims = {"iss": engine.issuer, "aud": API, "sub": "ana", "client_id": "shop", "jti": str(time.time_ns())}
+    times = {"iat": int(moment.timestamp()), "exp": int((moment + timedelta(minutes=30)).timestamp())}
+    return await sign(engine, {**claims, "scope": "", **more, **times}, typ=ACCESS_TYPE, now=moment)
+
+
+async def _one(engine: Engine, port: int, kind: Kind, claim: str, subject: str) -> float:
+    token = await _token(engine, **{claim: subject})
+    callers = [http.client.HTTPConnection("127.0.0.1", port, timeout=5) for _ in range(PROBES)]
+    try:
+        return await _until_refused(callers, token, _revoker(engine, kind, subject))
+    finally:
+        for caller in callers:
+            caller.close()
+
+
+def _revoker(engine: Engine, kind: Kind, subject: str) -> Callable[[], Awaitable[object]]:
+    def unit(execute: Execute) -> None:
+        moment = now()
+        border = next_second(moment) if kind in ("client", "user") else None
+        tell(execute, (Notice(kind, subject, border, moment + timedelta(hours=1)),), now=moment)
+
+    return lambda: engine.database.writer.run(unit)
+
+
+async def _until_refused(
+    callers: list[http.client.HTTPConnection], token: str, revoke: Callable[[], Awaitable[object]]
+) -> float:
+    for caller in callers:
+        status = await asyncio.to_thread(_ask, caller, token)
+        if status != 200:
+            raise RuntimeError(f"a token that was not revoked got {status}")
+    start = time.perf_counter()
+    await revoke()
+    while callers:
+        callers = [one for one in callers if await asyncio.to_thread(_ask, one, token) == 200]
+        if callers:
+            await asyncio.sleep(0.005)
+    return time.perf_counter() - start
+
+
+def _ask(caller: http.client.HTTPConnection, token: str) -> int:
+    caller.request("GET", "/items", headers={"Authorization": f"Bearer {token}"})
+    answer = caller.getresponse()
+    answer.read()
+    return answer.status
