@@ -114,14 +114,8 @@ def service_in(values: Mapping[str, str]) -> Service:
 
 def help_of(kind: type[Route | Service]) -> tuple[FieldHelp, ...]:
     """The fields that the YAML of a form may hold, with what each means."""
-    from kronborg.gateway.declare.route_section import RouteSection, ServiceSection
-
-    section, own = (RouteSection, OWN) if kind is Route else (ServiceSection, OWN_OF_SERVICE)
-    return tuple(
-        FieldHelp(name, (field.description or "").replace("`", ""))
-        for name, field in section.model_fields.items()
-        if name not in own
-    )
+    own = OWN if kind is Route else OWN_OF_SERVICE
+    return tuple(FieldHelp(name, text) for name, text in hints_of(kind).items() if name not in own)
 
 
 def hints_of(kind: type[Route | Service]) -> Mapping[str, str]:
