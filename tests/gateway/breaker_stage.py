@@ -12,7 +12,7 @@ from datetime import timedelta
 from gateway.live import Live
 from gateway.misbehaving import Upstream, good
 from kronborg.core import clock
-from kronborg.gateway.breaker_machine import Order
+from kronborg.gateway.breaker_model import Order
 from kronborg.gateway.breakers import Breakers
 from kronborg.gateway.breakers_store import Stand
 from kronborg.gateway.model import Path, Route, Service, Snapshot

@@ -11,7 +11,7 @@ from kronborg.cli.output import JsonOption, print_one, print_rows
 from kronborg.cli.store_access import actor, find_settings, with_store
 from kronborg.core import clock
 from kronborg.core.whole import whole
-from kronborg.gateway.breaker_machine import Order
+from kronborg.gateway.breaker_model import Order
 from kronborg.gateway.breaker_orders import Guarded, force, list_breakers
 from kronborg.gateway.declare.installation import Installation
 

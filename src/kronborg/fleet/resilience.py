@@ -11,7 +11,7 @@ import orjson
 from kronborg.core.db import Database, from_micros, to_micros
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.fleet.link import Away, Link
-from kronborg.gateway.breaker_machine import Order, Phase
+from kronborg.gateway.breaker_model import Order, Phase
 from kronborg.gateway.breaker_orders import keep_stand
 from kronborg.gateway.breakers_store import Stand, orders_now
 from kronborg.gateway.registration_model import Announced

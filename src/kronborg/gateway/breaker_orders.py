@@ -8,7 +8,7 @@ from datetime import datetime
 from kronborg.core import events
 from kronborg.core.db import Database, ReadSession, Session
 from kronborg.core.errors import NotFound
-from kronborg.gateway.breaker_machine import Order, Phase
+from kronborg.gateway.breaker_model import Order, Phase
 from kronborg.gateway.breakers_store import Ordered, Stand, drop_order, list_orders, list_stands, put_order, put_stand
 from kronborg.gateway.resilience_model import Fallback
 from kronborg.gateway.store import list_services

@@ -16,7 +16,7 @@ from kronborg.core.html import redirect, render
 from kronborg.core.parts import parts_of
 from kronborg.core.policy import Resource
 from kronborg.core.whole import whole
-from kronborg.gateway.breaker_machine import Order
+from kronborg.gateway.breaker_model import Order
 from kronborg.gateway.breaker_orders import Guarded, force, list_breakers
 from kronborg.sessions.console_pages import Choice, ConfirmPage, actor_of, confirm, done_of, may
 from kronborg.sessions.model import ConsolePage

@@ -16,7 +16,7 @@ from typing import cast
 from prometheus_client import Counter, Gauge
 
 from kronborg.core.log import get_logger
-from kronborg.gateway.breaker_machine import WHOLE, Order, State, closed, resumed, step
+from kronborg.gateway.breaker_model import WHOLE, Order, State, closed, resumed, step
 from kronborg.gateway.breakers_store import Stand
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.counters import Tally

@@ -9,7 +9,7 @@ from typing import cast
 from sqlalchemy import Column, Table, Text, delete, insert, select, update
 
 from kronborg.core.db import Database, ReadSession, Session, UtcDateTime, metadata
-from kronborg.gateway.breaker_machine import Order, Phase
+from kronborg.gateway.breaker_model import Order, Phase
 
 breakers_table = Table(
     "gateway_breakers",

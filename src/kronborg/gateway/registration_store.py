@@ -106,7 +106,12 @@ async def living(database: Database, *, now: datetime) -> dict[str, list[Announc
     for row in await database.lookup.all(_LIVING, (to_micros(now),)):
         service, id_, address, port, weight, client, since, until = row
         one = Announced(
-            *(str(service), str(id_), str(address), int(str(port)), int(str(weight)), str(client)),
+            service=str(service),
+            id=str(id_),
+            address=str(address),
+            port=int(str(port)),
+            weight=int(str(weight)),
+            client_id=str(client),
             since=from_micros(int(str(since))),
             expires_at=from_micros(int(str(until))),
         )
@@ -121,7 +126,7 @@ async def take_expired(session: Session, *, now: datetime, limit: int) -> Sequen
         select(table.c.service, table.c.id).where(table.c.expires_at <= now).order_by(table.c.expires_at).limit(limit)
     )
     gone = []
-    for service, endpoint_id in [(str(row[0]), str(row[1])) for row in rows]:
+    for service, endpoint_id in [[str(value) for value in tuple[object, ...](row)] for row in rows]:
         taken = await session.execute(
             delete(table)
             .where(table.c.service == service, table.c.id == endpoint_id, table.c.expires_at <= now)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from kronborg.core.db import Database
-from kronborg.gateway.breaker_machine import Order
+from kronborg.gateway.breaker_model import Order
 from kronborg.gateway.breaker_orders import keep_stand
 from kronborg.gateway.breakers import Breakers
 from kronborg.gateway.breakers_store import Stand, orders_now, stands_of

@@ -13,7 +13,7 @@ from kronborg.core.api import Body, Page, Shown, caller_of, refusals
 from kronborg.core.errors import Forbidden, NotFound
 from kronborg.core.parts import parts_of
 from kronborg.core.whole import whole
-from kronborg.gateway.breaker_machine import Order, Phase
+from kronborg.gateway.breaker_model import Order, Phase
 from kronborg.gateway.breaker_orders import Guarded, force, list_breakers
 from kronborg.gateway.registration import announce, withdraw
 from kronborg.gateway.registration_store import list_announced

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
-from kronborg.gateway.breaker_machine import Counts
+from kronborg.gateway.breaker_model import Counts
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.target import cluster_name, replicas_name
 from kronborg.gateway.model import Service

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kronborg.gateway.breaker_machine import WHOLE, Counts, Order, State, closed, resumed, step
+from kronborg.gateway.breaker_model import WHOLE, Counts, Order, State, closed, resumed, step
 from kronborg.gateway.resilience_model import Breaker
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
