@@ -1,4 +1,4 @@
-"""Tokens that are bound to a key or a certificate are worth nothing alone: RFC 9449 section 7 and RFC 8705 section 3."""
+"""Tokens that are bound to a key are worth nothing alone (RFC 9449 section 7)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class Control:
         self.thread.start()
 
     def stop(self) -> None:
-        assert self.loop is not None and self.stop_event is not None and self.thread is not None
+        assert self.loop is not None
+        assert self.stop_event is not None
+        assert self.thread is not None
         self.loop.call_soon_threadsafe(self.stop_event.set)
         self.thread.join(10)
 
