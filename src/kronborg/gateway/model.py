@@ -13,7 +13,7 @@ from typing import Literal
 from kronborg.core.durations import Octets, Span
 from kronborg.gateway.access_model import AccessRule, Addresses, Credential, StepUp, TokenIssuer
 from kronborg.gateway.binding_model import Bound
-from kronborg.gateway.edge import EDGE
+from kronborg.gateway.edge_model import EDGE
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
 from kronborg.gateway.once import once
 from kronborg.gateway.path_patterns import Pattern, read_regex, read_template
@@ -180,6 +180,12 @@ class Route:
     sticky: Sticky | None = None
     retry_keyed: bool = False
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """All services that its requests go to; none where it redirects. Those that get copies only are left out."""
+        own = (self.service,) if self.service else ()
+        return (*own, *(one.service for one in self.split), *(one.service for one in self.canary))
+
 
 @dataclass(frozen=True, slots=True)
 class Audience:
@@ -253,12 +259,7 @@ class Snapshot:
     @once
     def sticky(self) -> frozenset[str]:
         """The services whose replicas some route keeps its callers at."""
-        return frozenset(
-            name
-            for route in self.routes
-            if route.sticky is not None
-            for name in (route.service, *(one.service for one in (*route.split, *route.canary)))
-        )
+        return frozenset(name for route in self.routes if route.sticky is not None for name in route.services)
 
     @once
     def has_uploads(self) -> bool:

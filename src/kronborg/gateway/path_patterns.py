@@ -44,7 +44,8 @@ class Pattern:
 @lru_cache(maxsize=32_768)
 def read_template(text: str) -> Pattern | None:
     """`/orders/{id}/items/{item=**}`: whole segments are literal or a place; None when it is something else."""
-    regex, literal, letters, names, rest = "", "", "", [], False
+    regex, literal, letters, rest = "", "", "", False
+    names: list[str] = []
     if not text.startswith("/"):
         return None
     for segment in text[1:].split("/"):
@@ -99,9 +100,12 @@ def _tokens(text: str) -> list[tuple[str, str]] | None:
             if token[name] is not None
         )
         depth += {"open": 1, "close": -1}.get(kind, 0)
+        # A repetition repeats something: "(?" begins what is not in the language.
+        if kind == "times" and (not found or found[-1][0] in ("open", "either", "times")):
+            return None
         if token["least"] is not None:
             # Repeated groups of repetitions grow without bound.
-            if not found or found[-1][0] == "close":
+            if found[-1][0] == "close":
                 return None
             repetitions += int(token["most"] or token["least"])
         if depth < 0 or (kind == "either" and depth == 0):

@@ -156,7 +156,7 @@ def _target(path: Path, prefix: str | None, whole: str | None, where: str) -> It
         return
     names = path.pattern.names if path.pattern else ()
     made = substitution(whole, names)
-    if made is None or not path_is_valid(Path("exact", re.sub(r"\\[1-9]", "x", made))):
+    if made is None or "\\" in whole or not path_is_valid(Path("exact", re.sub(r"\\[1-9]", "x", made))):
         yield Problem(
             f"{where}.path", "is not a path in normal form", "start with /, and name places of the route's template"
         )
@@ -190,7 +190,7 @@ def _streams(route: Route, where: str, services: dict[str, Service]) -> Iterator
         # RFC 6455 section 4.1: the handshake is a GET.
         yield Problem(f"{where}.methods", "a WebSocket begins with GET", "let GET through")
     if route.grpc:
-        for name in sorted({route.service, *(one.service for one in (*route.split, *route.canary))}):
+        for name in sorted(set(route.services)):
             if name in services and not services[name].http2:
                 yield Problem(f"{where}.grpc", "a service does not speak HTTP/2", "say `http2: true` at the service")
     if route.compress and (route.cookies or route.stream or route.grpc or route.websocket):
@@ -234,7 +234,9 @@ def _sticky(route: Route, where: str) -> Iterator[Problem]:
         yield Problem(f"{where}.sticky.name", "is not a cookie name", "use letters, digits, - and _")
     if sticky.by == "cookie" and not route.cookies:
         # Envoy looks for it after it took away what the service is not to see.
-        yield Problem(f"{where}.sticky", "the cookie is taken away from requests", "say `cookies: true`, or use a header")
+        yield Problem(
+            f"{where}.sticky", "the cookie is taken away from requests", "say `cookies: true`, or use a header"
+        )
     if sticky.by == "header":
         yield from _header_name(sticky.name, f"{where}.sticky.name", _FRAMING | _SENDER)
     if sticky.by == "user" and route.public:
