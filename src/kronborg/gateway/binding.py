@@ -132,7 +132,8 @@ async def _shown(scope: Scope, receive: Receive) -> Shown | None:
     proofs, token = _values(scope, b"dpop"), await _body(receive)
     if len(proofs) != 1 or token is None:
         return None
-    return Shown(*told, token=token, proof=proofs[0])
+    method, scheme, authority, path, jkt, client = told
+    return Shown(method, scheme, authority, path, jkt, client, token, proofs[0])
 
 
 def _values(scope: Scope, wanted: bytes) -> list[bytes]:
