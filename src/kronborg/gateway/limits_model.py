@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from kronborg.gateway.edge import EDGE
+from kronborg.gateway.edge_model import EDGE
 
 Per = Literal["client", "user", "key", "address", "route", "header", "claim"]
 """What is counted on its own."""

@@ -112,7 +112,23 @@ def _plus(slot: Kept, amount: int, ask: Ask) -> Kept:
     return Kept(slot.quota, slot.identity, slot.start, slot.ends, slot.used + amount, ask.count)
 
 
-class ProcessCounters:
+class Storable(Protocol):
+    """Counters whose changes are stored by somebody else."""
+
+    def changed(self) -> list[Kept]:
+        """What changed since this was last asked."""
+        ...
+
+    def unsaved(self, slots: Sequence[Kept]) -> None:
+        """These could not be stored."""
+        ...
+
+    def sweep(self, *, now: datetime) -> None:
+        """Forget what counts no more."""
+        ...
+
+
+class ProcessCounters(Counters, Storable):
     """Counters in the memory of this process; `changed` and `restore` let them survive it."""
 
     def __init__(self) -> None:
@@ -158,7 +174,7 @@ class ProcessCounters:
             del self._slots[key]
 
 
-class Guarded:
+class Guarded(Counters):
     """Counters that may be away; then those of this process count on, or nobody does and callers hear `Away`."""
 
     def __init__(self, first: Counters, spare: ProcessCounters | None) -> None:

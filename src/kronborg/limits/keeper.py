@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
 
 from kronborg.core.db import Database
 from kronborg.core.log import get_logger
 from kronborg.limits.authority import Authority, Quotas
-from kronborg.limits.counters import Ask, Away, Counters, Guarded, Kept, ProcessCounters, Standing
+from kronborg.limits.counters import Ask, Away, Counters, Guarded, Kept, ProcessCounters, Standing, Storable
 from kronborg.limits.policy import QuotaPolicy
 from kronborg.limits.store import DatabaseCounters, forget_old, last_reset, open_slots, resets_after, save
 from kronborg.limits.valkey_store import ValkeyCounters
@@ -25,23 +24,7 @@ _SWEEP = timedelta(minutes=1)
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Storable(Protocol):
-    """Counters whose changes are stored by somebody else."""
-
-    def changed(self) -> list[Kept]:
-        """What changed since this was last asked."""
-        ...
-
-    def unsaved(self, slots: Sequence[Kept]) -> None:
-        """These could not be stored."""
-        ...
-
-    def sweep(self, *, now: datetime) -> None:
-        """Forget what counts no more."""
-        ...
-
-
-class Mirrored:
+class Mirrored(Counters, Storable):
     """Counters kept elsewhere, with a copy of the last standings for whoever looks."""
 
     def __init__(self, counters: Counters) -> None:

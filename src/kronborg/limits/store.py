@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Column, Integer, Table, Text, and_, delete, f
 from sqlalchemy.dialects.postgresql import insert
 
 from kronborg.core.db import Database, ReadSession, Session, UtcDateTime, metadata
-from kronborg.limits.counters import Ask, Kept, Standing, settled
+from kronborg.limits.counters import Ask, Counters, Kept, Standing, settled
 
 counters_table = Table(
     "quota_counters",
@@ -132,7 +132,7 @@ async def forget_old(session: Session, *, now: datetime) -> None:
     await session.execute(delete(counters_table).where(counters_table.c.ends_at <= now))
 
 
-class DatabaseCounters:
+class DatabaseCounters(Counters):
     """Counters in the database: exact over any number of control processes, at a transaction for each batch."""
 
     def __init__(self, database: Database) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kronborg.core.db import from_micros, to_micros
-from kronborg.limits.counters import Ask, Away, Standing
+from kronborg.limits.counters import Ask, Away, Counters, Standing
 
 if TYPE_CHECKING:
     from valkey.asyncio import Valkey
@@ -77,7 +77,7 @@ return { string.format('%.0f', granted), string.format('%.0f', used + amount), s
 """
 
 
-class ValkeyCounters:
+class ValkeyCounters(Counters):
     """Counters in one Valkey, shared by all that name it."""
 
     def __init__(self, client: Valkey) -> None:

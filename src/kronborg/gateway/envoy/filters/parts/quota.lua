@@ -12,7 +12,7 @@ local REFUSED_MS = 1000           -- how long a "no" is believed: a reset is not
 local IDLE_MS = 10000             -- a lease that nobody used for so long is given back
 local QUOTAS_PER_GENERATION = 8192
 local MOST_RECORDS = 256          -- in one call
-local MOST_BATCH = 1000           -- units of one lease
+local LEAST_BATCH, MOST_BATCH = 16, 1000 -- units of one lease
 local FIRST_SIGHTS = 200          -- new principals asked about per second and worker; others are told later
 local LONGEST_IDENTITY = 256      -- longer ones that begin alike share a counter
 
@@ -97,7 +97,7 @@ local function quota_entry(quota, identity)
   entry = quota_old[key]
   if entry == nil then
     entry = {
-      key = key, leased = quota.leased, left = 0, remaining = quota.count, ends = 0, reset = 0, want = 8, got = 0,
+      key = key, leased = quota.leased, left = 0, remaining = quota.count, ends = 0, reset = 0, want = LEAST_BATCH, got = 0,
       used = 0, spent = 0, flying = 0, known = 0, seen = 0, refused = 0, refused_cost = 0, asking = false, untold = false,
     }
   end
@@ -205,13 +205,13 @@ local function tell(request)
   end
 end
 
--- Doubles a batch that did not last a second, halves one that lasted eight.
+-- A batch that did not last a second becomes four times as large, one that lasted eight half as large.
 local function batch(entry, now, cost)
   local lasted = now - entry.known
   if entry.known > 0 and lasted < 1000 then
-    entry.want = math.min(entry.want * 2, MOST_BATCH)
+    entry.want = math.min(entry.want * 4, MOST_BATCH)
   elseif lasted > 8000 then
-    entry.want = math.max(math.floor(entry.want / 2), 1)
+    entry.want = math.max(math.floor(entry.want / 2), LEAST_BATCH)
   end
   return math.max(entry.want, cost)
 end
