@@ -8,7 +8,8 @@ import pytest
 
 from gateway.live import API, Live
 from kronborg.gateway.model import Path, Route
-from kronborg.gateway.policies import Facts, Malformed, Outside, decide, formula_of, needs_decision
+from kronborg.gateway.policies import Facts, decide, formula_of, needs_decision
+from kronborg.gateway.policy_formula import Malformed, Outside
 
 CLAIMS: tuple[dict[str, object], ...] = (
     {},

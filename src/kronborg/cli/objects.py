@@ -22,6 +22,7 @@ from kronborg.cli.quota import quota_commands
 from kronborg.cli.registration import registration_commands
 from kronborg.cli.routing import route_commands, service_commands
 from kronborg.cli.simulate import simulate_commands
+from kronborg.cli.token_issuers import token_issuer_commands
 from kronborg.cli.tokens import token_commands
 from kronborg.cli.traffic import traffic_commands
 from kronborg.cli.webhooks import webhook_commands
@@ -50,6 +51,7 @@ app.add_typer(gateway_commands, name="gateway")
 app.add_typer(key_commands, name="key")
 app.add_typer(api_key_commands, name="api-key")
 app.add_typer(token_commands, name="token")
+app.add_typer(token_issuer_commands, name="token-issuer")
 app.add_typer(audit_commands, name="audit")
 app.add_typer(traffic_commands, name="traffic")
 app.add_typer(mail_commands, name="mail")

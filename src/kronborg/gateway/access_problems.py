@@ -18,7 +18,8 @@ from kronborg.gateway.access_model import (
     networks_of,
 )
 from kronborg.gateway.model import METHODS, Route, Snapshot
-from kronborg.gateway.policies import Malformed, Outside, formula_of
+from kronborg.gateway.policies import formula_of
+from kronborg.gateway.policy_formula import Malformed, Outside
 
 _WORD = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,128}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")

@@ -16,59 +16,27 @@ from functools import lru_cache
 import orjson
 
 from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.policy_formula import (
+    FALSE,
+    TRUE,
+    Either,
+    Formula,
+    Malformed,
+    Names,
+    Outside,
+    Plain,
+    Test,
+    both,
+    either,
+    negated,
+    size,
+)
 
 LARGEST = 8192
 """Characters of a route's policy."""
 MOST_PARTS = 400
 """Parts of its formula: the proxy tries them one after another, at every request."""
 
-Plain = str | bool | int
-Names = tuple[str, ...]
-
-
-class Outside(Exception):
-    """A policy says something that the proxy cannot decide; the message says what."""
-
-
-class Malformed(Exception):
-    """The text is no Cedar policy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """One question to a request: `kind` of thing, by its `path`, and the value compared with."""
-
-    kind: str
-    path: Names = ()
-    value: Plain = ""
-
-    __test__ = False
-
-
-@dataclass(frozen=True, slots=True)
-class Both:
-    """All of them; of none, true."""
-
-    parts: tuple[Formula, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Either:
-    """Some of them; of none, false."""
-
-    parts: tuple[Formula, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """The opposite."""
-
-    part: Formula
-
-
-Formula = Test | Both | Either | Not
-TRUE: Formula = Both(())
-FALSE: Formula = Either(())
 _FIELDS = ("client", "path")
 _SETS = {"scopes": "scope", "roles": "role"}
 
@@ -109,7 +77,7 @@ def formula_of(policy: str, route: str) -> Formula:
         applies = _policy(one, route)
         (permits if one.get("effect") == "permit" else forbids).append(applies)
     found = both(either(*permits), *(negated(one) for one in forbids))
-    if _size(found) > MOST_PARTS:
+    if size(found) > MOST_PARTS:
         raise Outside("it is too large")
     return found
 
@@ -146,35 +114,6 @@ def decide(policy: str, facts: Facts) -> bool:
         },
     }
     return bool(is_authorized(asked, policy, entities).allowed)
-
-
-def both(*parts: Formula) -> Formula:
-    """All of these, shortened."""
-    kept = [part for part in parts if part != TRUE]
-    if FALSE in kept:
-        return FALSE
-    return kept[0] if len(kept) == 1 else Both(tuple(kept))
-
-
-def either(*parts: Formula) -> Formula:
-    """Some of these, shortened."""
-    kept = [part for part in parts if part != FALSE]
-    if TRUE in kept:
-        return TRUE
-    return kept[0] if len(kept) == 1 else Either(tuple(kept))
-
-
-def negated(part: Formula) -> Formula:
-    """The opposite, shortened."""
-    if isinstance(part, Not):
-        return part.part
-    return {TRUE: FALSE, FALSE: TRUE}.get(part, Not(part))
-
-
-def _size(part: Formula) -> int:
-    if isinstance(part, Test):
-        return 1
-    return 1 + (_size(part.part) if isinstance(part, Not) else sum(map(_size, part.parts)))
 
 
 def _statements(policy: str) -> list[JsonObject]:

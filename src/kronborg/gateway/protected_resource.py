@@ -54,13 +54,29 @@ def describe(routes: Iterable[Route], snapshot: Snapshot) -> Described:
             if owners.setdefault(path, route.audience or "") == route.audience:
                 places.setdefault(route.name, _base(route, snapshot) + path)
                 break
-    documents = {path: _document(audiences[uri], snapshot) for path, uri in sorted(owners.items()) if uri in audiences}
+    others = _others(guarded, snapshot)
+    documents = {
+        path: _document(audiences[uri], snapshot, others.get(uri, ()))
+        for path, uri in sorted(owners.items())
+        if uri in audiences
+    }
     return Described(documents, places)
 
 
-def _document(audience: Audience, snapshot: Snapshot) -> JsonObject:
+def _others(guarded: Iterable[Route], snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
+    """By API, the other issuers whose tokens some route of it takes and whose names are addresses."""
+    named: dict[str, set[str]] = {}
+    for route in guarded:
+        named.setdefault(route.audience or "", set()).update(route.issuers)
+    return {
+        uri: tuple(one.issuer for one in snapshot.issuers if one.name in names and one.issuer.startswith("https://"))
+        for uri, names in named.items()
+    }
+
+
+def _document(audience: Audience, snapshot: Snapshot, others: tuple[str, ...]) -> JsonObject:
     """RFC 9728 section 2. `resource` is what a client sends as `resource` (RFC 8707) to get a token for this API."""
-    members: dict[str, JsonValue] = {"resource": audience.uri, "authorization_servers": [snapshot.issuer]}
+    members: dict[str, JsonValue] = {"resource": audience.uri, "authorization_servers": [snapshot.issuer, *others]}
     if audience.scopes:
         members["scopes_supported"] = sorted(audience.scopes)
     members["bearer_methods_supported"] = ["header"]

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kronborg.core.json import JsonValue
-from kronborg.gateway.policies import Both, Either, Formula, Not, Test, formula_of
+from kronborg.gateway.policies import formula_of
+from kronborg.gateway.policy_formula import Both, Either, Formula, Not, Test
 
 
 @dataclass(frozen=True, slots=True)

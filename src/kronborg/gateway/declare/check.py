@@ -241,6 +241,7 @@ class Checked:
                 for api in self._apis()
             ),
             hosts=self.hosts,
+            issuers=self.current.token_issuers,
         )
 
     def _gateway(self) -> Iterator[Problem]:

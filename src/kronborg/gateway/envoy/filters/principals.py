@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kronborg.core.json import JsonObject
 from kronborg.gateway.envoy.filters import jwt
-from kronborg.gateway.policies import Both, Either, Formula, Not, Plain, Test
+from kronborg.gateway.policy_formula import Both, Either, Formula, Not, Plain, Test
 
 _ANY: JsonObject = {"any": True}
 _NONE: JsonObject = {"not_id": _ANY}
