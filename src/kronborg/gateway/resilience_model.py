@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Literal
 
 from kronborg.core.durations import Span
-from kronborg.gateway.edge import EDGE
+from kronborg.gateway.edge_model import EDGE
 
 IDEMPOTENT = ("DELETE", "GET", "HEAD", "OPTIONS", "PUT")
 """What may be sent twice (RFC 9110 section 9.2.2)."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Literal
 
 from kronborg.core.durations import Span
-from kronborg.gateway.edge import EDGE
+from kronborg.gateway.edge_model import EDGE
 
 WhenStale = Literal["pass", "refuse"]
 """`pass`: tokens are judged by the last news. `refuse`: no token passes before there is news again."""

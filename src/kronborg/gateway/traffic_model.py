@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kronborg.core.durations import Span
-from kronborg.gateway.edge import EDGE
+from kronborg.gateway.edge_model import EDGE
 
 
 @dataclass(frozen=True, slots=True)
