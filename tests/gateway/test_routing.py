@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from gateway.live import API, Answer, Live
+from gateway.live import API, OTHER_API, Answer, Live
 from kronborg.gateway.envoy.process import objection
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.translate import translate
@@ -215,6 +215,44 @@ def test_no_spelling_of_a_path_gets_past_a_template_or_an_expression_that_guards
 )
 def test_the_most_specific_host_decides_alone(edge: Live, host: str, path: str, name: str) -> None:
     assert asked(edge.get(path, host=host)) == name
+
+
+def test_many_routes_of_a_host_are_decided_and_guarded_like_few(gateway: Live) -> None:
+    many = [route(f"many-{n}", "prefix", f"/area/{n}", public=False, audience=API) for n in range(200)]
+    page = Cors(("https://app.example",))
+    gateway.publish(
+        *many,
+        marked("all", "prefix", "/area"),
+        marked("exact", "exact", "/area/17"),
+        route("shared", "template", "/area/{n}/shared", public=False, audience=API, cors=page),
+        route("other", "prefix", "/area/18/other", public=False, audience=OTHER_API),
+        route("large", "prefix", "/area/19/large", public=False, audience=API, max_body=10),
+    )
+    token = gateway.token()
+
+    def preflight(origin: str) -> object:
+        headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+        answer = gateway.request("OPTIONS", "/area/x/shared", headers=headers)
+        return answer.status, answer.headers["access-control-allow-origin"]
+
+    statuses = {
+        path: (gateway.get(path).status, gateway.get(path, token=token).status)
+        for path in ("/area/17/x", "/area/199?q=/area/17", "/area/x/shared", "/area/18/other/1", "/areas", "/area/1%3b")
+    }
+    open_ = [asked(gateway.get(path)) for path in ("/area/17", "/area/200", "/area/x", "/area")]
+    large = gateway.request("POST", "/area/19/large", token=token, body=b"x" * 11)
+
+    assert statuses == {
+        "/area/17/x": (401, 200),
+        "/area/199?q=/area/17": (401, 200),
+        "/area/x/shared": (401, 200),
+        "/area/18/other/1": (401, 401),
+        "/areas": (404, 404),
+        "/area/1%3b": (400, 400),
+    }
+    assert open_ == ["exact", "all", "all", "all"]
+    assert (large.status, preflight("https://app.example")) == (413, (200, "https://app.example"))
+    assert preflight("https://evil.example") == (403, None)
 
 
 @pytest.mark.anyio

@@ -122,13 +122,19 @@ def test_new_routes_leave_the_listener_alone() -> None:
 
 def test_a_request_is_authenticated_before_it_is_counted_and_counted_before_it_is_read() -> None:
     assert FILTERS == (
+        "addresses",
         "cors",
         "spike_arrest_before",
         "phantom",
         "jwt",
         "access",
+        "inspect",
         "spike_arrest",
+        "rate_limit",
         "body",
+        "compressor_gzip",
+        "compressor_brotli",
+        "grpc_web",
         "router",
     )
 
@@ -144,7 +150,7 @@ def test_each_protected_route_has_its_checks_and_nothing_else_is_left_open() -> 
                 assert not off
                 assert "rbac" in configs["access"]
             elif "route" in route and route.get("name") is None:
-                assert "access" not in configs
+                assert configs["access"]["rbac"] == {"rules": {"action": "ALLOW"}}
 
 
 def test_the_command_line_names_the_binary_of_the_wheel(tmp_path: FilePath) -> None:

@@ -234,9 +234,7 @@ def _sticky(route: Route, where: str) -> Iterator[Problem]:
         yield Problem(f"{where}.sticky.name", "is not a cookie name", "use letters, digits, - and _")
     if sticky.by == "cookie" and not route.cookies:
         # Envoy looks for it after it took away what the service is not to see.
-        yield Problem(
-            f"{where}.sticky", "the cookie is taken away from requests", "say `cookies: true`, or use a header"
-        )
+        yield Problem(f"{where}.sticky", "the cookie is taken away from requests", "say `cookies: true` too")
     if sticky.by == "header":
         yield from _header_name(sticky.name, f"{where}.sticky.name", _FRAMING | _SENDER)
     if sticky.by == "user" and route.public:

@@ -190,9 +190,9 @@ def _common(route: Route, snapshot: Snapshot, targets: Targets, pointer: str | N
     if added:
         common["request_headers_to_add"] = [*added]
     answered, hidden = edits(route.response_headers)
-    answered = [*limit_headers.passed(route, legacy=snapshot.limits.legacy_headers), *answered]
-    if answered:
-        common["response_headers_to_add"] = [*answered]
+    stated = [*limit_headers.passed(route, legacy=snapshot.limits.legacy_headers), *answered]
+    if stated:
+        common["response_headers_to_add"] = stated
     if hidden:
         common["response_headers_to_remove"] = [*hidden]
     return common
