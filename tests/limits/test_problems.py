@@ -86,5 +86,5 @@ def test_one_name_is_one_quota_but_for_the_weight() -> None:
     assert (same, differing, twice) == ([], ["routes.other.quotas.0"], ["quotas"])
 
 
-def test_calls_at_once_are_bounded() -> None:
-    assert wheres(replace(ROUTE, concurrency=Concurrency(0))) == ["concurrency.count"]
+def test_a_limit_that_nothing_would_hold_is_not_published() -> None:
+    assert wheres(replace(ROUTE, concurrency=Concurrency(5))) == ["concurrency"]

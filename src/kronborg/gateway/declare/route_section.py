@@ -127,7 +127,7 @@ class RouteSection(Section):
     quotas: Annotated[tuple[Quota, ...], Field(max_length=4)] = ()
     """How many calls in a minute, hour, day, week or month."""
     concurrency: Concurrency | None = None
-    """How many calls may be under way at once."""
+    """How many calls may be under way at once. Not enforced by this version, so it cannot be published."""
     timeout: Duration = parse_duration("15s")
     """How long the service may take."""
     max_body: Size = 1 << 20
