@@ -20,7 +20,7 @@ def upgrade() -> None:
     op.create_table(
         "fleet_nodes",
         sa.Column("name", sa.Text(), primary_key=True),
-        sa.Column("id", sa.Text(), nullable=False, unique=True),
+        sa.Column("id", sa.Text(), nullable=False),
         sa.Column("local", sa.Boolean(), nullable=False),
         sa.Column("serial", sa.Text(), nullable=False),
         sa.Column("former_serial", sa.Text(), nullable=False),
@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("seen_at", sa.BigInteger(), nullable=True),
         sa.Column("skew", sa.BigInteger(), nullable=False),
         sa.Column("standing", sa.Text(), nullable=False),
+        sa.UniqueConstraint("id", name="uq_fleet_nodes_id"),
     )
     op.create_table(
         "fleet_invitations",
