@@ -22,7 +22,6 @@ from pathlib import Path
 
 from bench.gateway_load import Round, load
 from bench.gateway_world import ENDING, World, envoy_file, free_port, plain_cluster
-
 from kronborg.gateway.ledger import Ledger
 from kronborg.tokens.feed import Page
 from kronborg.tokens.feed_store import Revocation

@@ -24,6 +24,7 @@ from kronborg.core.group_writer import Execute
 from kronborg.core.migrate import migrate
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.process import binary, envoy_argv
+from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.model import Path as RoutePath
 from kronborg.gateway.model import Route, Service
 from kronborg.gateway.publish import publish_declared
@@ -91,9 +92,8 @@ async def _measure(
     own = [sys.executable, "-m", "kronborg.run", "control", "--file", str(file), "--data", str(data)]
     proxy = proxy_of(settings)
     for command in ([*argv, "-l", "error"], envoy_argv(proxy.folder, concurrency=2, log_level="error"), own):
-        children.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-    while not await admin.is_ready(proxy.admin) or b" 0 0 -" in proxy.ledger.read_bytes():
-        await asyncio.sleep(0.05)
+        children.append(await asyncio.to_thread(_start, command, folder / f"{len(children)}.log"))
+    await _until_up(proxy)
     busy = multiprocessing.Process(
         target=_load, args=(gateway, [await _token(engine) for _ in range(50)], children[1].pid, connections)
     )
@@ -108,6 +108,20 @@ async def _measure(
         busy.kill()
         busy.join()
         await database.close()
+
+
+def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as out:
+        return subprocess.Popen(command, stdout=out, stderr=out)
+
+
+async def _until_up(proxy: Proxy) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:  # another process is waited for
+        if await admin.is_ready(proxy.admin) and not proxy.ledger.read_bytes().endswith(b"h 0 0 -\n"):
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError("the installation did not come up")
 
 
 def _json(value: object) -> bytes:

@@ -22,6 +22,9 @@ log = get_logger("kronborg.gateway.follow")
 HEARTBEAT_SECONDS = 1.0
 """How long a source may wait for news before it answers with none: each answer is a heartbeat of the ledger."""
 
+LOOK_EVERY = 0.025
+"""Seconds between looks at the database: one row, and the gateway is the one that everybody waits for."""
+
 _RETRY_SECONDS = 0.5
 _HELD_SECONDS = 0.2
 
@@ -33,7 +36,7 @@ def from_database(lookup: Lookup) -> Source:
     """The feed of this installation's own database."""
 
     async def read(after: int) -> Page:
-        await feed.wait(lookup, after=after, seconds=HEARTBEAT_SECONDS)
+        await feed.wait(lookup, after=after, seconds=HEARTBEAT_SECONDS, every=LOOK_EVERY)
         return await feed.read(lookup, after=after)
 
     return read

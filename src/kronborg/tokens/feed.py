@@ -91,8 +91,8 @@ async def read(lookup: Lookup, *, after: int, limit: int = MAX_PAGE) -> Page:
         start, reset = floor, True
 
 
-async def wait(lookup: Lookup, *, after: int, seconds: float) -> None:
-    """Return when there is something after this number, or after so many seconds."""
+async def wait(lookup: Lookup, *, after: int, seconds: float, every: float = LOOK_EVERY) -> None:
+    """Return when there is something after this number, or after so many seconds; look `every` so many."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while True:
@@ -100,4 +100,4 @@ async def wait(lookup: Lookup, *, after: int, seconds: float) -> None:
         left = deadline - loop.time()
         if head != after or left <= 0:
             return
-        await asyncio.sleep(min(LOOK_EVERY, left))
+        await asyncio.sleep(min(every, left))

@@ -4,7 +4,7 @@
 local LEDGER_FILE = @LEDGER_FILE@
 local LEDGER_HEAD = "^kronborg%-ledger 1 (%x+)\n"
 local LEDGER_LINE = "^(%l) (%d+) (%d+) (%S+)\n()"
-local READ_EVERY_MS = 50
+local READ_EVERY_MS = 25
 
 local ledger = nil          -- nil until a ledger was read whole
 local ledger_revision = 0   -- another one whenever something was added
