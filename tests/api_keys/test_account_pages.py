@@ -24,7 +24,7 @@ FORM = {"name": "Backup", "scope:catalogue:read": "1", "days": "30", "current": 
 
 @pytest.fixture
 async def site(database: Database, vault: Vault, now: datetime) -> AsyncIterator[PeopleSite]:
-    async with people_site(database, vault, routes=account_pages.routes()) as opened:
+    async with people_site(database, vault, routes=tuple(account_pages.routes())) as opened:
         parts = opened.parts
         engine = await open_engine(database, vault, issuer=parts.issuer, session_idle=parts.session_idle, now=now)
         opened.app.state.engine, opened.app.state.key_settings = engine, KeySettings()

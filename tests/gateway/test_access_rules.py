@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_each_method_asks_for_its_own_scopes(ruled: Live, method: str, scope: st
         ({"department": "sales", "address": {"country": "DK"}}, 200, 403),
     ],
 )
-def test_claims_are_compared_by_value_and_depth(ruled: Live, claims: dict[str, object], get: int, post: int) -> None:
+def test_claims_are_compared_by_value_and_depth(ruled: Live, claims: dict[str, Any], get: int, post: int) -> None:
     token = ruled.token(**claims)
 
     answers = [ruled.request(method, "/claims", token=token) for method in ("GET", "POST")]

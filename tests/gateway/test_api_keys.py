@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def keyed(gateway: Live) -> Live:
     return gateway
 
 
-def key_of(gateway: Live, kind: opaque.Kind = opaque.API_KEY, lifetime: int = 60, **claims: object) -> str:
+def key_of(gateway: Live, kind: opaque.Kind = opaque.API_KEY, lifetime: int = 60, **claims: Any) -> str:
     """A key that the exchange knows."""
     text = opaque.mint(kind)
     gateway.exchange.answers[text] = (200, gateway.token(**claims), lifetime)

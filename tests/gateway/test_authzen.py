@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ class Asker:
     user: str
 
     async def ask(
-        self, path: str = "/access/v1/evaluation", *, auth: tuple[str, str] | None = None, **body: object
+        self, path: str = "/access/v1/evaluation", *, auth: tuple[str, str] | None = None, **body: Any
     ) -> object:
         answer = await self.admin.http.post(path, json=body, auth=auth or self.auth)
         assert answer.status_code == 200, answer.text
@@ -163,7 +164,7 @@ async def test_a_batch_ends_as_it_was_asked_to(asker: Asker, semantic: str | Non
             {"resource": "wrong"},
             {"resource": {"type": "url", "id": "/items"}, "action": {"name": "POST"}},
         ],
-        **({} if semantic is None else {"options": {"evaluations_semantic": semantic}}),
+        options={} if semantic is None else {"evaluations_semantic": semantic},
     )
 
     assert isinstance(told, dict)

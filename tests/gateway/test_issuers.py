@@ -6,6 +6,7 @@ import base64
 import hmac
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from joserfc import jws
@@ -13,7 +14,8 @@ from joserfc.jwk import ECKey, RSAKey
 
 from gateway.live import API, ISSUER, OTHER_API, Live, b64
 from kronborg.gateway.access_model import AudienceMapping, TokenIssuer
-from kronborg.gateway.model import Path, Route, Snapshot, SpikeArrest
+from kronborg.gateway.limits_model import SpikeArrest
+from kronborg.gateway.model import Path, Route, Snapshot
 from kronborg.gateway.token_issuers import usable_keys
 
 ACME, UMBRELLA = "https://login.acme.example", "https://id.umbrella.example/"
@@ -222,7 +224,7 @@ def test_a_claim_that_stands_twice_never_counts_as_both(gateway: Live, others: O
 def test_keys_are_taken_only_as_public_keys_of_allowed_algorithms() -> None:
     rsa = RSAKey.generate_key(2048).as_dict(private=True)
     small = {"kty": "RSA", "n": "AQAB", "e": "AQAB"}
-    given = {
+    given: dict[str, Any] = {
         "keys": [
             {"kty": "oct", "k": base64.urlsafe_b64encode(b"s" * 32).decode(), "alg": "HS256"},
             {**{name: rsa[name] for name in ("kty", "n", "e")}, "kid": "a"},

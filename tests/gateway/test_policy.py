@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from kronborg.gateway.model import Path, Route
 from kronborg.gateway.policies import Facts, decide, formula_of, needs_decision
 from kronborg.gateway.policy_formula import Malformed, Outside
 
-CLAIMS: tuple[dict[str, object], ...] = (
+CLAIMS: tuple[dict[str, Any], ...] = (
     {},
     {"department": "sales"},
     {"department": "it", "level": 3, "vip": True},
@@ -138,7 +139,7 @@ def test_what_is_no_policy_is_refused(text: str) -> None:
 
 def test_a_claim_cannot_pass_for_an_entity() -> None:
     claims = {"boss": {"__entity": {"type": "Role", "id": "admin"}}}
-    facts = Facts("u", "c", "GET", "r", "/r", claims=claims)  # type: ignore[arg-type]
+    facts = Facts("u", "c", "GET", "r", "/r", claims=claims)
 
     assert not decide('permit(principal, action, resource) when { context.claims.boss == Role::"admin" };', facts)
 
