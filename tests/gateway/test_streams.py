@@ -184,7 +184,7 @@ def test_events_come_one_by_one_and_longer_than_the_timeout(gateway: Live) -> No
 class Stock(grpc.GenericRpcHandler):
     """Echoes, counts up what comes in, and dawdles; bytes as they are."""
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         def ping(request: bytes, context: grpc.ServicerContext) -> bytes:
             context.set_trailing_metadata((("stock", "full"),))
             return request
@@ -199,7 +199,7 @@ class Stock(grpc.GenericRpcHandler):
             gone.wait(10)
             return request
 
-        made: dict[str, Callable[[], grpc.RpcMethodHandler]] = {
+        made: dict[str, Callable[[], grpc.RpcMethodHandler[bytes, bytes]]] = {
             PING: lambda: grpc.unary_unary_rpc_method_handler(ping),
             COUNT: lambda: grpc.stream_stream_rpc_method_handler(count),
             SLOW: lambda: grpc.unary_unary_rpc_method_handler(slow),
@@ -209,7 +209,7 @@ class Stock(grpc.GenericRpcHandler):
 
 @pytest.fixture
 def stock(gateway: Live) -> Iterator[Live]:
-    server = grpc.server(ThreadPoolExecutor(4), handlers=(Stock(),))
+    server = grpc.server(ThreadPoolExecutor(4), handlers=[Stock()])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     service = Service("stock", (f"http://127.0.0.1:{port}",), http2=True)
@@ -225,6 +225,14 @@ def stock(gateway: Live) -> Iterator[Live]:
         server.stop(None).wait()
 
 
+def unary(opened: grpc.Channel, method: str) -> grpc.UnaryUnaryMultiCallable[bytes, bytes]:
+    return opened.unary_unary(method)
+
+
+def streaming(opened: grpc.Channel, method: str) -> grpc.StreamStreamMultiCallable[bytes, bytes]:
+    return opened.stream_stream(method)
+
+
 def channel(gateway: Live) -> grpc.Channel:
     return grpc.insecure_channel(f"localhost:{gateway.proxy.port}")
 
@@ -232,7 +240,7 @@ def channel(gateway: Live) -> grpc.Channel:
 def test_grpc_calls_carry_trailers_both_ways_at_once_and_end_at_the_earlier_deadline(stock: Live) -> None:
     credentials = (("authorization", f"Bearer {stock.token()}"),)
     with channel(stock) as opened:
-        answer, call = opened.unary_unary(PING).with_call(b"hello", metadata=credentials)
+        answer, call = unary(opened, PING).with_call(b"hello", metadata=credentials)
 
         more = threading.Semaphore(0)
 
@@ -241,11 +249,11 @@ def test_grpc_calls_carry_trailers_both_ways_at_once_and_end_at_the_earlier_dead
                 more.acquire(timeout=0.15)
                 yield b"x"
 
-        counted = list(opened.stream_stream(COUNT)(numbers(), metadata=credentials))
+        counted = list(streaming(opened, COUNT)(numbers(), metadata=credentials))
         with pytest.raises(grpc.RpcError) as late:
-            opened.unary_unary(SLOW)(b"x", metadata=credentials, timeout=30)
+            unary(opened, SLOW)(b"x", metadata=credentials, timeout=30)
         with pytest.raises(grpc.RpcError) as own:
-            opened.unary_unary(SLOW)(b"x", metadata=credentials, timeout=0.2)
+            unary(opened, SLOW)(b"x", metadata=credentials, timeout=0.2)
 
     assert (answer, dict(call.trailing_metadata())["stock"]) == (b"hello", "full")
     assert counted == [b"1", b"2", b"3"]
@@ -259,7 +267,7 @@ def test_grpc_calls_carry_trailers_both_ways_at_once_and_end_at_the_earlier_dead
 def test_grpc_refusals_are_statuses_of_grpc(stock: Live, typ: str | None, code: grpc.StatusCode) -> None:
     credentials = () if typ is None else (("authorization", f"Bearer {stock.token(typ=typ)}"),)
     with channel(stock) as opened, pytest.raises(grpc.RpcError) as refused:
-        opened.unary_unary(PING)(b"hello", metadata=credentials)
+        unary(opened, PING)(b"hello", metadata=credentials)
 
     plain = stock.request("POST", PING, headers={"content-type": "application/grpc"}, body=b"")
 
