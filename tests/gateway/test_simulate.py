@@ -17,7 +17,7 @@ from gateway.live import API, OTHER_API, Answer, Live
 from kronborg.gateway.access_model import AccessRule, Addresses, ClaimRule, StepUp
 from kronborg.gateway.model import METHODS, Cors, Path, Route, Snapshot
 from kronborg.gateway.simulate import Ready, decide, prepare
-from kronborg.gateway.simulate_model import Call, Decision, Facts, Held, Unfit
+from kronborg.gateway.simulate_nouns import Call, Decision, Facts, Held, Unfit
 from kronborg.gateway.traffic_model import Condition, Redirect
 
 PAGE = "https://shop.example"

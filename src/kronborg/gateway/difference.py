@@ -246,7 +246,7 @@ def _handling(before: Route, after: Route) -> Iterator[tuple[Weight, str]]:
         has = {name: value for name, value in new.items() if name.partition(".")[0] == top}
         if had == has:
             continue
-        empty = (None, [], {}, False, "")
+        empty: tuple[JsonValue, ...] = (None, [], {}, False, "")
         label = top.replace("_", " ")
         if all(value in empty for value in has.values()):
             yield "opens", f"{label} is taken away"

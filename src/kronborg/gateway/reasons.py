@@ -99,6 +99,7 @@ DETAILS: tuple[tuple[str, str], ...] = (
     ("jwt_authn_access_denied{Jwt_is_missing}", "missing_token"),
     ("jwt_authn_access_denied", "invalid_token"),
     ("[invalid_token]", "invalid_token"),
+    ("[address_refused]", "address_refused"),
     ("[missing_scope]", "missing_scope"),
     ("[missing_role]", "missing_role"),
     ("[missing_claim]", "missing_claim"),

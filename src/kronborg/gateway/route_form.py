@@ -24,7 +24,7 @@ PATHS = ("prefix", "path", "template", "regex")
 OWN = ("service", "host", *PATHS, "methods", "public", "audience", "scopes", "roles", "timeout", "max_body", "cookies")
 """The fields of a route that have inputs of their own."""
 OWN_OF_SERVICE = ("url", "urls", "http2", "connect_timeout")
-_EMPTY = (None, [], {}, "")
+_EMPTY: tuple[JsonValue, ...] = (None, [], {}, "")
 
 Values = dict[str, str]
 

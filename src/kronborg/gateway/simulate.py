@@ -8,16 +8,14 @@ say (a revocation, a limit used up) comes in as `Facts`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from kronborg.gateway.access_model import Addresses, StepUp, TokenIssuer, networks_of
+from kronborg.gateway.access_model import Addresses, StepUp, networks_of
 from kronborg.gateway.envoy.filters.jwt import issuers_of
-from kronborg.gateway.limits_model import SpikeArrest
 from kronborg.gateway.model import HEALTH, METHODS, Route, Snapshot
-from kronborg.gateway.reasons import REASONS, Stage
+from kronborg.gateway.reasons import REASONS
 from kronborg.gateway.simulate_claims import (
     bare,
     claim_fits,
@@ -33,7 +31,6 @@ from kronborg.gateway.simulate_claims import (
 )
 from kronborg.gateway.simulate_find import (
     Group,
-    Table,
     chosen,
     is_allowed_origin,
     methods_of,
@@ -42,61 +39,16 @@ from kronborg.gateway.simulate_find import (
     table_for,
     tables_of,
 )
-from kronborg.gateway.simulate_model import STAGES, Call, Decision, Ending, Held, Step, Unfit
+from kronborg.gateway.simulate_limits import concurrency, content, early_arrest, late_arrests, quota
+from kronborg.gateway.simulate_nouns import Call, Decision, Held, Unfit
 from kronborg.gateway.simulate_path import normal_path
 from kronborg.gateway.simulate_policy import Asked, permits
 from kronborg.gateway.simulate_rights import rights_of, told_rights
+from kronborg.gateway.simulate_way import Ready, Way
 
 SKEW_SECONDS = 5
 """How far clocks may differ, as the proxy is told."""
 _AHEAD_SECONDS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A snapshot, read for deciding."""
-
-    snapshot: Snapshot
-    tables: Mapping[str, Table]
-    bound: frozenset[str]
-
-
-@dataclass(slots=True)
-class _Way:
-    """A request on its way, and the trail behind it."""
-
-    ready: Ready
-    call: Call
-    now: datetime
-    path: str = ""
-    source: TokenIssuer | None = None
-    steps: list[Step] = field(default_factory=list)
-
-    def passed(self, stage: Stage, asked: str, found: str = "") -> None:
-        self.steps.append(Step(stage, "passed", asked, found))
-
-    def end(
-        self, ending: Ending, status: int, reason: str = "", *, route: Route | None = None, last: Step | None = None
-    ) -> Decision:
-        """The decision, its trail made whole: what was not asked for is unused, what was not come to unreached."""
-        if last is not None:
-            self.steps.append(last)
-        seen = {step.stage: step for step in self.steps}
-        stop = STAGES.index(last.stage) if last is not None else len(STAGES)
-        trail = tuple(
-            seen.get(stage) or (_UNUSED if place < stop else _UNREACHED)[stage] for place, stage in enumerate(STAGES)
-        )
-        name, service = ("", "") if route is None else (route.name, route.service)
-        return Decision(ending, status, reason, name, service, trail, self.now)
-
-    def refuse(
-        self, stage: Stage, status: int, reason: str, asked: str, found: str = "", route: Route | None = None
-    ) -> Decision:
-        return self.end("refused", status, reason, route=route, last=Step(stage, "refused", asked, found))
-
-
-_UNUSED = {stage: Step(stage, "unused") for stage in STAGES}
-_UNREACHED = {stage: Step(stage, "unreached") for stage in STAGES}
 
 
 def prepare(snapshot: Snapshot) -> Ready:
@@ -107,7 +59,7 @@ def prepare(snapshot: Snapshot) -> Ready:
 
 def decide(ready: Ready, call: Call, *, now: datetime) -> Decision:
     """What this request gets at this moment."""
-    way = _Way(ready, call, now)
+    way = Way(ready, call, now)
     found = _find(way)
     if isinstance(found, Decision):
         return found
@@ -122,7 +74,7 @@ def decide(ready: Ready, call: Call, *, now: datetime) -> Decision:
     return way.end("service", 0, route=found)
 
 
-def _find(way: _Way) -> Decision | Route:
+def _find(way: Way) -> Decision | Route:
     """The host, then the path, then method and conditions. What is not served is an answer too."""
     call = way.call
     path = normal_path(call.path)
@@ -153,7 +105,7 @@ def _find(way: _Way) -> Decision | Route:
     return _pick(way, group)
 
 
-def _document(way: _Way, path: str) -> Decision:
+def _document(way: Way, path: str) -> Decision:
     status = {"GET": 200, "HEAD": 200, "OPTIONS": 204}.get(way.call.method)
     if status is None:
         return way.refuse("routing", 405, "method_not_allowed", "GET, HEAD or OPTIONS.", way.call.method)
@@ -161,7 +113,7 @@ def _document(way: _Way, path: str) -> Decision:
     return way.end("gateway", status)
 
 
-def _pick(way: _Way, group: Group) -> Decision | Route:
+def _pick(way: Way, group: Group) -> Decision | Route:
     preflight = _preflight(way, group)
     if preflight is not None:
         return preflight
@@ -180,7 +132,7 @@ def _pick(way: _Way, group: Group) -> Decision | Route:
     return route
 
 
-def _preflight(way: _Way, group: Group) -> Decision | None:
+def _preflight(way: Way, group: Group) -> Decision | None:
     """A preflight is answered for the first route of the path that web pages may call by the method asked for."""
     headers = way.call.headers
     asked_for, origin = headers.get("access-control-request-method"), headers.get("origin")
@@ -196,11 +148,11 @@ def _preflight(way: _Way, group: Group) -> Decision | None:
     return way.refuse("access", 403, "not_permitted", asked, origin, route)
 
 
-def _addresses(way: _Way, route: Route) -> Decision | None:
+def _addresses(way: Way, route: Route) -> Decision | None:
     return _outside(way, route.addresses, route)
 
 
-def _outside(way: _Way, asked: Addresses | None, route: Route | None) -> Decision | None:
+def _outside(way: Way, asked: Addresses | None, route: Route | None) -> Decision | None:
     """Whether the caller's address is refused by what is asked of all, or of this route."""
     if asked is None or not (asked.allow or asked.deny):
         return None
@@ -219,7 +171,7 @@ def _networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
     return networks_of(texts)
 
 
-def _token(way: _Way, route: Route) -> Decision | None:
+def _token(way: Way, route: Route) -> Decision | None:
     """RFC 6750 section 2.1, RFC 9068 section 4."""
     if route.public:
         return None
@@ -240,7 +192,7 @@ def _token(way: _Way, route: Route) -> Decision | None:
 _KINDS = {"token": "An access token", "api_key": "An API key", "personal_token": "A personal token"}
 
 
-def _fault(held: Held, way: _Way, route: Route) -> str | None:
+def _fault(held: Held, way: Way, route: Route) -> str | None:
     """What is wrong with a token whose signature is right."""
     claims, moment, snapshot = held.claims, way.now.timestamp(), way.ready.snapshot
     issuer = claims.get("iss")
@@ -270,7 +222,7 @@ def _fault(held: Held, way: _Way, route: Route) -> str | None:
     return None
 
 
-def _access(way: _Way, route: Route) -> Decision | None:
+def _access(way: Way, route: Route) -> Decision | None:
     """The proxy tries its policies by their names: claims, then roles, then scopes, then Cedar."""
     held = way.call.token
     if route.public or not isinstance(held, Held):
@@ -293,7 +245,7 @@ def _access(way: _Way, route: Route) -> Decision | None:
     return _policy(way, route, held, scopes, roles)
 
 
-def _policy(way: _Way, route: Route, held: Held, scopes: tuple[str, ...], roles: tuple[str, ...]) -> Decision | None:
+def _policy(way: Way, route: Route, held: Held, scopes: tuple[str, ...], roles: tuple[str, ...]) -> Decision | None:
     if route.policy is None:
         return None
     asked = Asked(
@@ -313,7 +265,7 @@ def _policy(way: _Way, route: Route, held: Held, scopes: tuple[str, ...], roles:
     return None
 
 
-def _revocation(way: _Way, route: Route) -> Decision | None:
+def _revocation(way: Way, route: Route) -> Decision | None:
     if route.public:
         return None
     asked = "A token that was not revoked, nor its session, grant, client or user."
@@ -323,7 +275,7 @@ def _revocation(way: _Way, route: Route) -> Decision | None:
     return None
 
 
-def _binding(way: _Way, route: Route) -> Decision | None:
+def _binding(way: Way, route: Route) -> Decision | None:
     """RFC 9449 section 7, RFC 8705 section 3: a bound token is worth nothing without a proof."""
     held = way.call.token
     if route.public or not isinstance(held, Held):
@@ -342,7 +294,7 @@ def _binding(way: _Way, route: Route) -> Decision | None:
     return None
 
 
-def _step_up(way: _Way, route: Route) -> Decision | None:
+def _step_up(way: Way, route: Route) -> Decision | None:
     """RFC 9470: how the person signed in, and how long ago."""
     held = way.call.token
     if route.public or not isinstance(held, Held):
@@ -370,65 +322,18 @@ def _strong_enough(asked: StepUp, held: Held, now: datetime) -> bool:
     return at is not None and moment - at <= asked.max_age.total_seconds() and at - moment <= _AHEAD_SECONDS
 
 
-def _early_arrest(way: _Way, route: Route) -> Decision | None:
-    """Limits per address come before any token is looked at."""
-    arrest = route.spike_arrest
-    return _arrest(way, route, arrest) if arrest is not None and arrest.per == "address" else None
-
-
-def _late_arrests(way: _Way, route: Route) -> Decision | None:
-    arrest = route.spike_arrest
-    refused = _arrest(way, route, arrest) if arrest is not None and arrest.per != "address" else None
-    return refused or (None if route.rate_limit is None else _arrest(way, route, route.rate_limit, "rate_limit"))
-
-
-def _arrest(way: _Way, route: Route, arrest: SpikeArrest, name: str = "spike_arrest") -> Decision | None:
-    asked = f"At most {arrest.rate} per {arrest.per}, {arrest.room} at once."
-    if name in way.call.facts.spent and arrest.effect == "enforce":
-        return way.refuse("spike_arrest", 429, name, asked, "faster than that", route)
-    way.passed("spike_arrest", asked)
-    return None
-
-
-def _quota(way: _Way, route: Route) -> Decision | None:
-    for quota in route.quotas:
-        asked = f"At most {quota.count} in {quota.interval} {quota.unit} per {quota.per}."
-        if {"quota", f"quota:{quota.name}"} & way.call.facts.spent and quota.effect == "enforce":
-            return way.refuse("quota", 429, "quota", asked, "used up", route)
-        way.passed("quota", asked)
-    return None
-
-
-def _concurrency(way: _Way, route: Route) -> Decision | None:
-    if route.concurrency is None:
-        return None
-    asked = f"At most {route.concurrency.count} under way per {route.concurrency.per}."
-    if "concurrency" in way.call.facts.spent:
-        return way.refuse("concurrency", 429, "concurrency", asked, "more than that", route)
-    way.passed("concurrency", asked)
-    return None
-
-
-def _content(way: _Way, route: Route) -> Decision | None:
-    asked = f"A body of at most {route.max_body} bytes."
-    if way.call.body > route.max_body:
-        return way.refuse("content", 413, "body_too_large", asked, f"{way.call.body} bytes", route)
-    way.passed("content", asked, f"{way.call.body} bytes")
-    return None
-
-
-_Check = Callable[[_Way, Route], Decision | None]
+_Check = Callable[[Way, Route], Decision | None]
 _CHECKS: tuple[_Check, ...] = (
     _addresses,
-    _early_arrest,
+    early_arrest,
     _token,
     _access,
     _revocation,
     _binding,
     _step_up,
-    _quota,
-    _late_arrests,
-    _concurrency,
-    _content,
+    quota,
+    late_arrests,
+    concurrency,
+    content,
 )
 """What a request goes through once its route is found, first to last."""

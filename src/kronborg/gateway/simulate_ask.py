@@ -23,7 +23,7 @@ from kronborg.gateway.publish import draft as declared
 from kronborg.gateway.simulate import decide, prepare
 from kronborg.gateway.simulate_callers import Callers, who_may_call
 from kronborg.gateway.simulate_find import chosen, table_for
-from kronborg.gateway.simulate_model import Call, Decision, Facts, Held, Unfit
+from kronborg.gateway.simulate_nouns import Call, Decision, Facts, Held, Unfit
 from kronborg.gateway.simulate_path import normal_path
 from kronborg.gateway.simulate_token import token_of
 from kronborg.gateway.store import latest_published

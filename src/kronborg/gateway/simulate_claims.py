@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from kronborg.core.json import JsonValue
 from kronborg.gateway.access_model import ClaimRule, TokenIssuer, claim_path
-from kronborg.gateway.simulate_model import Held
+from kronborg.gateway.simulate_nouns import Held
 from kronborg.gateway.simulate_policy import claim_at, same
 
 _SCHEME = re.compile(r"^https?://")

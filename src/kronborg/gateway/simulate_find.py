@@ -16,7 +16,7 @@ from kronborg.gateway.envoy.filters.spike_arrest import weight_guards
 from kronborg.gateway.envoy.route_match import by_path, twin_match, twisted
 from kronborg.gateway.model import METHODS, WELL_KNOWN, Cors, Route, Snapshot
 from kronborg.gateway.protected_resource import describe
-from kronborg.gateway.simulate_model import Call
+from kronborg.gateway.simulate_nouns import Call
 from kronborg.gateway.traffic_model import Condition
 
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]*))(?::[0-9]*)?")

@@ -20,7 +20,7 @@ from kronborg.gateway.model import METHODS, Route
 from kronborg.gateway.reasons import REASONS
 from kronborg.gateway.simulate_ask import LONGEST_URL, Question, snapshot_of, what_would_it_get, who_may
 from kronborg.gateway.simulate_callers import Callers
-from kronborg.gateway.simulate_model import STAGE_NAMES, Decision
+from kronborg.gateway.simulate_nouns import STAGE_NAMES, Decision
 from kronborg.gateway.simulate_rights import told_rights
 from kronborg.sessions.console_pages import asked
 from kronborg.sessions.model import Admitted, ConsolePage

@@ -8,7 +8,7 @@ from kronborg.core import opaque
 from kronborg.core.jose import BadJwt, parse, verify
 from kronborg.core.json import JsonValue
 from kronborg.gateway.model import Snapshot
-from kronborg.gateway.simulate_model import Held, Unfit
+from kronborg.gateway.simulate_nouns import Held, Unfit
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.keys import ACCESS_TYPE
 from kronborg.tokens.reference import resolve_jwt, resolve_reference

@@ -185,7 +185,7 @@ async def latest_mark(session: ReadSession) -> tuple[int, str]:
     """Number and digest of the newest version, without its content; 0 and nothing before the first."""
     table = snapshots_table
     row = await session.first(select(table.c.version, table.c.digest).order_by(desc(table.c.version)).limit(1))
-    return (0, "") if row is None else (int(str(row[0])), str(row[1]))
+    return (0, "") if row is None else (int(str(row.version)), str(row.digest))
 
 
 async def latest_version(database: Database) -> int:

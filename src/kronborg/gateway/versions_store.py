@@ -72,8 +72,8 @@ async def deliveries_of(
     )
     found: dict[int, tuple[tuple[Delivery, datetime], ...]] = {}
     for row in rows:
-        status = "acked" if row.status == "acked" else "rejected"
-        said = Delivery(str(row.proxy), int(str(row.version)), status, str(row.reason))
+        acked = row.status == "acked"
+        said = Delivery(str(row.proxy), int(str(row.version)), "acked" if acked else "rejected", str(row.reason))
         if not isinstance(row.at, datetime):
             raise TypeError("a row of gateway_deliveries is not as written")
         found[said.version] = (*found.get(said.version, ()), (said, row.at))
@@ -86,7 +86,7 @@ async def prune(session: Session, *, newest: int) -> None:
     rows = await session.execute(select(snapshots.version, snapshots.octets).order_by(desc(snapshots.version)))
     total, gone = 0, []
     for place, row in enumerate(rows):
-        version, octets = int(str(row[0])), int(str(row[1]))
+        version, octets = int(str(row.version)), int(str(row.octets))
         total += octets
         if place >= ALWAYS and (place >= KEPT or total > KEPT_OCTETS):
             gone.append(version)
