@@ -105,7 +105,7 @@ class World:
         return self.key.thumbprint()
 
     def token(self, **claims: object) -> str:
-        return self.live.token(**{"cnf": {"jkt": self.jkt}, **claims})
+        return self.live.token(**{"cnf": {"jkt": self.jkt}, **claims})  # type: ignore[arg-type]
 
     def proof(self, token: str, *, path: str = "/read", key: ECKey | None = None, **changed: object) -> str:
         key = key or self.key
@@ -192,7 +192,7 @@ def test_a_bound_token_alone_is_worth_nothing(world: World) -> None:
 def test_a_proof_for_something_else_is_refused(world: World, changed: dict[str, object]) -> None:
     token = world.token()
 
-    answer = world.ask(token, world.proof(token, **changed))
+    answer = world.ask(token, world.proof(token, **changed))  # type: ignore[arg-type]
 
     assert answer.status == 401
     assert answer.json()["reason"] == ("proof_needs_nonce" if "nonce" in changed else "proof_invalid")

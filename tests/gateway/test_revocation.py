@@ -53,7 +53,7 @@ def is_refused(live: Live, token: str) -> bool:
 def test_what_is_revoked_is_refused_and_says_so(
     live: Live, ledger: Book, kind: Kind, subject: str, claims: dict[str, str]
 ) -> None:
-    token, other = live.token(**claims), live.token()
+    token, other = live.token(**claims), live.token()  # type: ignore[arg-type]
     assert not is_refused(live, token)
 
     ledger.revoke(kind, subject)
@@ -70,9 +70,9 @@ def test_what_is_revoked_is_refused_and_says_so(
 @pytest.mark.parametrize(("kind", "claim"), [("client", "client_id"), ("user", "sub")])
 def test_tokens_issued_from_that_second_on_pass(live: Live, ledger: Book, kind: Kind, claim: str) -> None:
     border = at_once().replace(microsecond=0)
-    before = live.token(**{claim: "someone", "iat": int(border.timestamp()) - 1})
-    after = live.token(**{claim: "someone", "iat": int(border.timestamp())})
-    ageless = live.token(**{claim: "someone", "iat": None})
+    before = live.token(**{claim: "someone", "iat": int(border.timestamp()) - 1})  # type: ignore[arg-type]
+    after = live.token(**{claim: "someone", "iat": int(border.timestamp())})  # type: ignore[arg-type]
+    ageless = live.token(**{claim: "someone", "iat": None})  # type: ignore[arg-type]
 
     ledger.revoke(kind, "someone", not_before=border)
     wait_until(lambda: is_refused(live, before), seconds=2)
