@@ -76,6 +76,7 @@ def reply_config() -> JsonObject:
         _mapper(_because(f"[{MISSING_ROLE}]"), 403, MISSING_ROLE, unfit),
         _mapper(_because(f"[{MISSING_CLAIM}]"), 403, MISSING_CLAIM, unfit),
         _mapper(_because(f"[{POLICY_DENIED}]"), 403, POLICY_DENIED, unfit),
+        _mapper(_because(f"[{ADDRESS_REFUSED}]"), 403, ADDRESS_REFUSED, None),
         _mapper(_because("rbac_access_denied"), 403, "not_permitted", None),
         _violated(_status(spike_arrest.SECOND_STATUS), spike_arrest.SECOND),
         _violated(_because("local_rate_limited"), spike_arrest.AFTER),
