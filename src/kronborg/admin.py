@@ -114,6 +114,37 @@ class Guard:
         return self._policies.allows(principal, wish.action, wish.resource)
 
 
+_ROUTERS = (
+    import_api.router,
+    accounts.router,
+    organisations_api.router,
+    invitations_api.router,
+    factors.router,
+    signin.router,
+    clients.router,
+    registration_api.router,
+    certificates.router,
+    gateway.router,
+    resilience_api.router,
+    drafts_api.router,
+    versions_api.router,
+    simulate_api.router,
+    tokens.router,
+    api_keys.router,
+    token_issuers_api.router,
+    issuers_api.router,
+    directories_api.router,
+    revocations_api.router,
+    config_api.router,
+    audit_api.router,
+    traffic_api.router,
+    webhooks_api.router,
+    fleet_api.router,
+    limits_api.router,
+    providers_api.router,
+)
+
+
 def admin_app(parts: Parts, engine: Engine, policies: Policies, key_settings: KeySettings, traffic: Traffic) -> ASGIApp:
     """The admin API of an installation, to be mounted at `/api`."""
     app = FastAPI(
@@ -132,35 +163,7 @@ def admin_app(parts: Parts, engine: Engine, policies: Policies, key_settings: Ke
     app.state.key_settings = key_settings
     app.state.people = engine.people or People.make(parts.vault, parts.issuer)
     app.state.passwords = Passwords() if engine.signin is None else engine.signin.passwords
-    for router in (
-        import_api.router,
-        accounts.router,
-        organisations_api.router,
-        invitations_api.router,
-        factors.router,
-        signin.router,
-        clients.router,
-        registration_api.router,
-        certificates.router,
-        gateway.router,
-        resilience_api.router,
-        drafts_api.router,
-        versions_api.router,
-        simulate_api.router,
-        tokens.router,
-        api_keys.router,
-        token_issuers_api.router,
-        issuers_api.router,
-        directories_api.router,
-        revocations_api.router,
-        config_api.router,
-        audit_api.router,
-        traffic_api.router,
-        webhooks_api.router,
-        fleet_api.router,
-        limits_api.router,
-        providers_api.router,
-    ):
+    for router in _ROUTERS:
         app.include_router(router)
     app.add_exception_handler(RequestValidationError, _wrong_input)
     app.add_exception_handler(HTTPException, _http_error)

@@ -123,6 +123,34 @@ async def _opened(settings: Settings, database: Database) -> tuple[ASGIApp, Engi
     return compose(parts, engine, settings.brand, settings), engine
 
 
+_PAGES = (
+    pages,
+    journey_pages,
+    factor_pages,
+    account_pages,
+    token_pages,
+    self_pages,
+    federation_pages,
+    linked_pages,
+    user_pages,
+    group_pages,
+    organisation_pages,
+    providers_pages,
+    directory_pages,
+    saml_pages,
+    audit_pages,
+    traffic_pages,
+    webhook_pages,
+    routes_pages,
+    publishing_pages,
+    simulate_pages,
+    breaker_pages,
+    fleet_pages,
+    limits_pages,
+)
+"""Modules whose pages need nothing but what the app's state holds."""
+
+
 def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: Settings | None = None) -> ASGIApp:
     """Routes, state and the outer layers. Without `settings` (tests), those of an installation that chose nothing."""
     settings = settings or Settings()
@@ -135,30 +163,8 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
             *status_list_routes(engine),
             *decisions_api.routes(engine),
             *health_routes(parts.database),
-            *pages.routes(),
-            *journey_pages.routes(),
-            *factor_pages.routes(),
-            *account_pages.routes(),
-            *token_pages.routes(),
-            *self_pages.routes(),
-            *federation_pages.routes(),
-            *linked_pages.routes(),
-            *user_pages.routes(),
-            *group_pages.routes(),
-            *organisation_pages.routes(),
-            *providers_pages.routes(),
-            *directory_pages.routes(),
-            *saml_pages.routes(),
             *html.routes(),
-            *audit_pages.routes(),
-            *traffic_pages.routes(),
-            *webhook_pages.routes(),
-            *routes_pages.routes(),
-            *publishing_pages.routes(),
-            *simulate_pages.routes(),
-            *breaker_pages.routes(),
-            *fleet_pages.routes(),
-            *limits_pages.routes(),
+            *(route for one in _PAGES for route in one.routes()),
             *console.routes(engine, groups_of(settings, Settings()), str(settings.file or "")),
             Mount("/scim/v2", ScimServer(parts, engine)),
             Mount("/api", AdminApi(parts, engine, policies, settings.api_keys, traffic)),
