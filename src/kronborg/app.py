@@ -39,9 +39,8 @@ from kronborg.federation import pages as federation_pages
 from kronborg.federation.directories import Directories
 from kronborg.federation.parts import FederationParts
 from kronborg.fleet import fleet_pages
-from kronborg.gateway import breaker_pages, publishing_pages, routes_pages, simulate_pages
+from kronborg.gateway import breaker_pages, decisions_api, publishing_pages, routes_pages, simulate_pages
 from kronborg.limits import pages as limits_pages
-from kronborg.gateway import decisions_api
 from kronborg.listeners import mutual_tls_of, serve_all
 from kronborg.oauth.api import protocol_endpoints, status_list_routes
 from kronborg.oauth.authorize_api import browser_routes
