@@ -8,8 +8,10 @@ import json
 import multiprocessing
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,8 +45,21 @@ KINDS: tuple[tuple[Kind, str], ...] = (
     ("session", "sid"),
     ("client", "client_id"),
     ("user", "sub"),
+    ("key", "kid"),
 )
 PROBES = 4
+OLD = 7200
+"""Seconds: how old the tokens are whose key is revoked, the first of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds from the call that revokes: until the last connection was refused, until it returned, and until the
+    ledger had it."""
+
+    refused: float
+    committed: float
+    written: float
 
 
 def now() -> datetime:
@@ -52,8 +67,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def latencies(folder: Path, *, revocations: int, connections: int) -> dict[str, list[float]]:
-    """Seconds from the call that revokes until the last of some connections was refused, by kind."""
+def latencies(folder: Path, *, revocations: int, connections: int) -> dict[str, list[Took]]:
+    """How long each revocation took, by kind."""
     children: list[subprocess.Popen[bytes]] = []
     try:
         return asyncio.run(_measure(folder, revocations, connections, children))
@@ -65,7 +80,7 @@ def latencies(folder: Path, *, revocations: int, connections: int) -> dict[str, 
 
 async def _measure(
     folder: Path, revocations: int, connections: int, children: list[subprocess.Popen[bytes]]
-) -> dict[str, list[float]]:
+) -> dict[str, list[Took]]:
     file, upstream = folder / "kronborg.yaml", free_port()
     gateway, control = free_port(), free_port()
     file.write_text(f"version: 1\nserver:\n  gateway: {{port: {gateway}}}\n  control: {{port: {control}}}\n")
@@ -99,10 +114,9 @@ async def _measure(
     )
     busy.start()
     try:
-        found: dict[str, list[float]] = {kind: [] for kind, _ in KINDS}
+        found: dict[str, list[Took]] = {kind: [] for kind, _ in KINDS}
         for number in range(revocations):
-            kind, claim = KINDS[number % len(KINDS)]
-            found[kind].append(await _one(engine, gateway, kind, claim, f"{kind}-{number}"))
+            found[KINDS[number % len(KINDS)][0]].append(await _one(engine, proxy, number))
         return found
     finally:
         busy.kill()
@@ -135,46 +149,77 @@ def _load(port: int, tokens: list[str], pid: int, connections: int) -> None:
         asyncio.run(load(port, encoded, ending=ENDING, pid=pid, seconds=5, connections=connections))
 
 
-async def _token(engine: Engine, **more: str) -> str:
-    moment = now()
+async def _token(engine: Engine, *, back: int = 0, **more: str) -> str:
+    """A token of these claims that was issued so many seconds ago."""
+    moment = now() - timedelta(seconds=back)
     claims = {"iss": engine.issuer, "aud": API, "sub": "ana", "client_id": "shop", "jti": str(time.time_ns())}
-    times = {"iat": int(moment.timestamp()), "exp": int((moment + timedelta(minutes=30)).timestamp())}
+    times = {"iat": int(moment.timestamp()), "exp": int((now() + timedelta(minutes=30)).timestamp())}
     return await sign(engine, {**claims, "scope": "", **more, **times}, typ=ACCESS_TYPE, now=moment)
 
 
-async def _one(engine: Engine, port: int, kind: Kind, claim: str, subject: str) -> float:
-    token = await _token(engine, **{claim: subject})
-    callers = [http.client.HTTPConnection("127.0.0.1", port, timeout=5) for _ in range(PROBES)]
+async def _one(engine: Engine, proxy: Proxy, number: int) -> Took:
+    kind, claim = KINDS[number % len(KINDS)]
+    subject, border = f"{kind}-{number}", None
+    if kind == "key":
+        # All tokens here are of one key, so each time it is revoked for tokens that are older than those of the load.
+        subject = (await engine.keys.current(now=now())).active.kid
+        token = await _token(engine, back=OLD - 2 * number)
+        border = now() - timedelta(seconds=OLD - 2 * number - 1)
+    else:
+        token = await _token(engine, **{claim: subject})
+    callers = [http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=5) for _ in range(PROBES)]
     try:
-        return await _until_refused(callers, token, _revoker(engine, kind, subject))
+        return await _until_refused(callers, token, _revoker(engine, kind, subject, border), proxy)
     finally:
         for caller in callers:
             caller.close()
 
 
-def _revoker(engine: Engine, kind: Kind, subject: str) -> Callable[[], Awaitable[object]]:
+def _revoker(engine: Engine, kind: Kind, subject: str, border: datetime | None) -> Callable[[], Awaitable[object]]:
     def unit(execute: Execute) -> None:
         moment = now()
-        border = next_second(moment) if kind in ("client", "user") else None
-        tell(execute, (Notice(kind, subject, border, moment + timedelta(hours=1)),), now=moment)
+        begins = next_second(moment) if kind in ("client", "user") else border
+        tell(execute, (Notice(kind, subject, begins, moment + timedelta(hours=1)),), now=moment)
 
     return lambda: engine.database.writer.run(unit)
 
 
 async def _until_refused(
-    callers: list[http.client.HTTPConnection], token: str, revoke: Callable[[], Awaitable[object]]
-) -> float:
+    callers: list[http.client.HTTPConnection], token: str, revoke: Callable[[], Awaitable[object]], proxy: Proxy
+) -> Took:
     for caller in callers:
         status = await asyncio.to_thread(_ask, caller, token)
         if status != 200:
             raise RuntimeError(f"a token that was not revoked got {status}")
+    told: list[float] = []
+    over = threading.Event()
+    watching = threading.Thread(target=_watch, args=(proxy.ledger, over, told))
+    watching.start()
     start = time.perf_counter()
     await revoke()
+    committed = time.perf_counter()
     while callers:
         callers = [one for one in callers if await asyncio.to_thread(_ask, one, token) == 200]
         if callers:
             await asyncio.sleep(0.005)
-    return time.perf_counter() - start
+    refused = time.perf_counter()
+    over.set()
+    watching.join()
+    written = next((one for one in told if one >= start), refused)
+    return Took(refused - start, committed - start, written - start)
+
+
+def _watch(ledger: Path, over: threading.Event, told: list[float]) -> None:
+    """Note when something other than a heartbeat was added to the ledger."""
+    at = ledger.stat().st_size
+    while not over.wait(0.001):
+        size = ledger.stat().st_size
+        if size != at:
+            with ledger.open("rb") as file:
+                file.seek(min(at, size))
+                if any(not line.startswith(b"h ") for line in file.read().splitlines()):
+                    told.append(time.perf_counter())
+            at = size
 
 
 def _ask(caller: http.client.HTTPConnection, token: str) -> int:

@@ -7,7 +7,6 @@ the last minute pass as before; only what is new waits.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from urllib.parse import urlsplit
@@ -29,7 +28,7 @@ from kronborg.gateway.canary import from_engine, watch
 from kronborg.gateway.deliver import Deliverer, Refused, make_folder, prepare
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.exchange import ExchangeApp, Phantom, ShownKey
-from kronborg.gateway.follow import follow, from_database, take_over
+from kronborg.gateway.follow import follow_apart, show, take_over
 from kronborg.gateway.model import Snapshot
 from kronborg.gateway.publish import hosts_of
 from kronborg.gateway.quota_endpoint import PATH as QUOTA_PATH
@@ -37,7 +36,7 @@ from kronborg.gateway.quota_endpoint import PublishedQuotas, quota_app
 from kronborg.gateway.resilience import keep_resilient
 from kronborg.gateway.source import DatabaseSource, Keys
 from kronborg.gateway.store import last_acked, latest_published
-from kronborg.gateway.token_issuers import keep_fresh, with_keys
+from kronborg.gateway.token_issuers import keep_fresh
 from kronborg.gateway.token_issuers_store import fetched_keys
 from kronborg.limits.keeper import Keeper
 from kronborg.opening import engine_for
@@ -75,7 +74,7 @@ async def prepare_files(settings: Settings) -> None:
     database = await Database.open(settings.database_url)
     try:
         engine = await engine_for(settings, database, now=clock.now())
-        proxy, keys = proxy_of(settings), await _keys(engine)()
+        proxy, keys = proxy_of(settings), _keys(engine)
         async with database.read() as session:
             known = (await latest_published(session), await last_acked(session, proxy.name))
             others = await fetched_keys(session)
@@ -83,13 +82,26 @@ async def prepare_files(settings: Settings) -> None:
             if published is None:
                 continue
             try:
-                snapshot = replace(with_keys(published.snapshot, others), addresses=settings.addresses)
-                return await prepare(snapshot, keys, proxy)
+                snapshot = source_of(settings, database, keys, proxy).completed(published.snapshot, others)
+                return await prepare(snapshot, await keys(), proxy)
             except Refused as refused:
                 log.warning("refused_at_start", version=published.snapshot.version, reason=str(refused))
-        await prepare(_empty(settings), keys, proxy)
+        await prepare(source_of(settings, database, keys, proxy).completed(_empty(settings), {}), await keys(), proxy)
     finally:
         await database.close()
+
+
+def source_of(settings: Settings, database: Database, keys: Keys, proxy: Proxy) -> DatabaseSource:
+    """Where the proxy of this installation hears what it should run."""
+    return DatabaseSource(
+        database,
+        keys,
+        _empty(settings),
+        proxy.name,
+        settings.revocation,
+        addresses=settings.addresses,
+        trusted_proxies=settings.gateway_proxies,
+    )
 
 
 async def control(settings: Settings, stop: asyncio.Event) -> None:
@@ -99,12 +111,11 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
         engine = await engine_for(settings, database, now=clock.now())
         proxy = proxy_of(settings)
         secret = await asyncio.to_thread(make_folder, proxy)
-        source = DatabaseSource(
-            database, _keys(engine), _empty(settings), proxy.name, settings.revocation, settings.addresses
-        )
+        source = source_of(settings, database, _keys(engine), proxy)
         deliverer = Deliverer(source, proxy, clock.now)
         traffic = open_traffic(settings.traffic.store, settings.database_url, settings.data.absolute())
         ledger = await take_over(proxy.ledger, stop)
+        show(ledger, proxy.name, clock=clock.now)
         uses = Uses()
         keeper = Keeper(database, settings.quotas, PublishedQuotas(database, clock.now), node=proxy.name)
         await keeper.start(now=clock.now())
@@ -123,7 +134,7 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(follow_traffic(proxy, traffic, keeping_of(settings), clock=clock.now, stop=stop))
             breed = from_engine(engine, clock.now)
             tasks.create_task(watch(database, breed, proxy, clock=clock.now, stop=stop))
-            tasks.create_task(follow(ledger, from_database(database.lookup), clock=clock.now, stop=stop))
+            tasks.create_task(follow_apart(ledger, settings.database_url, clock=clock.now, stop=stop))
         ledger.close()
     finally:
         await database.close()

@@ -39,7 +39,7 @@ from kronborg.gateway.deliver import Deliverer, make_folder, prepare
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.access_log import path_of
 from kronborg.gateway.envoy.proxy import Proxy
-from kronborg.gateway.follow import follow, take_over
+from kronborg.gateway.follow import follow, show, take_over
 from kronborg.gateway.ledger import Ledger
 from kronborg.gateway.model import Snapshot
 from kronborg.gateway.registration import Announcements
@@ -103,6 +103,7 @@ async def edge(settings: Settings, stop: asyncio.Event) -> None:
     ledger = await take_over(proxy.ledger, stop)
     if ledger is None:
         return
+    show(ledger, joined.name, clock=clock.now)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve(edge_app(link, secret), host="127.0.0.1", port=joined.control_port, stop=stop))
