@@ -122,6 +122,8 @@ def test_new_routes_leave_the_listener_alone() -> None:
 
 def test_a_request_is_authenticated_before_it_is_counted_and_counted_before_it_is_read() -> None:
     assert FILTERS == (
+        "hsts",
+        "misdirected",
         "addresses",
         "cors",
         "spike_arrest_before",

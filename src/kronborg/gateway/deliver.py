@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 import orjson
 
@@ -33,7 +32,8 @@ from kronborg.gateway.source import Offer, Source
 
 log = get_logger("kronborg.gateway.deliver")
 
-Kind = Literal["cds", "rds", "lds"]
+Kind = str
+"""The name of a file without its ending: `cds`, `lds`, `rds`, `rds-NAME`."""
 POLL_SECONDS = 0.2
 _RETRY_SECONDS = 10.0
 _PATIENCE_SECONDS = 10.0
@@ -58,13 +58,17 @@ async def put(snapshot: Snapshot, keys: str, proxy: Proxy) -> Delivery:
 
 async def place(files: Files, proxy: Proxy) -> str | None:
     """Put `files` into the proxy's folder and into the proxy; its reason when it refuses."""
-    wanted: dict[Kind, bytes] = {"cds": files.cds, "lds": files.lds, "rds": files.rds}
+    wanted = files.by_kind
     before = {kind: _read(proxy, kind) for kind in wanted}
     if before != wanted:
-        _begin_endpoints(proxy)
+        _begin(proxy)
         reason = await objection(files.trial, _scratch(proxy))
         if reason is not None:
             return reason
+        for kind, content in files.tables:
+            # A listener names the file of its routes, so it has to be there first.
+            if before[kind] is None:
+                _replace(proxy, f"{kind}.json", content)
     _replace(proxy, proxy.bootstrap.name, files.bootstrap)
     away: admin.ProxyAway | None = None
     for kind, content in _steps(before["cds"], wanted):
@@ -101,13 +105,14 @@ async def prepare(snapshot: Snapshot, keys: str, proxy: Proxy) -> None:
     """
     make_folder(proxy)
     files = await asyncio.to_thread(translate, snapshot, keys, proxy)
-    _begin_endpoints(proxy)
+    _begin(proxy)
     reason = await objection(files.trial, _scratch(proxy))
     if reason is not None:
         raise Refused(reason)
-    contents = (("cds.json", files.cds), ("rds.json", files.rds), ("lds.json", files.lds))
-    for name, content in (*contents, (proxy.bootstrap.name, files.bootstrap)):
-        _replace(proxy, name, content)
+    contents = sorted(files.by_kind.items(), key=lambda one: one[0] == "lds")
+    for kind, content in contents:
+        _replace(proxy, f"{kind}.json", content)
+    _replace(proxy, proxy.bootstrap.name, files.bootstrap)
 
 
 @dataclass(slots=True)
@@ -193,7 +198,8 @@ class Deliverer:
 
 def _steps(before: bytes | None, wanted: dict[Kind, bytes]) -> list[tuple[Kind, bytes]]:
     """Files in the order Envoy should see them: a service goes only after the last route to it went."""
-    steps: list[tuple[Kind, bytes]] = [("cds", wanted["cds"]), ("lds", wanted["lds"]), ("rds", wanted["rds"])]
+    tables = [(kind, content) for kind, content in wanted.items() if kind not in ("cds", "lds")]
+    steps: list[tuple[Kind, bytes]] = [("cds", wanted["cds"]), ("lds", wanted["lds"]), *tables]
     kept = {cluster["name"] for cluster in orjson.loads(wanted["cds"])["resources"]}
     old = orjson.loads(before)["resources"] if before is not None else []
     leaving = [cluster for cluster in old if cluster["name"] not in kept]
@@ -231,7 +237,7 @@ def put_endpoints(content: bytes, proxy: Proxy) -> None:
     _replace(proxy, endpoints.FILE, content)
 
 
-def _begin_endpoints(proxy: Proxy) -> None:
+def _begin(proxy: Proxy) -> None:
     """Envoy takes no configuration that names a file which is not there."""
     if not (proxy.folder / endpoints.FILE).exists():
         put_endpoints(discovery([]), proxy)

@@ -28,6 +28,7 @@ from kronborg.gateway.resilience_model import (
     Retries,
 )
 from kronborg.gateway.revocation_model import WhenStale
+from kronborg.gateway.service_tls_model import ServiceTls
 from kronborg.gateway.traffic_model import Canary, Condition, HeaderEdits, Mirror, Redirect, Rewrite, Share, Sticky
 from kronborg.limits.model import Quota
 
@@ -126,6 +127,8 @@ class Service:
     retries: Retries | None = None
     breaker: Breaker | None = None
     fallback: Fallback | None = None
+    tls: ServiceTls | None = None
+    probe: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,7 @@ class Route:
     mirror: Mirror | None = None
     sticky: Sticky | None = None
     retry_keyed: bool = False
+    listeners: tuple[str, ...] = ("external",)
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -234,6 +238,7 @@ class Snapshot:
     limits: Limits = field(default_factory=Limits)
     issuers: tuple[TokenIssuer, ...] = ()
     addresses: Addresses | None = None
+    trusted_proxies: tuple[str, ...] = ()
     version: int = 0
 
     @once

@@ -16,7 +16,8 @@ class Section(BaseModel):
     )
 
 
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Raises when something is named twice."""
     if len(set(values)) != len(values):
         raise PydanticCustomError("distinct", "names the same thing twice")
     return values
@@ -30,8 +31,8 @@ Text = Annotated[str, StringConstraints(max_length=200)]
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-Words = Annotated[tuple[Key, ...], Field(max_length=200), AfterValidator(_distinct)]
-Uris = Annotated[tuple[Uri, ...], Field(max_length=100), AfterValidator(_distinct)]
+Words = Annotated[tuple[Key, ...], Field(max_length=200), AfterValidator(distinct)]
+Uris = Annotated[tuple[Uri, ...], Field(max_length=100), AfterValidator(distinct)]
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Annotated, Literal, cast
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from kronborg.core.json import JsonValue
 from kronborg.core.quantities import Duration, Size, parse_duration
 from kronborg.gateway.access_model import AccessRule, Addresses, Credential, StepUp
 from kronborg.gateway.binding_model import Bound
-from kronborg.gateway.declare.parts import Host, Method, Name, Section, Uri, Uris, Words
+from kronborg.gateway.declare.parts import Host, Method, Name, Section, Uri, Uris, Words, distinct
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
 from kronborg.gateway.model import Cors, Path, PathKind, Route, Service
 from kronborg.gateway.resilience_model import (
@@ -30,10 +30,11 @@ from kronborg.gateway.resilience_model import (
     Retries,
 )
 from kronborg.gateway.revocation_model import WhenStale
+from kronborg.gateway.service_tls_model import ServiceTls
 from kronborg.gateway.traffic_model import Canary, Condition, HeaderEdits, Mirror, Redirect, Rewrite, Share, Sticky
 from kronborg.limits.model import Quota
 
-_UNORDERED = ("methods", "scopes", "roles", "urls")
+_UNORDERED = ("methods", "scopes", "roles", "urls", "listeners")
 _SPELLINGS: dict[PathKind, str] = {"exact": "path", "prefix": "prefix", "template": "template", "regex": "regex"}
 """The key of a file for each kind of path."""
 
@@ -67,6 +68,13 @@ class ServiceSection(Section):
     """Stops calling it while it fails or is slow."""
     fallback: Fallback | None = None
     """Who answers in its place while its breaker is open, none of its replicas is well, or a request failed there."""
+    tls: ServiceTls | None = None
+    """Whom the gateway believes behind https, and the certificate that it shows; the system's authorities and none
+    when absent."""
+
+    probe: bool | None = None
+    """Whether the worker asks it, past the gateway and without a token, if it answers; as `server.surface.probe` says
+    when absent."""
 
     @model_validator(mode="after")
     def _some_url(self) -> ServiceSection:
@@ -168,6 +176,8 @@ class RouteSection(Section):
     """Keep callers at one replica."""
     retry_keyed: bool = False
     """Also retry a POST or PATCH that carries X-Idempotency-Key: the service does it once, however often it comes."""
+    listeners: Annotated[tuple[Name, ...], Field(min_length=1, max_length=10), AfterValidator(distinct)] = ("external",)
+    """Where it is served: on all `external` listeners, on all `internal` ones, or on those of these names."""
 
     @model_validator(mode="after")
     def _one_path(self) -> RouteSection:

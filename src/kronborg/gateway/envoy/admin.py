@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlencode
 
 import orjson
 
-from kronborg.gateway.envoy.listener import ROUTES
-
-_PREFIXES = {
-    "cds": "cluster_manager.cds.",
-    "rds": f"http.gateway.rds.{ROUTES}.",
-    "lds": "listener_manager.lds.",
-}
+_PREFIXES = {"cluster_manager.cds": "cds", "listener_manager.lds": "lds"}
+_TABLE = "http.gateway.rds.routes"
 _SECONDS = 5
 
 
@@ -28,8 +24,8 @@ class ProxyAway(Exception):
 class Standing:
     """For one kind of file: the version in use, and how many updates were refused so far."""
 
-    version: str
-    rejected: int
+    version: str = ""
+    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +62,23 @@ async def facts(admin: Path) -> Facts:
 
 
 async def standing(admin: Path) -> Mapping[str, Standing]:
-    """The proxy's standing for `cds`, `rds` and `lds`. Raises `ProxyAway`."""
+    """The proxy's standing for `cds`, `lds` and each table of routes, by the names of their files; of what it does not
+    know yet, the plain one. Raises `ProxyAway`."""
     body = await _get(admin, "/stats?filter=(version_text|update_rejected)$")
-    found: dict[str, str] = {}
+    found: defaultdict[str, Standing] = defaultdict(Standing)
     for line in body.decode(errors="replace").splitlines():
         name, _, value = line.partition(": ")
-        found[name] = value.strip('"')
-    return {
-        kind: Standing(
-            version=found.get(f"{prefix}version_text", ""),
-            rejected=int(found.get(f"{prefix}update_rejected", "0")),
-        )
-        for kind, prefix in _PREFIXES.items()
-    }
+        subject, _, what = name.rpartition(".")
+        kind = _PREFIXES.get(subject)
+        if kind is None and subject.startswith(_TABLE):
+            kind = "rds" + subject.removeprefix(_TABLE)
+        if kind is None:
+            continue
+        if what == "version_text":
+            found[kind] = replace(found[kind], version=value.strip('"'))
+        else:
+            found[kind] = replace(found[kind], rejected=int(value))
+    return found
 
 
 async def reopen_logs(admin: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kronborg.core.json import JsonObject, JsonValue
-from kronborg.gateway.envoy import tracing
+from kronborg.gateway.envoy import challenge, tracing
 from kronborg.gateway.envoy.clusters import exchange_cluster
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import typed
@@ -29,7 +29,7 @@ def bootstrap(limits: Limits, proxy: Proxy) -> JsonObject:
         **_base(limits, proxy),
         "admin": {"address": {"pipe": {"path": str(proxy.admin), "mode": _ADMIN_MODE}}},
         "dynamic_resources": {"cds_config": _file(proxy, "cds"), "lds_config": _file(proxy, "lds")},
-        "static_resources": {"clusters": [exchange_cluster(proxy), *tracing.clusters(proxy)]},
+        "static_resources": {"clusters": _own_clusters(proxy)},
     }
 
 
@@ -40,9 +40,13 @@ def trial(limits: Limits, proxy: Proxy, listeners: Sequence[JsonObject], cluster
         **_base(limits, proxy),
         "static_resources": {
             "listeners": list(listeners),
-            "clusters": [exchange_cluster(proxy), *tracing.clusters(proxy), *plain],
+            "clusters": [*_own_clusters(proxy), *plain],
         },
     }
+
+
+def _own_clusters(proxy: Proxy) -> list[JsonObject]:
+    return [exchange_cluster(proxy), *challenge.clusters(proxy), *tracing.clusters(proxy)]
 
 
 def _base(limits: Limits, proxy: Proxy) -> dict[str, JsonValue]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.envoy import tls
 from kronborg.gateway.envoy.endpoints import endpoint, registered
 from kronborg.gateway.envoy.filters.phantom import CLUSTER as EXCHANGE
 from kronborg.gateway.envoy.proxy import Proxy
@@ -22,7 +23,6 @@ __all__ = ["cluster_name", "clusters", "exchange_cluster"]
 _TYPE = "envoy.config.cluster.v3.Cluster"
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _PORTS = {"http": 80, "https": 443}
-_TRUST = "/etc/ssl/certs/ca-certificates.crt"
 # Python's servers close an idle connection after 5 s; the gateway must be the one that closes first.
 _IDLE = timedelta(seconds=4)
 _EXCHANGES = {"max_connections": 8, "max_pending_requests": 256, "max_requests": 256, "max_retries": 0}
@@ -81,6 +81,7 @@ def _cluster(service: Service, proxy: Proxy) -> JsonObject:
     if service.registration is not None:
         return {
             **cluster,
+            **_announced_tls(service, proxy),
             "type": "EDS",
             "lb_policy": "LEAST_REQUEST",
             "eds_cluster_config": {"eds_config": registered(proxy)},
@@ -107,8 +108,16 @@ def _cluster(service: Service, proxy: Proxy) -> JsonObject:
         cluster["dns_lookup_family"] = "V4_PREFERRED"
         cluster["dns_refresh_rate"] = seconds(service.dns_refresh)
     if places[0].scheme == "https":
-        cluster["transport_socket"] = _tls(places[0].hostname or "", http2=service.http2)
+        host = places[0].hostname or ""
+        cluster["transport_socket"] = tls.upstream(service, host, proxy, address=_is_address(host))
     return cluster
+
+
+def _announced_tls(service: Service, proxy: Proxy) -> JsonObject:
+    """Replicas announce addresses, which no certificate is for: the service says which names are."""
+    if service.tls is None:
+        return {}
+    return {"transport_socket": tls.upstream(service, "", proxy, address=False)}
 
 
 def _aggregate(name: str, parts: Sequence[str], service: Service) -> JsonObject:
@@ -163,24 +172,4 @@ def _options(*, http2: bool) -> JsonObject:
             common_http_protocol_options={"idle_timeout": seconds(_IDLE)},
             explicit_http_config=protocol,
         )
-    }
-
-
-def _tls(host: str, *, http2: bool) -> JsonObject:
-    """TLS to the service, with its name checked against the system's authorities."""
-    named: JsonObject = {"san_type": "IP_ADDRESS" if _is_address(host) else "DNS", "matcher": {"exact": host}}
-    context: dict[str, JsonValue] = {
-        "common_tls_context": {
-            "alpn_protocols": ["h2"] if http2 else ["http/1.1"],
-            "validation_context": {
-                "trusted_ca": {"filename": _TRUST},
-                "match_typed_subject_alt_names": [named],
-            },
-        }
-    }
-    if not _is_address(host):
-        context["sni"] = host
-    return {
-        "name": "tls",
-        "typed_config": typed("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", **context),
     }

@@ -1,13 +1,13 @@
 """The listener: connection limits, normalisation, and the filters in their one visible order.
 
-It changes only when the signing keys, the issuer, the APIs, the limits or the proxy's own settings change; routes
-and services come by RDS and CDS. A new listener would forget cached tokens and drain connections.
+It changes only when the signing keys, the issuer, the APIs, the limits or the proxy's own settings change; routes,
+services and certificates come by RDS, CDS and SDS. A new listener would forget cached tokens and drain connections.
 """
 
 from __future__ import annotations
 
-from kronborg.core.json import JsonObject
-from kronborg.gateway.envoy import access_log, hygiene, replies, tracing
+from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.envoy import access_log, challenge, hygiene, replies, tls, tracing, trusted_proxies
 from kronborg.gateway.envoy.filters import (
     access,
     addresses,
@@ -17,18 +17,19 @@ from kronborg.gateway.envoy.filters import (
     grpc_web,
     inspect,
     jwt,
+    misdirected,
     phantom,
     router,
     spike_arrest,
 )
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import seconds, typed
+from kronborg.gateway.listener_model import DEFAULT, Listener
 from kronborg.gateway.model import Snapshot
 
-ROUTES = "routes"
-"""The name under which the listener asks for its routes."""
-
 FILTERS = (
+    "hsts",
+    misdirected.NAME,
     addresses.NAME,
     cors.NAME,
     spike_arrest.BEFORE,
@@ -48,47 +49,92 @@ FILTERS = (
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _BUFFER_BYTES = 65_536
 _STREAMS = 100
+_HTTP, _HTTPS = 80, 443
+_HANDSHAKE = "10s"
+_INSPECTOR = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
 _WINDOW_BYTES = 262_144
 
 
-def listener(snapshot: Snapshot, keys: str, proxy: Proxy, routes: JsonObject) -> JsonObject:
+def listener(snapshot: Snapshot, keys: str, proxy: Proxy, here: Listener, routes: JsonObject) -> JsonObject:
     """`routes` says where routes come from: `by_rds` in service, `inline` to validate."""
-    return {
-        "name": "gateway",
-        "address": {"socket_address": {"address": proxy.host, "port_value": proxy.port}},
+    chains = [_chain(_http(snapshot, keys, proxy, here, routes, trusted=False), proxy, here)]
+    if snapshot.trusted_proxies:
+        behind = _chain(_http(snapshot, keys, proxy, here, routes, trusted=True), proxy, here)
+        chains.insert(0, {"name": "behind", "filter_chain_match": trusted_proxies.match(snapshot), **behind})
+    return _bound(chains, here)
+
+
+def _http(
+    snapshot: Snapshot, keys: str, proxy: Proxy, here: Listener, routes: JsonObject, *, trusted: bool
+) -> JsonObject:
+    """What becomes of requests; with `trusted` of those that come through proxies in front of the gateway."""
+    return typed(
+        _HCM,
+        **_connection(snapshot, proxy, trusted=trusted),
+        **routes,
+        http_filters=_filters(snapshot, keys, proxy, here, trusted=trusted),
+        local_reply_config=replies.reply_config(),
+        **tracing.connection_options(proxy),
+        access_log=[access_log.access_log(proxy, listener=_name(here), trial="route_config" in routes)],
+    )
+
+
+def redirecting(snapshot: Snapshot, proxy: Proxy, here: Listener, *, trial: bool = False) -> JsonObject:
+    """A plain listener that sends everybody to HTTPS, and answers ACME servers."""
+    port: JsonObject = {} if here.redirect == _HTTPS and here.port == _HTTP else {"port_redirect": here.redirect}
+    entries: list[JsonObject] = [challenge.route(filters=False)] if proxy.challenges else []
+    sent: JsonObject = {"https_redirect": True, **port, "response_code": "PERMANENT_REDIRECT"}
+    entries.append({"match": {"prefix": "/"}, "redirect": sent})
+    http = typed(
+        _HCM,
+        **_connection(snapshot, proxy, trusted=False),
+        route_config={"name": here.table, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": entries}]},
+        http_filters=[router.listener_filter(snapshot)],
+        local_reply_config=replies.reply_config(),
+        access_log=[access_log.access_log(proxy, listener=_name(here), trial=trial)],
+    )
+    return _bound([_chain(http, proxy, here)], here)
+
+
+def _chain(http: JsonObject, proxy: Proxy, here: Listener) -> JsonObject:
+    """What becomes of connections, within TLS if the listener says so."""
+    chain: dict[str, JsonValue] = {"filters": [{"name": "http", "typed_config": http}]}
+    if here.tls is not None:
+        chain["transport_socket"] = tls.transport(here.tls, here, proxy)
+        chain["transport_socket_connect_timeout"] = _HANDSHAKE
+    return chain
+
+
+def _bound(chains: list[JsonObject], here: Listener) -> JsonObject:
+    """A listener at its address."""
+    made: dict[str, JsonValue] = {
+        "name": _name(here),
+        "address": {"socket_address": {"address": here.host, "port_value": here.port}},
         "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
-        "filter_chains": [
-            {
-                "filters": [
-                    {
-                        "name": "http",
-                        "typed_config": typed(
-                            _HCM,
-                            **_connection(snapshot, proxy),
-                            **routes,
-                            http_filters=_filters(snapshot, keys, proxy),
-                            local_reply_config=replies.reply_config(),
-                            **tracing.connection_options(proxy),
-                            access_log=[access_log.access_log(proxy, trial="route_config" in routes)],
-                        ),
-                    }
-                ]
-            }
-        ],
+        "filter_chains": [*chains],
     }
+    if here.tls is not None:
+        # Reads the name that the caller asks for.
+        made["listener_filters"] = [{"name": "sni", "typed_config": typed(_INSPECTOR)}]
+        made["listener_filters_timeout"] = _HANDSHAKE
+    return made
 
 
-def by_rds(proxy: Proxy) -> JsonObject:
+def _name(here: Listener) -> str:
+    return "gateway" if here.name == DEFAULT else here.name
+
+
+def by_rds(proxy: Proxy, here: Listener) -> JsonObject:
     """Routes read from a file that is replaced by renaming."""
     folder = str(proxy.folder)
     return {
         "rds": {
-            "route_config_name": ROUTES,
+            "route_config_name": here.table,
             "config_source": {
                 "resource_api_version": "V3",
                 "initial_fetch_timeout": "5s",
                 "path_config_source": {
-                    "path": f"{folder}/rds.json",
+                    "path": f"{folder}/{here.file}.json",
                     "watched_directory": {"path": folder},
                 },
             },
@@ -101,8 +147,9 @@ def inline(routes: JsonObject) -> JsonObject:
     return {"route_config": routes}
 
 
-def _filters(snapshot: Snapshot, keys: str, proxy: Proxy) -> list[JsonObject]:
+def _filters(snapshot: Snapshot, keys: str, proxy: Proxy, here: Listener, *, trusted: bool) -> list[JsonObject]:
     made: dict[str, JsonObject] = {
+        **_of_tls(here, trusted=trusted),
         **addresses.listener_filter(snapshot),
         cors.NAME: cors.listener_filter(),
         spike_arrest.BEFORE: spike_arrest.listener_filter(spike_arrest.BEFORE),
@@ -120,13 +167,27 @@ def _filters(snapshot: Snapshot, keys: str, proxy: Proxy) -> list[JsonObject]:
     return [made[name] for name in FILTERS if name in made]
 
 
-def _connection(snapshot: Snapshot, proxy: Proxy) -> JsonObject:
+def _of_tls(here: Listener, *, trusted: bool) -> dict[str, JsonObject]:
+    """What listeners with TLS have besides. Proxies in front of us carry many hosts over one connection."""
+    if here.tls is None:
+        return {}
+    stays = tls.stays(here.tls)
+    return {
+        **({} if stays is None else {"hsts": stays}),
+        **({} if trusted else {misdirected.NAME: misdirected.listener_filter()}),
+    }
+
+
+def _connection(snapshot: Snapshot, proxy: Proxy, *, trusted: bool) -> JsonObject:
     limits = snapshot.limits
+    more = trusted_proxies.FORWARDED if trusted else ()
     return {
         "stat_prefix": "gateway",
         "codec_type": "AUTO",
         "server_name": "kronborg",
-        "use_remote_address": True,
+        **(trusted_proxies.connection(snapshot) if trusted else {"use_remote_address": True}),
+        # Who a caller is, is never read from a header that it sent.
+        "forward_client_cert_details": "SANITIZE",
         "always_set_request_id_in_response": True,
         "normalize_path": True,
         "merge_slashes": True,
@@ -147,7 +208,7 @@ def _connection(snapshot: Snapshot, proxy: Proxy) -> JsonObject:
             "initial_connection_window_size": _WINDOW_BYTES * 4,
         },
         "early_header_mutation_extensions": [
-            hygiene.stripping(cookies=snapshot.wants_cookies, keys=snapshot.takes_keys),
+            hygiene.stripping(cookies=snapshot.wants_cookies, keys=snapshot.takes_keys, more=more),
             *tracing.early_mutations(proxy),
         ],
     }

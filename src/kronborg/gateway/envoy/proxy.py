@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from kronborg.gateway.listener_model import Listener
 from kronborg.gateway.revocation_model import DEFAULT_POLICY, RevocationPolicy
 from kronborg.gateway.telemetry_model import TracingSettings
 
@@ -15,7 +16,10 @@ _LONGEST_SOCKET_PATH = 100
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """One Envoy. `folder` holds its files; the exchange is the control process's loopback endpoint."""
+    """One Envoy. `folder` holds its files; the exchange is the control process's loopback endpoint.
+
+    It listens on `host` and `port` unless `listeners` say where. `challenges`: ACME servers may ask here.
+    """
 
     folder: Path
     name: str = "gateway-1"
@@ -26,6 +30,18 @@ class Proxy:
     revocation: RevocationPolicy = DEFAULT_POLICY
     tracing: TracingSettings | None = None
     legacy_limit_headers: bool = False
+    listeners: tuple[Listener, ...] = ()
+    challenges: bool = False
+
+    @property
+    def listening(self) -> tuple[Listener, ...]:
+        """Every listener."""
+        return self.listeners or (Listener(host=self.host, port=self.port),)
+
+    @property
+    def serving(self) -> tuple[Listener, ...]:
+        """Those that have routes."""
+        return tuple(one for one in self.listening if one.redirect is None)
 
     @property
     def bootstrap(self) -> Path:

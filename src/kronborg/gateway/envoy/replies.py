@@ -27,6 +27,7 @@ MISSING_ROLE = "missing_role"
 MISSING_CLAIM = "missing_claim"
 POLICY_DENIED = "policy_denied"
 ADDRESS_REFUSED = "address_refused"
+MISDIRECTED = "misdirected"
 MISSING_SCOPE = "missing_scope"
 """Names of refusing policies; Envoy repeats them in `response.code_details`, where mappers find them."""
 
@@ -77,6 +78,7 @@ def reply_config() -> JsonObject:
         _mapper(_because(f"[{MISSING_CLAIM}]"), 403, MISSING_CLAIM, unfit),
         _mapper(_because(f"[{POLICY_DENIED}]"), 403, POLICY_DENIED, unfit),
         _mapper(_because(f"[{ADDRESS_REFUSED}]"), 403, ADDRESS_REFUSED, None),
+        _mapper(_because(f"[{MISDIRECTED}]"), 421, MISDIRECTED, None),
         _mapper(_because("rbac_access_denied"), 403, "not_permitted", None),
         _violated(_status(spike_arrest.SECOND_STATUS), spike_arrest.SECOND),
         _violated(_because("local_rate_limited"), spike_arrest.AFTER),

@@ -14,7 +14,7 @@ from typing import cast
 import orjson
 
 from kronborg.core.json import JsonObject, JsonValue
-from kronborg.gateway.envoy import canary_host, direct, limit_headers, replies
+from kronborg.gateway.envoy import canary_host, challenge, direct, limit_headers, replies, trusted_proxies
 from kronborg.gateway.envoy.clusters import cluster_name
 from kronborg.gateway.envoy.filters import (
     access,
@@ -28,25 +28,31 @@ from kronborg.gateway.envoy.filters import (
     phantom,
     spike_arrest,
 )
-from kronborg.gateway.envoy.listener import ROUTES
 from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.envoy.route_action import action, edits, ways
 from kronborg.gateway.envoy.route_match import by_path, closing, is_method, path_match, route_match, twin_match, twisted
 from kronborg.gateway.envoy.route_tree import FEW, Block, matcher
 from kronborg.gateway.envoy.target import Targets
+from kronborg.gateway.listener_model import Listener
 from kronborg.gateway.model import METHODS, WELL_KNOWN, Route, Snapshot
 from kronborg.gateway.protected_resource import Described, describe
 
 _ENDLESS = 1 << 62
+_ONLY = Listener()
 # A policy that allows nobody.
 _CLOSED = typed("envoy.extensions.filters.http.rbac.v3.RBACPerRoute", rbac={"rules": {"action": "ALLOW"}})
 
 
-def route_table(snapshot: Snapshot) -> JsonObject:
-    """The RouteConfiguration: one virtual host for all names with the same routes, and a closed rest."""
+def route_table(snapshot: Snapshot, here: Listener = _ONLY, *, challenges: bool = False) -> JsonObject:
+    """The RouteConfiguration of a listener: one virtual host for all names with the same routes, and a closed rest.
+
+    What is served elsewhere only is not there at all. With `challenges` ACME servers are answered, under any name.
+    """
+    first = [challenge.route()] if challenges and here.tls is None else []
     by_host: dict[str | None, list[Route]] = {}
     for route in snapshot.routes:
-        by_host.setdefault(route.host, []).append(route)
+        if here.serves(route.listeners):
+            by_host.setdefault(route.host, []).append(route)
     shared: list[str] = []
     hosts: list[JsonObject] = []
     targets = Targets.of(snapshot)
@@ -55,31 +61,33 @@ def route_table(snapshot: Snapshot) -> JsonObject:
             shared.append(host)
             continue
         general = by_host.get(None, []) if host in snapshot.hosts else []
-        hosts.append(_virtual_host([host], [*by_host[host], *general], snapshot, targets))
+        hosts.append(_virtual_host([host], [*by_host[host], *general], snapshot, targets, first))
     if shared:
-        hosts.append(_virtual_host(shared, by_host.get(None, []), snapshot, targets))
+        hosts.append(_virtual_host(shared, by_host.get(None, []), snapshot, targets, first))
     hosts.append(canary_host.virtual_host(snapshot))
     # Without this an unknown or a doubled Host would meet the filters instead of a plain answer.
-    hosts.append(
-        {"name": "elsewhere", "domains": ["*"], "routes": [direct.health(), direct.answer({"prefix": "/"}, 421)]}
-    )
+    rest = [*first, direct.health(), direct.answer({"prefix": "/"}, 421)]
+    hosts.append({"name": "elsewhere", "domains": ["*"], "routes": rest})
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
-        "name": ROUTES,
+        "name": here.table,
         "ignore_port_in_host_matching": True,
+        **trusted_proxies.told(snapshot),
         "max_direct_response_body_size_bytes": direct.LARGEST_DOCUMENT,
         "virtual_hosts": hosts,
     }
 
 
-def _virtual_host(names: list[str], served: list[Route], snapshot: Snapshot, targets: Targets) -> JsonObject:
+def _virtual_host(
+    names: list[str], served: list[Route], snapshot: Snapshot, targets: Targets, challenges: list[JsonObject]
+) -> JsonObject:
     described = describe(served, snapshot)
     documents = [Block(path, False, entries) for path, entries in direct.documents(described)]
     # They come last, where they cost no other request anything, unless a route would take them for its own.
     first = any(f"{WELL_KNOWN}/".startswith(f"{route.path.stem}/") for route in served if route.path.kind != "exact")
     paths = _blocks(served, snapshot, targets, described)
     blocks = [*documents, *paths] if first else [*paths, *documents]
-    before, after = _refusals(served), [direct.answer({"prefix": "/"}, 404)]
+    before, after = [*challenges, *_refusals(served)], [direct.answer({"prefix": "/"}, 404)]
     host: dict[str, JsonValue] = {
         "name": names[0],
         "domains": [f"[{name}]" if ":" in name else name for name in names],

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from kronborg.core.json import JsonObject
 from kronborg.gateway.envoy import bootstrap
 from kronborg.gateway.envoy.answers import answers
 from kronborg.gateway.envoy.clusters import clusters
-from kronborg.gateway.envoy.listener import by_rds, inline, listener
+from kronborg.gateway.envoy.listener import by_rds, inline, listener, redirecting
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import compact, discovery, pretty
 from kronborg.gateway.envoy.routes import route_table
@@ -21,13 +22,24 @@ _LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What Envoy reads. `trial` is everything in one file, to be validated before the others are written."""
+    """What Envoy reads. `trial` is everything in one file, to be validated before the others are written.
+
+    `rds` are the routes of the listener `external`, empty where no listener is called so.
+    """
 
     bootstrap: bytes
     cds: bytes
     rds: bytes
     lds: bytes
     trial: bytes
+    tables: tuple[tuple[str, bytes], ...] = ()
+    """The routes of further listeners, by the names of their files without the ending."""
+
+    @property
+    def by_kind(self) -> dict[str, bytes]:
+        """The files that the proxy reads while it runs, by their names without the ending."""
+        routes = {"rds": self.rds} if self.rds else {}
+        return {"cds": self.cds, "lds": self.lds, **routes, **dict(self.tables)}
 
 
 def translate(snapshot: Snapshot, keys: str, proxy: Proxy) -> Files:
@@ -40,16 +52,28 @@ def translate(snapshot: Snapshot, keys: str, proxy: Proxy) -> Files:
 
 def _files(snapshot: Snapshot, keys: str, proxy: Proxy) -> Files:
     services = clusters(snapshot, proxy)
-    routes = route_table(snapshot)
     inside = answers(snapshot)
-    served = listener(snapshot, keys, proxy, by_rds(proxy))
-    tried = listener(snapshot, keys, proxy, inline({k: v for k, v in routes.items() if k != "@type"}))
+    served: list[JsonObject] = []
+    tried: list[JsonObject] = []
+    tables: dict[str, bytes] = {}
+    for here in proxy.listening:
+        if here.redirect is not None:
+            served.append(redirecting(snapshot, proxy, here))
+            tried.append(redirecting(snapshot, proxy, here, trial=True))
+            continue
+        routes = route_table(snapshot, here, challenges=proxy.challenges)
+        tables[here.file] = discovery([routes])
+        served.append(listener(snapshot, keys, proxy, here, by_rds(proxy, here)))
+        shown = inline({k: v for k, v in routes.items() if k != "@type"})
+        tried.append(listener(snapshot, keys, proxy, here, shown))
+    rds = tables.pop("rds", b"")
     return Files(
         bootstrap=pretty(bootstrap.bootstrap(snapshot.limits, proxy)),
         cds=discovery(services),
-        rds=discovery([routes]),
-        lds=discovery([{"@type": _LISTENER, **each} for each in (served, *inside)]),
-        trial=compact(bootstrap.trial(snapshot.limits, proxy, [tried, *inside], services)),
+        rds=rds,
+        lds=discovery([{"@type": _LISTENER, **each} for each in (*served, *inside)]),
+        trial=compact(bootstrap.trial(snapshot.limits, proxy, [*tried, *inside], services)),
+        tables=tuple(sorted(tables.items())),
     )
 
 
