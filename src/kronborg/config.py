@@ -18,6 +18,7 @@ import orjson
 
 from kronborg.accounts.settings import PeopleSettings, people_problems
 from kronborg.api_keys.model import KeySettings
+from kronborg.certificates.model import AcmeSettings
 from kronborg.clients.admission import NOBODY, Admission, policy_problems
 from kronborg.clients.settings import Profile
 from kronborg.core.brand import Brand
@@ -32,8 +33,11 @@ from kronborg.core.values import freeze, thaw
 from kronborg.factors.model import SmsSettings, sms_problems
 from kronborg.gateway.access_model import Addresses
 from kronborg.gateway.fleet_model import FleetSettings, fleet_problems
+from kronborg.gateway.listener_model import Listener
+from kronborg.gateway.listener_problems import acme_problems, listener_problems
 from kronborg.gateway.revocation_model import DEFAULT_POLICY, RevocationPolicy
 from kronborg.gateway.telemetry_model import TracingSettings, TrafficSettings
+from kronborg.gateway.watch_model import AlertSettings, SurfaceSettings, watch_problems
 from kronborg.limits.policy import QuotaPolicy
 from kronborg.signin.model import SignInSettings
 
@@ -78,14 +82,19 @@ class Settings:
     gateway_name: str = "gateway-1"
     revocation: RevocationPolicy = DEFAULT_POLICY
     addresses: Addresses | None = None
+    gateway_proxies: tuple[str, ...] = ()
     traffic: TrafficSettings = TrafficSettings()
     tracing: TracingSettings | None = None
     quotas: QuotaPolicy = field(default_factory=QuotaPolicy)
+    surface: SurfaceSettings = SurfaceSettings()
+    alerts: AlertSettings = AlertSettings()
     identity: Address = Address("127.0.0.1", 8081)
     identity_workers: int = 1
     tls: TlsListener | None = None
     mtls: MutualTlsSettings | None = None
     require_dpop_nonce: bool = False
+    listeners: tuple[Listener, ...] = ()
+    acme: AcmeSettings | None = None
     control: Address = Address("127.0.0.1", 8082)
     worker: Address = Address("127.0.0.1", 8083)
     fleet: FleetSettings | None = None
@@ -188,7 +197,9 @@ def check(settings: Settings) -> tuple[Problem, ...]:
         problems.append(Problem("server.log_level", "is not a level", f"use one of {', '.join(LOG_LEVELS)}"))
     for name, url in (("issuer", settings.issuer), ("gateway_url", settings.gateway_url)):
         problems += _check_url(name, url, plain=settings.allow_plain_http)
-    listeners = (("gateway", settings.gateway), ("identity", settings.identity))
+    listeners = (*(() if settings.listeners else (("gateway", settings.gateway),)), ("identity", settings.identity))
+    problems += listener_problems(settings.listeners, plain=settings.allow_plain_http)
+    problems += acme_problems(settings.acme, settings.listeners)
     for name, address in listeners:
         if not address.loopback and not settings.allow_plain_http:
             problems.append(
@@ -202,6 +213,10 @@ def check(settings: Settings) -> tuple[Problem, ...]:
     problems += _network_problems("trusted_proxies", settings.trusted_proxies, "write 127.0.0.1 or 10.0.0.0/8")
     given = settings.addresses or Addresses()
     problems += _network_problems("gateway.addresses", (*given.allow, *given.deny), "write 192.0.2.0/24")
+    problems += _network_problems("gateway.trusted_proxies", settings.gateway_proxies, "write 10.0.0.0/8")
+    if any(network.endswith("/0") for network in settings.gateway_proxies):
+        mend = "name the networks of the proxies only"
+        problems.append(Problem("server.gateway.trusted_proxies", "believes everybody", mend))
     problems += _network_problems("fetch.allow", settings.fetch_allow, "write 10.1.0.0/16")
     if settings.fetch_ca_file is not None and not settings.fetch_ca_file.is_file():
         problems.append(Problem("server.fetch.ca_file", "is no file", "give a file of certificates in PEM"))
@@ -214,6 +229,7 @@ def check(settings: Settings) -> tuple[Problem, ...]:
     problems += people_problems(settings.people)
     problems += mail_problems(settings.mail)
     problems += fleet_problems(settings.fleet)
+    problems += watch_problems(settings.surface, settings.alerts)
     private = (("control", settings.control), ("worker", settings.worker))
     for name, address in private:
         if not address.loopback:
@@ -221,6 +237,7 @@ def check(settings: Settings) -> tuple[Problem, ...]:
     ports = [address.port for _, address in (*listeners, *private)]
     asking = settings.mtls.listener if settings.mtls is not None else None
     ports += [listener.port for listener in (settings.tls, asking, settings.fleet) if listener is not None]
+    ports += [listener.port for listener in settings.listeners]
     if len(set(ports)) != len(ports):
         problems.append(Problem("server", "two processes are given the same port", "give each its own"))
     return tuple(problems)
@@ -288,6 +305,7 @@ def _secret(where: str, env: str | None, file: Path | None) -> str | None:
 
 def _from_file(path: Path) -> Settings:
     from kronborg.gateway.declare.document import load
+    from kronborg.gateway.declare.listener_section import acme_in, gateway_listeners_in
     from kronborg.gateway.declare.people_section import brand_in, mail_in, people_in, sign_in_in
     from kronborg.gateway.declare.server_section import admission_in, fleet_in, held_keys_in, listeners_in
 
@@ -302,9 +320,14 @@ def _from_file(path: Path) -> Settings:
         gateway_name=server.gateway.name,
         revocation=server.gateway.revocation,
         addresses=server.gateway.addresses,
+        gateway_proxies=server.gateway.trusted_proxies,
         traffic=server.gateway.traffic,
         tracing=server.gateway.tracing,
         quotas=server.gateway.quotas,
+        surface=server.surface,
+        alerts=server.alerts,
+        listeners=gateway_listeners_in(server.gateway.listeners, path.absolute().parent),
+        acme=acme_in(server.gateway.acme, path.absolute().parent),
         fleet=fleet_in(server),
         identity=Address(server.identity.host, server.identity.port),
         identity_workers=server.identity.workers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import timedelta
 from typing import Any
@@ -113,6 +114,39 @@ def test_a_sign_in_too_long_ago_is_challenged_where_the_rule_says_so(ruled: Live
     assert (read.status, written.status) == (200, status)
     if status == 401:
         assert 'max_age="300"' in written.headers["www-authenticate"]
+
+
+@pytest.mark.spec("RFC 6750 §3.1")
+@pytest.mark.parametrize(
+    ("method", "wanted"),
+    [("GET", "catalogue:read"), ("POST", "catalogue:write"), ("DELETE", None)],
+)
+def test_rfc6750_3_1__the_challenge_names_the_scopes_of_the_method(
+    ruled: Live, method: str, wanted: str | None
+) -> None:
+    without = ruled.request(method, "/methods").headers["www-authenticate"]
+    too_little = ruled.request(method, "/methods", token=ruled.token(scope="openid"))
+
+    assert re.findall(r'scope="([^"]*)"', without) == ([] if wanted is None else [wanted])
+    assert too_little.status == (200 if wanted is None else 403)
+    if wanted is not None:
+        assert f'error="insufficient_scope", scope="{wanted}"' in too_little.headers["www-authenticate"]
+
+
+@pytest.mark.spec("RFC 9470 §3", "RFC 9728 §5.1")
+def test_rfc9470_3__the_challenge_says_where_the_api_is_described(ruled: Live) -> None:
+    answer = ruled.get("/strong", token=ruled.token(acr="pwd"))
+
+    challenge = answer.headers["www-authenticate"]
+    assert 'error="insufficient_user_authentication"' in challenge
+    assert 'resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource/strong"' in challenge
+
+
+@pytest.mark.spec("RFC 9728 §2")
+def test_rfc9728_2__the_document_lists_the_scopes_of_all_rules(ruled: Live) -> None:
+    document = ruled.get("/.well-known/oauth-protected-resource/methods").json()
+
+    assert document["scopes_supported"] == ["catalogue:read", "catalogue:write"]
 
 
 def test_an_address_that_may_not_call_is_refused_and_one_that_may_still_needs_a_token(ruled: Live) -> None:

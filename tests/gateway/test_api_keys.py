@@ -85,6 +85,7 @@ def test_two_credentials_in_one_request_are_refused(keyed: Live) -> None:
     ]
 
     assert [answer.status for answer in answers] == [400, 400, 401, 401]
+    assert [answer.json()["reason"] for answer in answers[:3]] == ["two_credentials"] * 2 + ["invalid_token"]
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,8 @@ class DatabaseSource(Source):
     revocation: RevocationPolicy | None = None
     addresses: Addresses | None = None
     """Where every request may come from, as the settings say."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Proxies in front of the gateway, as the settings say."""
 
     async def mark(self) -> tuple[int, str] | None:
         """The newest version and the keys of this moment, ours and those of other issuers."""
@@ -92,7 +94,8 @@ class DatabaseSource(Source):
 
     def completed(self, snapshot: Snapshot, others: Mapping[str, str]) -> Snapshot:
         """A published snapshot with what is not published but of this moment."""
-        return replace(with_keys(snapshot, others), addresses=self.addresses)
+        known = with_keys(snapshot, others)
+        return replace(known, addresses=self.addresses, trusted_proxies=self.trusted_proxies)
 
     async def record(self, said: Delivery, *, now: datetime) -> None:
         """Keep it beside the version."""

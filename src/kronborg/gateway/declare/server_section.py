@@ -17,12 +17,14 @@ from kronborg.core.forwarded_certificate import CertificateHeader
 from kronborg.core.quantities import Duration, parse_duration
 from kronborg.core.tls import MutualTlsSettings, TlsListener
 from kronborg.core.token_address import HELD_ALGORITHMS, HeldAlgorithm, HeldKeysSettings
-from kronborg.gateway.declare.parts import Host, Key, Port, SecretReference, Section, Uri, Words
-from kronborg.gateway.declare.people_section import BrandSection, MailSection, PeopleSection, SignInSection
 from kronborg.gateway.access_model import Addresses
+from kronborg.gateway.declare.listener_section import AcmeSection, ListenerSection
+from kronborg.gateway.declare.parts import Host, Key, Name, Port, SecretReference, Section, Uri, Words
+from kronborg.gateway.declare.people_section import BrandSection, MailSection, PeopleSection, SignInSection
 from kronborg.gateway.fleet_model import NODE_NAME, FleetSettings
 from kronborg.gateway.revocation_model import DEFAULT_POLICY, RevocationPolicy
 from kronborg.gateway.telemetry_model import TracingSettings, TrafficSettings
+from kronborg.gateway.watch_model import AlertSettings, SurfaceSettings
 from kronborg.limits.policy import QuotaPolicy
 
 
@@ -58,6 +60,13 @@ class GatewayListener(Section):
     """OpenTelemetry traces; none when absent."""
     addresses: Addresses | None = None
     """Where requests to any route may come from; a route may narrow it down."""
+    trusted_proxies: Annotated[tuple[Host, ...], Field(max_length=50)] = ()
+    """Addresses or networks of load balancers in front of the gateway, whose `X-Forwarded-For` and `X-Forwarded-Proto`
+    are believed. From anywhere else these headers are taken away."""
+    listeners: Annotated[dict[Name, ListenerSection], Field(max_length=16)] = Field(default_factory=dict)
+    """Where it listens, by name, in place of `host` and `port`."""
+    acme: AcmeSection | None = None
+    """Who makes the certificates that are not uploaded."""
     quotas: QuotaPolicy = QuotaPolicy()
     """Who keeps the counters of quotas, and what answers tell about limits."""
 
@@ -251,6 +260,10 @@ class ServerSection(Section):
     """Where the worker answers health checks."""
     fleet: FleetListenerSection | None = None
     """Where gateways on other machines reach the control process; absent: nowhere."""
+    surface: SurfaceSettings = SurfaceSettings()
+    """When something of the attack surface becomes a finding."""
+    alerts: AlertSettings = AlertSettings()
+    """Who is told of alerts; the rules themselves are in the section `alerts` of this file."""
     allow_plain_http: bool = False
     """Serve plain HTTP beyond this machine; without it every address but loopback is refused."""
     trusted_proxies: Annotated[tuple[Host, ...], Field(max_length=50)] = ()

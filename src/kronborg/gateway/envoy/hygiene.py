@@ -43,19 +43,19 @@ def _literal(character: str) -> str:
     return character if character.isalnum() or character == "-" else "\\" + character
 
 
-def unwanted(*, cookies: bool = False, keys: bool = False) -> str:
+def unwanted(*, cookies: bool = False, keys: bool = False, more: tuple[str, ...] = ()) -> str:
     """The regular expression of the header names that are taken away; without `cookies` the Cookie header too, without
-    `keys` that of API keys."""
-    passed = (*PASSED, KEY_HEADER) if keys else PASSED
+    `keys` that of API keys. `more` of `x-` pass."""
+    passed = (*PASSED, KEY_HEADER, *more) if keys else (*PASSED, *more)
     rest = all_but(tuple(name.removeprefix("x-") for name in passed))
     cookie = "" if cookies else "|cookie"
     return rf"x-(?:{rest})?|x|.*\..*|{_FAMILIES}|{_USERS}|{_PRODUCTS}|{_OTHERS}{cookie}"
 
 
-def stripping(*, cookies: bool, keys: bool = False) -> JsonObject:
+def stripping(*, cookies: bool, keys: bool = False, more: tuple[str, ...] = ()) -> JsonObject:
     """The extension that strips a request before routing, filters and Envoy's own headers."""
     removal: JsonObject = {
-        "remove_on_match": {"key_matcher": {"safe_regex": {"regex": unwanted(cookies=cookies, keys=keys)}}},
+        "remove_on_match": {"key_matcher": {"safe_regex": {"regex": unwanted(cookies=cookies, keys=keys, more=more)}}},
     }
     return {
         "name": "hygiene",

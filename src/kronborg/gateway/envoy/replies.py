@@ -6,6 +6,7 @@ that fits wins; the last resort still says nothing but the status.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import cast
 
@@ -13,7 +14,7 @@ from kronborg.core.jose import ALGORITHMS
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.envoy.filters import spike_arrest
 from kronborg.gateway.envoy.resource import typed
-from kronborg.gateway.model import Route
+from kronborg.gateway.model import METHODS, Route
 from kronborg.gateway.reasons import DETAILS, REASONS, STATUSES
 
 REALM = "kronborg"
@@ -29,6 +30,7 @@ POLICY_DENIED = "policy_denied"
 ADDRESS_REFUSED = "address_refused"
 MISDIRECTED = "misdirected"
 MISSING_SCOPE = "missing_scope"
+TWO_CREDENTIALS = "two_credentials"
 """Names of refusing policies; Envoy repeats them in `response.code_details`, where mappers find them."""
 
 _DETAILS = {
@@ -55,6 +57,10 @@ _TYPES = {
 }
 _AS_IT_IS: JsonObject = {"inline_string": "%LOCAL_REPLY_BODY%"}
 _DPOP_ALGS = " ".join(ALGORITHMS)
+_HINTS = f"xds.route_metadata.filter_metadata['{METADATA}']"
+# Where a route asks more of some methods, the scopes of all stand there by method.
+_BY_METHOD = f"'scopes' in {_HINTS} && request.method in {_HINTS}['scopes']"
+_SCOPE = f"%CEL({_BY_METHOD} ? {_HINTS}['scopes'][request.method] : {_HINTS}['scope'])%"
 _TITLES = {413: "Content Too Large"}
 
 
@@ -70,6 +76,7 @@ def reply_config() -> JsonObject:
         # The scripts of `inspect` write the whole problem, and at most leave the challenge to the route.
         _as_written("whole", None),
         _as_written("challenge", broken),
+        _mapper(_stated(TWO_CREDENTIALS), 400, TWO_CREDENTIALS, None),
         _mapper(_because("jwt_authn_access_denied{Jwt_is_missing}"), 401, "missing_token", silent),
         _mapper(_because("jwt_authn_access_denied"), 401, INVALID_TOKEN, broken),
         _mapper(_because(f"[{INVALID_TOKEN}]"), 401, INVALID_TOKEN, broken),
@@ -102,13 +109,29 @@ def hints(route: Route, pointer: str | None, *, bound: bool = False) -> JsonObje
 
     RFC 6750 section 3: the scope that would do. RFC 9728 section 5.1: where to learn which server issues tokens.
     """
-    scope = " ".join(sorted(route.scopes))
+    by_method = _scopes_by_method(route)
     return {
-        "scope": f', scope="{scope}"' if scope else "",
+        "scope": _scope(route.scopes),
+        **({"scopes": by_method} if by_method else {}),
         "resource_metadata": f', resource_metadata="{pointer}"' if pointer else "",
         # RFC 9449 section 7.1: a second challenge, where tokens bound to a key are asked for.
         "dpop": f', DPoP algs="{_DPOP_ALGS}"' if bound else "",
     }
+
+
+def _scopes_by_method(route: Route) -> JsonObject:
+    """What methods need that need more than all do."""
+    asked: dict[str, set[str]] = {}
+    for rule in route.rules:
+        if rule.scopes:
+            for method in rule.methods or METHODS:
+                asked.setdefault(method, set(route.scopes)).update(rule.scopes)
+    return {method: _scope(scopes) for method, scopes in sorted(asked.items())}
+
+
+def _scope(scopes: Iterable[str]) -> str:
+    listed = " ".join(sorted(scopes))
+    return f', scope="{listed}"' if listed else ""
 
 
 def dpop_challenge() -> str:
@@ -129,13 +152,8 @@ def problem(status: int, *, reason: str) -> JsonObject:
 
 def _as_written(answer: str, challenge: str | None) -> JsonObject:
     """Answers whose body a script wrote, as it says in the metadata of the request."""
-    matcher: JsonObject = {
-        "filter": METADATA,
-        "path": [{"key": "answer"}],
-        "value": {"string_match": {"exact": answer}},
-    }
     mapper: dict[str, JsonValue] = {
-        "filter": {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": False}},
+        "filter": _stated(answer, "answer"),
         "body_format_override": {"content_type": "application/problem+json", "text_format_source": _AS_IT_IS},
     }
     if challenge is not None:
@@ -143,9 +161,15 @@ def _as_written(answer: str, challenge: str | None) -> JsonObject:
     return mapper
 
 
+def _stated(value: str, key: str = "reason") -> JsonObject:
+    """What a script says in the metadata of the request."""
+    matcher: JsonObject = {"filter": METADATA, "path": [{"key": key}], "value": {"string_match": {"exact": value}}}
+    return {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": False}}
+
+
 def _challenge(*hinted: str, error: str | None = None) -> str:
     said = "" if error is None else f', error="{error}"'
-    told = "".join(f"%METADATA(ROUTE:{METADATA}:{hint})%" for hint in (*hinted, "dpop"))
+    told = "".join(_SCOPE if hint == "scope" else f"%METADATA(ROUTE:{METADATA}:{hint})%" for hint in (*hinted, "dpop"))
     return f'Bearer realm="{REALM}"{said}{told}'
 
 

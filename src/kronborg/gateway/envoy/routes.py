@@ -164,7 +164,7 @@ def _entries(
 ) -> Iterator[JsonObject]:
     """A route on all its ways."""
     common = _common(route, snapshot, targets, pointer)
-    configs = _filter_configs(route, snapshot)
+    configs = _filter_configs(route, snapshot, pointer)
     if route.grpc:
         # Bodies are not held back, so the bound is on what is told beforehand.
         longer: JsonObject = {"name": "content-length", "range_match": {"start": route.max_body + 1, "end": _ENDLESS}}
@@ -206,7 +206,7 @@ def _common(route: Route, snapshot: Snapshot, targets: Targets, pointer: str | N
     return common
 
 
-def _filter_configs(route: Route, snapshot: Snapshot) -> JsonObject:
+def _filter_configs(route: Route, snapshot: Snapshot, pointer: str | None) -> JsonObject:
     """What each filter is told on this route; on a public one, the filters that ask for a token are off."""
     configs: dict[str, JsonValue] = {body.NAME: body.route_config(route)}
     if route.public:
@@ -218,7 +218,7 @@ def _filter_configs(route: Route, snapshot: Snapshot) -> JsonObject:
             configs[phantom.NAME] = phantom.route_config(route)
     if route.addresses is not None:
         configs[addresses.NAME] = addresses.route_config(route, snapshot)
-    inspected = inspect.route_config(route, snapshot)
+    inspected = inspect.route_config(route, snapshot, pointer)
     if inspected is not None:
         configs[inspect.NAME] = inspected
     configs |= dict(spike_arrest.route_configs(route, snapshot.limits))

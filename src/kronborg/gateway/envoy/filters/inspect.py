@@ -43,9 +43,9 @@ def listener_filter(snapshot: Snapshot, proxy: Proxy) -> JsonObject:
     return {"name": NAME, "typed_config": lua}
 
 
-def route_config(route: Route, snapshot: Snapshot) -> JsonObject | None:
+def route_config(route: Route, snapshot: Snapshot, pointer: str | None = None) -> JsonObject | None:
     """What this route tells the parts; None when there is nothing to tell, and on a public route when it is off."""
-    settings = settings_of(route, snapshot)
+    settings = settings_of(route, snapshot, pointer)
     if not settings:
         return None
     if route.public:
@@ -54,7 +54,7 @@ def route_config(route: Route, snapshot: Snapshot) -> JsonObject | None:
     return typed(_TYPE + "LuaPerRoute", filter_context={"settings": text})
 
 
-def settings_of(route: Route, snapshot: Snapshot) -> JsonObject:
+def settings_of(route: Route, snapshot: Snapshot, pointer: str | None = None) -> JsonObject:
     """The settings of a route by part: one member for each part that has something to do."""
     settings: dict[str, JsonValue] = {}
     if not route.public:
@@ -62,7 +62,7 @@ def settings_of(route: Route, snapshot: Snapshot) -> JsonObject:
             settings["when_stale"] = route.when_stale
         if is_bound(route, snapshot):
             settings["bound"] = True
-    if (asked := step_up.settings(route)) and not route.public:
+    if (asked := step_up.settings(route, pointer)) and not route.public:
         settings["step_up"] = asked
     settings |= quota.settings_of(route, snapshot)
     return settings
@@ -81,6 +81,7 @@ def script(snapshot: Snapshot, proxy: Proxy) -> str:
         "@CACHED_TOKENS@": str(snapshot.limits.cached_tokens),
         "@OTHERS@": _others(snapshot),
         "@SECRET_FILE@": quoted(str(proxy.secret)),
+        "@QUOTA_FOLDER@": quoted(str(proxy.answers)),
         "@BINDING_CLUSTER@": quoted(phantom.CLUSTER),
         "@BINDING_SECRET_FILE@": quoted(str(proxy.secret)),
         "@DPOP_CHALLENGE@": quoted(replies.dpop_challenge()),

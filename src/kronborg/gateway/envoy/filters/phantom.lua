@@ -57,6 +57,9 @@ local function admitted(now)
 end
 
 local function refuse(handle, status)
+  if status == "400" then
+    handle:streamInfo():dynamicMetadata():set("kronborg", "reason", "two_credentials")
+  end
   handle:respond({ [":status"] = status }, "")
 end
 

@@ -79,7 +79,9 @@ def _config(policy: str, arrest: SpikeArrest, route: Route, limits: Limits) -> J
             {"append_action": "APPEND_IF_EXISTS_OR_ADD", "header": {"key": SHADOW, "value": policy}}
         ]
     actions = [_identifier(arrest)]
-    descriptors: list[JsonValue] = [{"entries": [{"key": arrest.per}], "token_bucket": tokens}]
+    # The action of addresses has a key of its own, and takes no other.
+    key = "masked_remote_address" if arrest.per == "address" else arrest.per
+    descriptors: list[JsonValue] = [{"entries": [{"key": key}], "token_bucket": tokens}]
     if route.issuers and arrest.per in _VERIFIED:
         actions.append(
             {"request_headers": {"header_name": jwt.ISSUER, "descriptor_key": "iss", "skip_if_absent": True}}

@@ -8,13 +8,13 @@ from kronborg.gateway.envoy import replies
 from kronborg.gateway.model import Route
 
 
-def settings(route: Route) -> list[JsonObject]:
-    """One member for each rule that asks for it, the route's own first."""
+def settings(route: Route, pointer: str | None) -> list[JsonObject]:
+    """One member for each rule that asks for it, the route's own first; `pointer` is where its API is described."""
     asked = (AccessRule(step_up=route.step_up), *route.rules)
-    return [_asked(rule) for rule in asked if rule.step_up is not None]
+    return [_asked(rule, pointer) for rule in asked if rule.step_up is not None]
 
 
-def _asked(rule: AccessRule) -> JsonObject:
+def _asked(rule: AccessRule, pointer: str | None) -> JsonObject:
     wanted = rule.step_up
     told: dict[str, JsonValue] = {}
     # RFC 9470 section 3.
@@ -27,6 +27,9 @@ def _asked(rule: AccessRule) -> JsonObject:
         seconds = int(wanted.max_age.total_seconds())
         told["max_age"] = seconds
         challenge += f', max_age="{seconds}"'
+    if pointer:
+        # RFC 9728 section 5.1.
+        challenge += f', resource_metadata="{pointer}"'
     if rule.methods:
         told["methods"] = sorted(rule.methods)
     return {**told, "challenge": challenge}

@@ -1,0 +1,54 @@
+"""Proxies in front of the gateway whose word is taken for where a request came from, and by which scheme.
+
+Connections from their networks get a filter chain of their own; every other connection meets the chain it would meet
+without any of this, so that nothing a stranger writes can reach what reads these headers.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+
+from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.access_model import networks_of
+from kronborg.gateway.envoy.resource import typed
+from kronborg.gateway.model import Snapshot
+
+FORWARDED = ("x-forwarded-for", "x-forwarded-proto")
+"""What these proxies may say."""
+
+
+def match(snapshot: Snapshot) -> JsonObject:
+    """Connections that come from these proxies themselves."""
+    return {"source_prefix_ranges": _ranges(snapshot)}
+
+
+def connection(snapshot: Snapshot) -> JsonObject:
+    """Whose address a request has that came through them: read from the right, the first that is none of theirs.
+
+    When all are theirs, or one is no address, it is that of the connection.
+    """
+    detection = typed(
+        "envoy.extensions.http.original_ip_detection.xff.v3.XffConfig",
+        xff_trusted_cidrs={"cidrs": _ranges(snapshot)},
+        skip_xff_append=True,
+    )
+    return {
+        "use_remote_address": False,
+        "original_ip_detection_extensions": [{"name": "trusted-proxies", "typed_config": detection}],
+    }
+
+
+def told(snapshot: Snapshot) -> dict[str, JsonValue]:
+    """Services are told the one address that lists, limits and records go by, and nothing that a caller wrote."""
+    if not snapshot.trusted_proxies:
+        return {}
+    header: JsonObject = {"key": "x-forwarded-for", "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}
+    return {"request_headers_to_add": [{"append_action": "OVERWRITE_IF_EXISTS_OR_ADD", "header": header}]}
+
+
+def _ranges(snapshot: Snapshot) -> list[JsonObject]:
+    return [_range(network) for network in networks_of(snapshot.trusted_proxies)]
+
+
+def _range(network: IPv4Network | IPv6Network) -> JsonObject:
+    return {"address_prefix": str(network.network_address), "prefix_len": network.prefixlen}
