@@ -57,6 +57,7 @@ from kronborg.tokens import revocations_api
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.model import Access
 from kronborg.traffic import api as traffic_api
+from kronborg.traffic import what_if_api
 from kronborg.traffic.parts import Traffic
 
 READ, WRITE = "admin:read", "admin:write"
@@ -138,6 +139,7 @@ _ROUTERS = (
     config_api.router,
     audit_api.router,
     traffic_api.router,
+    what_if_api.router,
     webhooks_api.router,
     fleet_api.router,
     limits_api.router,

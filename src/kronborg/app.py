@@ -55,6 +55,7 @@ from kronborg.signin.own_ways import has_own_way
 from kronborg.signin.parts import SignInParts
 from kronborg.tokens.engine import Engine
 from kronborg.traffic import pages as traffic_pages
+from kronborg.traffic import what_if_pages
 from kronborg.traffic.opened import open_traffic
 from kronborg.traffic.parts import Traffic
 
@@ -139,6 +140,7 @@ _PAGES = (
     saml_pages,
     audit_pages,
     traffic_pages,
+    what_if_pages,
     webhook_pages,
     routes_pages,
     publishing_pages,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +22,11 @@ from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.events import latest
 from kronborg.core.parts import Parts
+from kronborg.gateway.drafts import make_draft, wish
+from kronborg.gateway.model import Path as RoutePath
+from kronborg.gateway.model import Route, Service
+from kronborg.gateway.publish import publish_declared
+from kronborg.gateway.store import put_route, put_service
 from kronborg.tokens.engine import open_engine
 from kronborg.traffic.lines import rows_of
 from kronborg.traffic.sqlite_store import SqliteTraffic
@@ -142,3 +148,26 @@ async def test_who_has_no_right_sees_nothing(console: Console) -> None:
 
     for path in ("", "/requests", "/map", "/export", f"/requests/{ID.format(1)}"):
         assert (await browser.http.get(f"/console/traffic{path}")).status_code == 403
+
+
+async def test_what_if_a_draft_were_published_is_asked_on_its_page_and_in_the_admin_api(console: Console) -> None:
+    browser = await console.signed_in("ada", ADMIN)
+    long_ago = clock.now() - timedelta(days=1)
+    things = Route("things", RoutePath("prefix", "/things"), "things", audience="https://shop.example/things")
+    async with console.engine.database.write() as session:
+        await put_service(session, Service("things", ("http://127.0.0.1:8091",)), now=long_ago)
+        await put_route(session, replace(things, public=True, audience=None, host="shop.example"), now=long_ago)
+        await publish_declared(session, issuer=ISSUER, gateway_url="http://localhost:8080", author="ada", now=long_ago)
+        await make_draft(session, "spring", actor="ada", now=clock.now())
+        await wish(session, "spring", "route", "things", None, actor="ada", now=clock.now())
+
+    draft = (await browser.get("/console/publishing/drafts/spring")).text
+    page = (await browser.get("/console/traffic/what-if?draft=spring")).text
+    version = (await browser.get("/console/traffic/what-if?version=1")).text
+    nobody = await browser.http.get("/console/traffic/what-if?draft=none")
+
+    assert "/console/traffic/what-if?draft=spring" in draft
+    for words in ("Newly refused", "unknown_host", ">60<", "shop-web", "/console/traffic/requests/0000"):
+        assert words in page, words
+    assert "No request that can be judged would have met another fate" in version
+    assert nobody.status_code == 404

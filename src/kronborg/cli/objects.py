@@ -26,6 +26,7 @@ from kronborg.cli.token_issuers import token_issuer_commands
 from kronborg.cli.tokens import token_commands
 from kronborg.cli.traffic import traffic_commands
 from kronborg.cli.webhooks import webhook_commands
+from kronborg.cli.what_if import draft_what_if, version_what_if
 
 app.add_typer(client_commands, name="client")
 app.add_typer(api_commands, name="api")
@@ -43,6 +44,8 @@ app.add_typer(directory_commands, name="directory")
 app.add_typer(service_commands, name="service")
 app.add_typer(route_commands, name="route")
 app.add_typer(breaker_commands, name="breaker")
+draft_commands.command("what-if")(draft_what_if)
+version_commands.command("what-if")(version_what_if)
 app.add_typer(draft_commands, name="draft")
 app.add_typer(version_commands, name="version")
 app.add_typer(simulate_commands, name="simulate")

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from kronborg.core.db import Database
 from kronborg.gateway.model import Snapshot
+from kronborg.gateway.simulate_ask import snapshot_of
 from kronborg.gateway.store import published_by
+from kronborg.gateway.versions import would_roll_back
 from kronborg.traffic.judge import WHYS, Judged, Side, Verdict, judge, read_side
 from kronborg.traffic.lines import Row, record_of
 from kronborg.traffic.model import AccessRecord
@@ -194,3 +196,16 @@ async def _records(traffic: Traffic, page: Search) -> AsyncIterator[list[AccessR
         if len(rows) < page.limit:
             return
         page = replace(page, before=int(rows[-1][0]))
+
+
+async def asked_for(database: Database, draft: str, version: int, *, issuer: str, gateway_url: str) -> Snapshot:
+    """What would be published by a draft, or, without one, by going back to a version. Raises `NotFound`."""
+    async with database.read() as session:
+        if draft:
+            return await snapshot_of(session, draft, issuer=issuer, gateway_url=gateway_url)
+        return (await would_roll_back(session, version, issuer=issuer, gateway_url=gateway_url))[0]
+
+
+def told(found: WhatIf) -> dict[str, object]:
+    """A replay as JSON."""
+    return {**asdict(found), "fails": found.fails, "unjudged_requests": found.count("unjudged")}
