@@ -30,7 +30,8 @@ from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.limits_model import SpikeArrest
 from kronborg.gateway.model import Audience, Route, Service, Snapshot
 from kronborg.gateway.model import Path as RoutePath
-from kronborg.gateway.quota_endpoint import quotas_of
+from kronborg.gateway.quota_answers import Answers, Tell
+from kronborg.gateway.quota_endpoint import once_by, quotas_of
 from kronborg.limits.authority import Authority
 from kronborg.limits.counters import ProcessCounters
 from kronborg.limits.model import Quota
@@ -86,29 +87,37 @@ class LimitsWorld(World):
             routes=tuple(routes().values()),
             audiences=(Audience(API, ("catalogue:read",)),),
         )
-        desk(proxy.exchange_port, secret, snapshot)
+        desk(proxy, secret, snapshot)
         keys = json.dumps({"keys": [self.key.as_dict(private=False)]})
         asyncio.run(prepare(snapshot, keys, proxy))
         self._start("limited", proxy.port, envoy_argv(proxy.folder, concurrency=1, log_level="error"))
 
 
-def desk(port: int, secret: str, snapshot: Snapshot) -> None:
+def desk(proxy: Proxy, secret: str, snapshot: Snapshot) -> None:
     """An authority over the quotas, as the control process has one."""
     known = quotas_of(snapshot)
 
     async def quotas(_: str) -> Mapping[str, Quota]:
         return known
 
-    authority, lock = Authority(ProcessCounters(), quotas, "bench"), threading.Lock()
+    once, answers = once_by(Authority(ProcessCounters(), quotas, "bench")), Answers(proxy.answers)
+    lock, loop = threading.Lock(), asyncio.new_event_loop()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            trusted = self.headers["x-kronborg-exchange"] == secret
-            with lock:
-                told = asyncio.run(authority.settle(body, now=datetime.now(UTC))) if trusted else b""
+            tell = Tell.parse(self.headers.get("x-kronborg-tell", ""))
+            trusted = tell is not None and self.headers["x-kronborg-exchange"] == secret
+            told = b""
+            if tell is not None and trusted:
+                with lock:
+                    told = loop.run_until_complete(once.settle(tell, body, now=datetime.now(UTC)))
+                if tell.by_file:
+                    answers.leave(tell, told)
             self.send_response(200 if trusted else 403)
             self.send_header("content-length", str(len(told)))
             self.end_headers()
@@ -117,7 +126,7 @@ def desk(port: int, secret: str, snapshot: Snapshot) -> None:
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", proxy.exchange_port), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
 

@@ -31,6 +31,7 @@ from kronborg.gateway.exchange import ExchangeApp, Phantom, ShownKey
 from kronborg.gateway.follow import follow_apart, show, take_over
 from kronborg.gateway.model import Snapshot
 from kronborg.gateway.publish import hosts_of
+from kronborg.gateway.quota_answers import Answers
 from kronborg.gateway.quota_endpoint import PATH as QUOTA_PATH
 from kronborg.gateway.quota_endpoint import PublishedQuotas, quota_app
 from kronborg.gateway.resilience import keep_resilient
@@ -119,7 +120,7 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
         uses = Uses()
         keeper = Keeper(database, settings.quotas, PublishedQuotas(database, clock.now), node=proxy.name)
         await keeper.start(now=clock.now())
-        app = control_app(engine, secret, uses, keeper, settings.gateway_url)
+        app = control_app(engine, secret, uses, keeper, Answers(proxy.answers), settings.gateway_url)
         delivered_version.labels(proxy.name, "acked").set_function(lambda: _version(deliverer, "acked"))
         delivered_version.labels(proxy.name, "rejected").set_function(lambda: _version(deliverer, "rejected"))
         async with asyncio.TaskGroup() as tasks:
@@ -146,7 +147,7 @@ def keeping_of(settings: Settings) -> Keeping:
     return Keeping(records=told.keep, rollups=told.keep_counts, most_bytes=told.most)
 
 
-def control_app(engine: Engine, secret: str, uses: Uses, keeper: Keeper, gateway_url: str) -> ASGIApp:
+def control_app(engine: Engine, secret: str, uses: Uses, keeper: Keeper, answers: Answers, gateway_url: str) -> ASGIApp:
     """`/exchange` and what else Envoy asks for the proxy; `/healthz`, `/readyz` and `/metrics` for the operator."""
 
     async def phantom(token: str, now: datetime) -> Phantom | None:
@@ -158,7 +159,7 @@ def control_app(engine: Engine, secret: str, uses: Uses, keeper: Keeper, gateway
         return None if found is None else Phantom(found[0].token, found[0].expires_at - now, bound=found[1])
 
     trade = ExchangeApp(phantom, by_key, secret=secret, clock=clock.now)
-    quotas = quota_app(keeper.authority, secret=secret, clock=clock.now)
+    quotas = quota_app(keeper.authority, answers, secret=secret, clock=clock.now)
     binding = BindingApp(by_engine(engine, gateway_url), secret=secret, clock=clock.now)
     rest = Starlette(routes=health_routes(engine.database))
 

@@ -26,6 +26,7 @@ from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.process import envoy_argv
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.model import Audience, Delivery, Route, Service, Snapshot
+from kronborg.gateway.quota_answers import Answers, Tell
 from ports import free_port
 
 ISSUER = "http://localhost:8081"
@@ -104,6 +105,8 @@ class FakeExchange:
     port: int = 0
     desk: Callable[[bytes], bytes | None] | None = None
     """Answers calls about quotas, if anybody does."""
+    files: Answers | None = None
+    known: dict[tuple[str, int], bytes] = field(default_factory=dict)
 
     def start(self) -> None:
         exchange = self
@@ -131,7 +134,10 @@ class FakeExchange:
             def quota(self) -> None:
                 asked = self.rfile.read(int(self.headers.get("content-length", "0")))
                 known = self.headers.get("x-kronborg-exchange") == exchange.secret
-                told = exchange.desk(asked) if known and exchange.desk is not None else None
+                tell = Tell.parse(self.headers.get("x-kronborg-tell", ""))
+                told = exchange.told_before(tell, asked) if known and tell else None
+                if told is not None and tell is not None and tell.by_file and exchange.files is not None:
+                    exchange.files.leave(tell, told)
                 self.send_response(503 if told is None else 200)
                 self.send_header("content-length", str(len(told or b"")))
                 self.end_headers()
@@ -142,6 +148,13 @@ class FakeExchange:
 
         self.server = Quiet(("127.0.0.1", self.port), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def told_before(self, tell: Tell, asked: bytes) -> bytes | None:
+        """The desk's answer: a call that is made again counts once."""
+        told = self.known.get((tell.worker, tell.number))
+        if told is None and self.desk is not None and (told := self.desk(asked)) is not None:
+            self.known[tell.worker, tell.number] = told
+        return told
 
     def stop(self) -> None:
         assert self.server is not None
@@ -175,6 +188,7 @@ class Live:
         self.keys = json.dumps({"keys": [self.key.as_dict(private=False)]})
         self.proxy = Proxy(folder=folder / "gateway", port=free_port(), exchange_port=free_port())
         self.exchange = FakeExchange(secret=make_folder(self.proxy), port=self.proxy.exchange_port)
+        self.exchange.files = Answers(self.proxy.answers)
         self.exchange.start()
         self.upstream = Quiet(("127.0.0.1", free_port()), Echo)
         threading.Thread(target=self.upstream.serve_forever, args=(0.02,), daemon=True).start()

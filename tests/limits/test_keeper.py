@@ -111,7 +111,7 @@ async def test_a_killed_valkey_is_met_as_the_policy_says(
         b"hourly\nshop\nx\n0\n0\n",
         b"hourly\nshop\n1\n-1\n0\n",
         b"hourly\nshop\n99999999999999\n0\n0\n",
-        b"hourly\nshop\n1\n0\n0\n" * 257,
+        b"hourly\nshop\n1\n0\n0\n" * 513,
     ],
 )
 async def test_a_call_that_is_none_of_ours_is_refused(body: bytes) -> None:

@@ -15,7 +15,7 @@ from kronborg.limits.counters import Ask, Counters, Standing
 from kronborg.limits.model import Quota
 from kronborg.limits.windows import slot_at
 
-MOST_RECORDS = 256
+MOST_RECORDS = 512
 LONGEST = 512 * 1024
 """Bytes of one call."""
 MOST_UNITS = 10**9
@@ -45,7 +45,7 @@ class Record:
 
 @dataclass(slots=True)
 class Authority:
-    """Answers the gateways of one node."""
+    """Answers the gateway of one node, and those that ask through it."""
 
     counters: Counters
     quotas: Quotas
@@ -53,14 +53,14 @@ class Authority:
     apart: bool = False
     """Whether the counters are this node's alone, whatever a quota says."""
 
-    async def settle(self, body: bytes, *, now: datetime) -> bytes:
-        """Count what is told, grant what is wanted. Raises `Malformed`, `counters.Away`."""
+    async def settle(self, body: bytes, *, now: datetime, node: str = "") -> bytes:
+        """Count what is told, grant what is wanted; `node` asks, if not our own. Raises `Malformed`, `counters.Away`."""
         asks, kinds = [], list[Quota | None]()
         for record in parse(body):
             quota = (await self.quotas(record.quota)).get(record.quota)
             kinds.append(quota)
             if quota is not None:
-                asks.append(self._ask(quota, record, now))
+                asks.append(self._ask(quota, record, now, node or self.node))
         standings = iter(await self.counters.settle(asks, now=now))
         lines = []
         for quota in kinds:
@@ -72,13 +72,13 @@ class Authority:
             lines.append(f"{standing.granted} {standing.used} {_ms(lease)} {_ms(standing.resets)}\n")
         return "".join(lines).encode()
 
-    def _ask(self, quota: Quota, record: Record, now: datetime) -> Ask:
+    def _ask(self, quota: Quota, record: Record, now: datetime, node: str) -> Ask:
         # A lease is spent later than it is given: its units count as if they were spent at its very end.
         late = quota.mode == "leased" and quota.window == "rolling"
         slot = slot_at(quota, now)
         if late:
             slot = replace(slot, ends=slot.ends + ROLLING_LEASE)
-        identity = record.identity if quota.scope == "global" and not self.apart else f"{self.node}\t{record.identity}"
+        identity = record.identity if quota.scope == "global" and not self.apart else f"{node}\t{record.identity}"
         return Ask(quota.name, identity, quota.count, slot, record.spent, record.wanted, record.least)
 
 

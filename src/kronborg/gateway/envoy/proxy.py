@@ -59,6 +59,11 @@ class Proxy:
         return self.folder / "ledger" / "ledger.txt"
 
     @property
+    def answers(self) -> Path:
+        """Where answers about quotas lie until a worker of Envoy takes them up."""
+        return self.folder / "quota"
+
+    @property
     def admin(self) -> Path:
         """Envoy's admin socket (0600).
 

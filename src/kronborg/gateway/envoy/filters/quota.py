@@ -36,6 +36,8 @@ def _told(quota: Quota) -> JsonObject:
         told["heaviest"] = quota.heaviest
     if quota.mode == "leased":
         told["leased"] = True
+    if quota.window == "rolling":
+        told["rolling"] = True
     if quota.effect == "shadow":
         told["shadow"] = True
     return told

@@ -1,25 +1,36 @@
 -- Quotas: how many calls a principal has left in its window (one memory per worker).
--- Leased: units come from the control process in small batches, renewed before they are spent: never one call too many.
--- Counted: calls are counted here and told twice a second; the answer says how much all gateways have used.
--- One request in many carries what is to be told, and waits for the answer; no other request does.
+-- Leased: units come from the control process in batches, renewed before they are spent: never one call too many.
+-- Counted: calls are counted here and told four times a second; the answer says how much all gateways have used.
+--
+-- What is to be told goes out in one call for many counters, and nobody waits for it: its answer comes in a file, which
+-- a later request takes up (`gateway/quota_answers.py`). A request waits only where nothing at all is left of a lease,
+-- or a refusal would not know until when, and nobody has said yet that the window is used up.
+-- Each call has a number. One without an answer is made again with the same number, and counts once.
 
 local QUOTA_CLUSTER = "exchange"
 local QUOTA_SECRET_FILE = @SECRET_FILE@
-local QUOTA_TIMEOUT_MS = 1000
-local TELL_MS = 500               -- how long calls may stay untold
-local BACK_OFF_MS = 1000          -- after a failure nobody is asked for so long
-local REFUSED_MS = 1000           -- how long a "no" is believed: a reset is noticed within this time
+local QUOTA_FOLDER = @QUOTA_FOLDER@
+local ASK_MS = 1000               -- how long a request waits
+local TELL_MS = 250               -- how long calls may stay untold
+local FLUSH_MS = 50               -- between two calls that nobody waits for
+local LOOK_MS = 5                 -- between two looks for answers
+local AGAIN_MS = 1000             -- after this a call without an answer is made again
+local GIVE_UP_MS = 60000          -- and after this no more
+local BELIEVED_MS = 1000          -- how long a "no" is believed: a reset is noticed within this time
 local IDLE_MS = 10000             -- a lease that nobody used for so long is given back
 local QUOTAS_PER_GENERATION = 8192
-local MOST_RECORDS = 256          -- in one call
-local LEAST_BATCH, MOST_BATCH = 16, 1000 -- units of one lease
-local FIRST_SIGHTS = 200          -- new principals asked about per second and worker; others are told later
+local MOST_RECORDS, MOST_BYTES = 512, 48 * 1024 -- in one call
+local MOST_FLIGHTS = 256          -- calls under way
+local LEAST_BATCH, MOST_BATCH = 16, 10000 -- units of one lease
+local LASTS_MS = 2000             -- how long a batch should last
 local LONGEST_IDENTITY = 256      -- longer ones that begin alike share a counter
 
 local quota_young, quota_old, quota_count = {}, {}, 0
-local untold = {}
-local told_ms, silent_until, swept_ms = 0, 0, 0
-local sights_second, sights = 0, 0
+local queue, queue_first, queue_last = {}, 1, 0 -- counters of which something is to be told
+local flights, in_air, flight_number = {}, 0, 0
+local regular = nil               -- the call under way for which nobody waits
+local worker = nil                -- the name of this memory
+local due_ms, looked_ms, swept_ms, quota_clock = math.huge, 0, 0, 0
 
 local function plain(text)
   if #text > LONGEST_IDENTITY then
@@ -88,24 +99,70 @@ local function identity_of(request, quota)
   return found
 end
 
-local function quota_entry(quota, identity)
-  local key = quota.name .. "\n" .. identity
+-- The key of a counter; what only the token decides is remembered with the token.
+local function key_of(request, quota)
+  local token, per = request.token, quota.per
+  if token == nil or per == "address" or per == "header" or per == "key" then
+    return quota.name .. "\n" .. identity_of(request, quota)
+  end
+  local keys = token.quota_keys
+  if keys == nil then
+    keys = {}
+    token.quota_keys = keys
+  end
+  local tag = quota.tag
+  if tag == nil then
+    tag = quota.name .. "\n" .. per .. "\n" .. (quota.identifier or "")
+    quota.tag = tag
+  end
+  local key = keys[tag]
+  if key == nil then
+    key = quota.name .. "\n" .. identity_of(request, quota)
+    keys[tag] = key
+  end
+  return key
+end
+
+-- Tells of a counter by that moment at the latest.
+local function enqueue(entry, by_ms)
+  if by_ms < due_ms then
+    due_ms = by_ms
+  end
+  if not entry.queued then
+    entry.queued = true
+    queue_last = queue_last + 1
+    queue[queue_last] = entry
+  end
+end
+
+local function give_lease_back(entry, now)
+  if now < entry.ends then
+    entry.spent = entry.spent - entry.left
+    enqueue(entry, now + TELL_MS)
+  end
+  entry.left = 0
+end
+
+local function quota_entry(request, quota)
+  local key = key_of(request, quota)
   local entry = quota_young[key]
-  if entry ~= nil then
+  if entry ~= nil and entry.leased == quota.leased then
     return entry
   end
-  entry = quota_old[key]
-  if entry == nil then
+  entry = entry or quota_old[key]
+  if entry == nil or entry.leased ~= quota.leased then
     entry = {
-      key = key, leased = quota.leased, left = 0, remaining = quota.count, ends = 0, reset = 0, want = LEAST_BATCH, got = 0,
-      used = 0, spent = 0, flying = 0, known = 0, seen = 0, refused = 0, refused_cost = 0, asking = false, untold = false,
+      key = key, leased = quota.leased,
+      left = 0, got = 0, got_ms = 0, ends = 0, -- the lease
+      used = 0, reset = 0, known = 0, number = 0, -- what was said last, and by the answer to which call
+      spent = 0, flying = 0, -- not told yet; told, and not answered
+      wish = 0, seen = 0, refused = 0, short_of = 0, queued = false, failed = nil,
     }
   end
   if quota_count >= QUOTAS_PER_GENERATION then
     for _, forgotten in pairs(quota_old) do
       if forgotten.leased and forgotten.left > 0 and quota_young[forgotten.key] == nil then
-        forgotten.spent, forgotten.left = forgotten.spent - forgotten.left, 0
-        untold[forgotten.key], forgotten.untold = forgotten, true
+        give_lease_back(forgotten, request.now_ms)
       end
     end
     quota_old, quota_young, quota_count = quota_young, {}, 0
@@ -115,172 +172,284 @@ local function quota_entry(quota, identity)
   return entry
 end
 
-local function quota_secret()
-  local file = assert(io.open(QUOTA_SECRET_FILE, "r"))
-  local text = file:read("*l")
+local function quota_line(path, kind)
+  local file = assert(io.open(path, "rb"))
+  local text = kind == "*l" and file:read("*l") or file:read(kind)
   file:close()
   return assert(text)
 end
 
--- Tells what was spent and asks for what is wanted; true when the control process answered. Others run meanwhile.
-local function ask_quota(request, entries, wants)
-  if request.now_ms < silent_until and silent_until - request.now_ms <= BACK_OFF_MS then
-    return false
-  end
-  local lines = {}
-  for at, entry in ipairs(entries) do
-    entry.flying, entry.spent = entry.flying + entry.spent, 0
-    local want = wants[at] or NOTHING
-    lines[at] = entry.key .. "\n" .. entry.flying .. "\n" .. (want[1] or 0) .. "\n" .. (want[2] or 0)
-  end
-  local headers, body = request.handle:httpCall(QUOTA_CLUSTER, {
+-- Makes the call of a flight. Without `asynchronous` others run until it is answered.
+local function send(handle, flight, asynchronous)
+  return handle:httpCall(QUOTA_CLUSTER, {
     [":method"] = "POST",
     [":path"] = "/quota",
     [":authority"] = "quota",
-    ["x-kronborg-exchange"] = quota_secret(),
+    ["x-kronborg-exchange"] = quota_line(QUOTA_SECRET_FILE, "*l"),
+    ["x-kronborg-tell"] = worker .. "-" .. flight.number .. (asynchronous and "-file" or ""),
     ["content-type"] = "text/plain",
-  }, table.concat(lines, "\n") .. "\n", QUOTA_TIMEOUT_MS)
-  request.headers = request.handle:headers() -- those from before a call are dead
-  local now = request.handle:timestamp()
-  local answers = headers[":status"] == "200" and body and body:gmatch("(%d+) (%d+) (%d+) (%d+)\n")
-  local complete = answers ~= nil and answers ~= false
-  for _, entry in ipairs(entries) do
+  }, flight.body, ASK_MS, asynchronous)
+end
+
+-- A call yet to be made; what its counters have spent is in the air from now on.
+local function new_flight(records, body, now)
+  if worker == nil then
+    worker = quota_line("/dev/urandom", 8):gsub(".", function(one) return ("%02x"):format(one:byte()) end)
+  end
+  flight_number = flight_number + 1
+  local flight = { number = flight_number, records = records, body = body, began = now, sent = now, awaited = false }
+  flights[flight_number] = flight
+  in_air = in_air + 1
+  return flight
+end
+
+local function record_of(entry, want, least)
+  local spent = entry.spent
+  entry.flying, entry.spent = entry.flying + spent, 0
+  local line = entry.key .. "\n" .. spent .. "\n" .. want .. "\n" .. least .. "\n"
+  return { entry = entry, spent = spent, want = want, least = least }, line
+end
+
+local function landed(flight)
+  if flights[flight.number] == flight then
+    flights[flight.number] = nil
+    in_air = in_air - 1
+  end
+  if regular == flight then
+    regular = nil
+  end
+end
+
+-- Takes in an answer: a line for each counter. False when it is none.
+local function settle(flight, text, now)
+  local lines = text and text:gmatch("(%d+) (%d+) (%d+) (%d+)\n") or nil
+  local told = {}
+  for at = 1, #flight.records do
     local granted, used, ends, reset
-    if complete then
-      granted, used, ends, reset = answers()
+    if lines ~= nil then
+      granted, used, ends, reset = lines()
     end
     if granted == nil then
-      complete = false
-      entry.spent, entry.flying = entry.spent + entry.flying, 0
-    else
-      entry.flying = 0
-      entry.used, entry.ends, entry.reset, entry.known = tonumber(used), tonumber(ends), tonumber(reset), now
-      if entry.leased then
-        entry.left = entry.left + tonumber(granted)
-        entry.got = entry.left
-      end
-    end
-  end
-  if not complete then
-    silent_until = now + BACK_OFF_MS
-  end
-  return complete
-end
-
-local function mark_untold(entry)
-  if not entry.untold then
-    entry.untold = true
-    untold[entry.key] = entry
-  end
-end
-
--- What was not told yet, in one call; leases that lie idle go back with it.
-local function tell(request)
-  local now = request.now_ms
-  told_ms = now
-  if now - swept_ms >= IDLE_MS or now < swept_ms then
-    swept_ms = now
-    for _, entry in pairs(quota_young) do
-      if entry.leased and entry.left > 0 and now - entry.seen > IDLE_MS and not entry.asking then
-        entry.spent = entry.spent - (now < entry.ends and entry.left or 0)
-        entry.left = 0
-        mark_untold(entry)
-      end
-    end
-  end
-  local entries = {}
-  for key, entry in pairs(untold) do
-    if entry.flying == 0 then
-      entries[#entries + 1] = entry
-      untold[key], entry.untold = nil, false
-      if #entries >= MOST_RECORDS then
-        break
-      end
-    end
-  end
-  if #entries > 0 and not ask_quota(request, entries, {}) then
-    for _, entry in ipairs(entries) do
-      mark_untold(entry)
-    end
-  end
-end
-
--- A batch that did not last a second becomes four times as large, one that lasted eight half as large.
-local function batch(entry, now, cost)
-  local lasted = now - entry.known
-  if entry.known > 0 and lasted < 1000 then
-    entry.want = math.min(entry.want * 4, MOST_BATCH)
-  elseif lasted > 8000 then
-    entry.want = math.max(math.floor(entry.want / 2), LEAST_BATCH)
-  end
-  return math.max(entry.want, cost)
-end
-
-local function renew(request, entry, cost)
-  entry.asking = true
-  local want = NOTHING
-  if entry.leased then
-    want = { batch(entry, request.now_ms, cost), math.max(0, cost - entry.left) }
-  end
-  local fine, answered = pcall(ask_quota, request, { entry }, { want })
-  entry.asking = false
-  assert(fine, answered)
-  return answered
-end
-
--- True, false, or nil when nobody could say.
-local function take_leased(request, quota, entry, cost)
-  local now = request.now_ms
-  if now >= entry.ends then
-    entry.left = 0
-  end
-  entry.seen = now
-  if entry.left < cost then
-    if cost >= entry.refused_cost and now < entry.refused and entry.refused - now <= REFUSED_MS then
       return false
     end
-    if not renew(request, entry, cost) then
-      return nil
-    end
-    if entry.left < cost then
-      entry.refused, entry.refused_cost = now + REFUSED_MS, cost
-      return false
-    end
-    entry.left = entry.left - cost
-    return true
+    told[at] = { tonumber(granted), tonumber(used), tonumber(ends), tonumber(reset) }
   end
-  entry.left = entry.left - cost
-  if entry.left * 4 < entry.got and not entry.asking and entry.used < quota.count then
-    renew(request, entry, 0)
+  landed(flight)
+  for at, record in ipairs(flight.records) do
+    local entry, granted = record.entry, told[at][1]
+    entry.flying = entry.flying - record.spent
+    if flight.number > entry.number then
+      entry.number, entry.used, entry.reset, entry.known = flight.number, told[at][2], told[at][4], now
+      entry.ends = told[at][3]
+    end
+    if record.want > 0 then
+      entry.wish = 0
+      if granted > 0 then
+        entry.left = entry.left + granted
+        entry.got, entry.got_ms, entry.refused = entry.left, now, 0
+      else
+        entry.refused, entry.short_of = now, math.max(record.least, 1)
+      end
+    end
   end
   return true
 end
 
-local function first_sight(now)
-  local second = math.floor(now / 1000)
-  if sights_second ~= second then
-    sights_second, sights = second, 0
+-- Nobody answered for long: what was spent is still to be told.
+local function give_up(flight, now)
+  landed(flight)
+  for _, record in ipairs(flight.records) do
+    local entry = record.entry
+    entry.flying = entry.flying - record.spent
+    entry.wish = 0
+    if record.spent ~= 0 then
+      entry.spent = entry.spent + record.spent
+      enqueue(entry, now + TELL_MS)
+    end
   end
-  sights = sights + 1
-  return sights <= FIRST_SIGHTS
+end
+
+-- Takes up the answers that came, and asks again where none came.
+local function look(request, now)
+  looked_ms = now
+  for number, flight in pairs(flights) do
+    if flight.awaited then
+      -- Its caller hung up: then nobody waits any more for what it was to be told.
+      if now - flight.sent > 2 * ASK_MS then
+        flight.awaited, flight.sent = false, 0
+      end
+    else
+      local name = QUOTA_FOLDER .. "/" .. worker .. "-" .. number
+      local file = io.open(name, "r")
+      if file ~= nil then
+        local text = file:read("*a")
+        file:close()
+        os.remove(name)
+        settle(flight, text, now)
+      elseif now - flight.began >= GIVE_UP_MS then
+        give_up(flight, now)
+      elseif now - flight.sent >= AGAIN_MS then
+        flight.sent = now
+        send(request.handle, flight, true)
+      end
+    end
+  end
+end
+
+-- Leases that lie idle go back.
+local function sweep(now)
+  swept_ms = now
+  for _, entry in pairs(quota_young) do
+    if entry.leased and entry.left > 0 and entry.wish == 0 and now - entry.seen > IDLE_MS then
+      give_lease_back(entry, now)
+    end
+  end
+end
+
+-- Tells what is to be told, and asks for what is wished.
+local function flush(request, now)
+  if now - swept_ms >= IDLE_MS then
+    sweep(now)
+  end
+  local records, lines, size = {}, {}, 0
+  while queue_first <= queue_last and #records < MOST_RECORDS and size < MOST_BYTES do
+    local entry = queue[queue_first]
+    queue[queue_first] = nil
+    queue_first = queue_first + 1
+    entry.queued = false
+    local record, line = record_of(entry, math.max(entry.wish, 0), 0)
+    if record.want > 0 then
+      entry.wish = -1 -- it is on its way
+    end
+    records[#records + 1], lines[#lines + 1] = record, line
+    size = size + #line
+  end
+  due_ms = queue_first <= queue_last and now + FLUSH_MS or math.huge
+  if #records > 0 then
+    regular = new_flight(records, table.concat(lines), now)
+    send(request.handle, regular, true)
+  end
+end
+
+local function quota_turn(request)
+  local now = request.now_ms
+  if now < quota_clock - 1000 then
+    -- The clock was set back: whatever was to be done at some moment is done now.
+    due_ms, looked_ms, swept_ms = math.min(due_ms, now), 0, now
+    for _, flight in pairs(flights) do
+      flight.sent, flight.began = now, now
+    end
+  end
+  quota_clock = now
+  if in_air > 0 and now - looked_ms >= LOOK_MS then
+    look(request, now)
+  end
+  if now >= due_ms and regular == nil then
+    flush(request, now)
+  end
+end
+
+-- Asks about one counter and waits for the answer; false when there is none.
+local function ask(request, entry, want, least)
+  local flight = entry.failed
+  entry.failed = nil
+  if flight == nil or flights[flight.number] ~= flight or flight.awaited then
+    if in_air >= MOST_FLIGHTS then
+      return false
+    end
+    local record, line = record_of(entry, want, least)
+    flight = new_flight({ record }, line, request.now_ms)
+  end
+  flight.awaited, flight.sent = true, request.now_ms
+  local headers, body = send(request.handle, flight, false)
+  request.headers = request.handle:headers() -- those from before a call are dead
+  local now = request.handle:timestamp()
+  if flights[flight.number] ~= flight or (headers[":status"] == "200" and settle(flight, body, now)) then
+    return true
+  end
+  flight.awaited, flight.sent, entry.failed = false, now, flight
+  return false
+end
+
+-- As much as lasts for two seconds, going by how long the last batch did.
+local function batch(entry, now)
+  if entry.got_ms == 0 or now < entry.got_ms then
+    return LEAST_BATCH
+  end
+  local rate = (entry.got - entry.left) / math.max(now - entry.got_ms, FLUSH_MS)
+  return math.max(LEAST_BATCH, math.min(MOST_BATCH, math.ceil(rate * LASTS_MS)))
+end
+
+-- Whether it was said a moment ago that no more units are left than `need`.
+local function is_short(entry, need, now)
+  return entry.refused > 0 and need >= entry.short_of and now < entry.reset and now >= entry.refused
+end
+
+local function wish(entry, now)
+  if entry.wish == 0 then
+    entry.wish = batch(entry, now)
+    enqueue(entry, now)
+  end
+end
+
+-- True, false, or nil when nobody could say.
+local function take_leased(request, quota, entry, cost)
+  for _ = 1, 3 do
+    local now = request.now_ms
+    if now >= entry.ends then
+      entry.left = 0
+    end
+    entry.seen = now
+    if entry.left >= cost then
+      entry.left = entry.left - cost
+      if entry.left * 2 < entry.got and not is_short(entry, 1, now) then
+        wish(entry, now)
+      end
+      return true
+    end
+    local need = cost - entry.left
+    if is_short(entry, need, now) then
+      if now - entry.refused >= BELIEVED_MS then
+        entry.refused = now
+        wish(entry, now)
+      end
+      return false
+    end
+    if not ask(request, entry, math.max(batch(entry, now), need), need) then
+      return nil
+    end
+    request.now_ms = request.handle:timestamp()
+  end
+  return false
 end
 
 local function take_counted(request, quota, entry, cost)
   local now = request.now_ms
-  if now >= entry.ends and entry.ends > 0 then
-    entry.used, entry.ends, entry.known = 0, 0, 0
+  if entry.ends > 0 and now >= entry.ends then
+    if quota.rolling then
+      entry.ends = now + BELIEVED_MS -- some of it is free again: how much is asked
+      enqueue(entry, now)
+    else
+      entry.used, entry.spent, entry.ends, entry.known = 0, 0, 0, 0 -- what was not told counts no more
+    end
   end
-  local over = entry.used + entry.spent + entry.flying + cost > quota.count
-  local stale = now - entry.known > REFUSED_MS or now < entry.known
-  if not entry.asking and ((over and stale) or (entry.known == 0 and first_sight(now))) then
-    renew(request, entry, 0)
-    over = entry.used + entry.spent + entry.flying + cost > quota.count
-  end
-  if over then
-    return false
+  if entry.used + entry.spent + entry.flying + cost > quota.count then
+    if entry.known == 0 then
+      entry.known = now
+      ask(request, entry, 0, 0)
+      now = request.handle:timestamp()
+    elseif now - entry.known >= BELIEVED_MS or now < entry.known then
+      entry.known = now
+      enqueue(entry, now)
+    end
+    if entry.used + entry.spent + entry.flying + cost > quota.count then
+      return false
+    end
   end
   entry.spent = entry.spent + cost
-  mark_untold(entry)
+  if not entry.queued then
+    enqueue(entry, now + (entry.known == 0 and FLUSH_MS or TELL_MS))
+  end
   return true
 end
 
@@ -326,20 +495,22 @@ end
 
 -- What the service's answer will say is left, kept in a request header until then.
 local function state_standing(request, taken)
-  local stated, least, of, reset_of = {}, nil, nil, nil
+  local stated, least, of, reset_of = nil, nil, nil, nil
   for at = 1, #taken do
     local one = taken[at]
-    if not one.quota.shadow then
-      local left, reset = standing(one.quota, one.entry, request.now_ms)
-      stated[#stated + 1] = ('"%s";r=%d;t=%d'):format(one.quota.name, left, reset)
+    local quota = one.quota
+    if not quota.shadow then
+      local left, reset = standing(quota, one.entry, request.now_ms)
+      local text = '"' .. quota.name .. '";r=' .. left .. ";t=" .. reset
+      stated = stated and (stated .. ", " .. text) or text
       if least == nil or left < least then
-        least, of, reset_of = left, one.quota.count, reset
+        least, of, reset_of = left, quota.count, reset
       end
     end
   end
-  if #stated > 0 then
+  if stated ~= nil then
     local headers = request.headers
-    headers:replace("x-kronborg-limit", table.concat(stated, ", "))
+    headers:replace("x-kronborg-limit", stated)
     if request.settings.legacy_limits then
       headers:replace("x-kronborg-limit-limit", tostring(of))
       headers:replace("x-kronborg-limit-remaining", tostring(least))
@@ -364,14 +535,12 @@ local function check_quota(request)
   if quotas == nil then
     return nil
   end
-  if request.now_ms - told_ms >= TELL_MS or request.now_ms < told_ms then
-    tell(request)
-  end
+  quota_turn(request)
   local taken = {}
   for at = 1, #quotas do
     local quota = quotas[at]
     local cost = cost_of(request, quota)
-    local entry = quota_entry(quota, identity_of(request, quota))
+    local entry = quota_entry(request, quota)
     local fine = true
     if cost > 0 then
       fine = (quota.leased and take_leased or take_counted)(request, quota, entry, cost)
@@ -380,8 +549,9 @@ local function check_quota(request)
       taken[#taken + 1] = { quota = quota, entry = entry, cost = cost }
     elseif quota.shadow then
       request.headers:replace("x-kronborg-shadow", quota.name)
-      if fine == false then
-        entry.spent = entry.spent + (quota.leased and 0 or cost)
+      if fine == false and not quota.leased then
+        entry.spent = entry.spent + cost
+        enqueue(entry, request.now_ms + TELL_MS)
       end
     else
       return refuse_quota(request, taken, quota, entry, fine)
