@@ -7,15 +7,18 @@ say (a revocation, a limit used up) comes in as `Facts`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from kronborg.gateway.access_model import Addresses, StepUp, networks_of
+from kronborg.gateway.envoy.filters import phantom
 from kronborg.gateway.envoy.filters.jwt import issuers_of
+from kronborg.gateway.listener_model import Listener
 from kronborg.gateway.model import HEALTH, METHODS, Route, Snapshot
 from kronborg.gateway.reasons import REASONS
+from kronborg.gateway.simulate_binding import binding
 from kronborg.gateway.simulate_claims import (
     bare,
     claim_fits,
@@ -51,10 +54,13 @@ SKEW_SECONDS = 5
 _AHEAD_SECONDS = 60
 
 
-def prepare(snapshot: Snapshot) -> Ready:
-    """Read a snapshot for deciding; the costly part, done once."""
+_EXTERNAL = Listener()
+
+
+def prepare(snapshot: Snapshot, here: Listener = _EXTERNAL) -> Ready:
+    """Read a snapshot for deciding what comes in at this listener; the costly part, done once."""
     bound = frozenset(audience.uri for audience in snapshot.audiences if audience.bound)
-    return Ready(snapshot, tables_of(snapshot), bound)
+    return Ready(snapshot, tables_of(snapshot, here), bound)
 
 
 def decide(ready: Ready, call: Call, *, now: datetime) -> Decision:
@@ -178,9 +184,16 @@ def _token(way: Way, route: Route) -> Decision | None:
     kinds = " or ".join(_KINDS[kind] for kind in route.credentials)
     asked = f"{kinds} for {route.audience}."
     token = way.call.token
-    key = isinstance(token, Held) and token.credential == "api_key"
-    if token is None or (key and "api_key" not in route.credentials):
+    # With a route that takes no key, the header is thrown away at the door.
+    traded = phantom.is_used(route, way.ready.snapshot)
+    keyed = phantom.KEY_HEADER in way.call.headers
+    if traded and keyed and token is not None:
+        # RFC 6750 section 2: one way to send a credential for each request.
+        return way.refuse("token", 400, "two_credentials", "One credential.", "two", route)
+    if token is None and not (traded and keyed):
         return way.refuse("token", 401, "missing_token", asked, "nothing", route)
+    if token is None:
+        token = Unfit("a key that was not looked at")
     fault = token.why if isinstance(token, Unfit) else _fault(token, way, route)
     if fault is not None:
         return way.refuse("token", 401, "invalid_token", asked, fault, route)
@@ -275,25 +288,6 @@ def _revocation(way: Way, route: Route) -> Decision | None:
     return None
 
 
-def _binding(way: Way, route: Route) -> Decision | None:
-    """RFC 9449 section 7, RFC 8705 section 3: a bound token is worth nothing without a proof."""
-    held = way.call.token
-    if route.public or not isinstance(held, Held):
-        return None
-    bound = isinstance(held.claims.get("cnf"), Mapping)
-    if not bound and (route.audience or "") in way.ready.bound:
-        return way.refuse("binding", 401, "not_bound", "A token that is bound to a key.", "one that is not", route)
-    if not bound:
-        return None
-    asked = "A proof that the caller holds the key of the token."
-    proof = way.call.facts.proof
-    if not proof:
-        reason = "proof_missing" if proof is None else "proof_invalid"
-        return way.refuse("binding", 401, reason, asked, "none" if proof is None else "one that is not right", route)
-    way.passed("binding", asked)
-    return None
-
-
 def _step_up(way: Way, route: Route) -> Decision | None:
     """RFC 9470: how the person signed in, and how long ago."""
     held = way.call.token
@@ -329,7 +323,7 @@ _CHECKS: tuple[_Check, ...] = (
     _token,
     _access,
     _revocation,
-    _binding,
+    binding,
     _step_up,
     quota,
     late_arrests,

@@ -29,7 +29,8 @@ class SimulateBody(Body):
     url: Annotated[str, Field(min_length=1, max_length=4000)]
     """A path, or a whole address with its host."""
     token: Annotated[str, Field(max_length=16_384)] = ""
-    """A token as a caller would send it: a JWT or a reference token."""
+    """What a caller would send, with or without a scheme: a JWT of ours or of another issuer, a reference token, an API
+    key or a personal access token."""
     claims: Annotated[str, Field(max_length=16_384)] = ""
     """In place of a token, the claims of one as JSON; `iss`, `exp`, `sub` and `client_id` are made up where absent."""
     headers: Annotated[dict[str, Annotated[str, Field(max_length=4000)]], Field(max_length=50)] = Field(
@@ -48,6 +49,8 @@ class SimulateBody(Body):
     """Limits that are used up: `spike_arrest`, `rate_limit`, `quota`, `concurrency`."""
     proof: bool | None = None
     """Whether the caller's proof of possession is right; none when absent."""
+    listener: Annotated[str, Field(max_length=63)] = "external"
+    """Where it comes in: `external`, `internal`, or a listener by its name."""
 
 
 class ShownStep(Shown):

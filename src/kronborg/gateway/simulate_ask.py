@@ -6,40 +6,47 @@ What is asked is text that somebody typed; a token in it is looked at and forgot
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import orjson
 
+from kronborg.core import opaque
 from kronborg.core.db import ReadSession
 from kronborg.core.errors import Invalid, NotFound, Problem
 from kronborg.core.json import JsonValue, NotJson, read_json
 from kronborg.gateway.drafts import draft_named, over
 from kronborg.gateway.drafts_store import list_changes
+from kronborg.gateway.envoy.filters import phantom
+from kronborg.gateway.listener_model import DEFAULT, KINDS, Listener
 from kronborg.gateway.model import METHODS, Route, Snapshot
 from kronborg.gateway.publish import draft as declared
 from kronborg.gateway.simulate import decide, prepare
 from kronborg.gateway.simulate_callers import Callers, who_may_call
 from kronborg.gateway.simulate_find import chosen, table_for
-from kronborg.gateway.simulate_nouns import Call, Decision, Facts, Held, Unfit
+from kronborg.gateway.simulate_nouns import Call, Decision, Facts, Held
 from kronborg.gateway.simulate_path import normal_path
 from kronborg.gateway.simulate_token import token_of
 from kronborg.gateway.store import latest_published
+from kronborg.gateway.token_issuers import with_keys
+from kronborg.gateway.token_issuers_store import fetched_keys
 from kronborg.tokens.engine import Engine
 
 LONGEST_URL = 4000
 LONGEST_CLAIMS = 16_384
 MOST_HEADERS = 50
 LIFETIME = 300
+_KEYS = (opaque.API_KEY, opaque.PERSONAL)
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^`|~-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """A request as somebody describes it. `token` is the text of one; without it `claims`, as JSON, stand for one that
-    is ours and living. `draft` names the draft to ask in place of what is published."""
+    is ours and living. `draft` names the draft to ask in place of what is published, `listener` where the request
+    comes in: a kind of listener, or one by its name."""
 
     method: str = "GET"
     url: str = "/"
@@ -52,6 +59,7 @@ class Question:
     revoked: bool = False
     spent: tuple[str, ...] = ()
     proof: bool | None = None
+    listener: str = DEFAULT
 
 
 async def snapshot_of(session: ReadSession, draft: str, *, issuer: str, gateway_url: str) -> Snapshot:
@@ -59,9 +67,11 @@ async def snapshot_of(session: ReadSession, draft: str, *, issuer: str, gateway_
     if draft:
         await draft_named(session, draft)
         now = await declared(session, issuer=issuer, gateway_url=gateway_url)
-        return over(now, await list_changes(session, draft))
-    published = await latest_published(session)
-    return Snapshot(issuer, url=gateway_url) if published is None else published.snapshot
+        found = over(now, await list_changes(session, draft))
+    else:
+        published = await latest_published(session)
+        found = Snapshot(issuer, url=gateway_url) if published is None else published.snapshot
+    return with_keys(found, await fetched_keys(session)) if found.issuers else found
 
 
 async def what_would_it_get(engine: Engine, question: Question, *, gateway_url: str, now: datetime) -> Decision:
@@ -69,18 +79,45 @@ async def what_would_it_get(engine: Engine, question: Question, *, gateway_url: 
     async with engine.database.read() as session:
         snapshot = await snapshot_of(session, question.draft, issuer=engine.issuer, gateway_url=gateway_url)
     host, path = _target(question, snapshot)
-    token, revoked = await _held(engine, question, snapshot, now=now)
+    written = _written(question, snapshot, now=now)
     call = Call(
         question.method.upper(),
         host,
         path,
-        token,
-        {name.strip().lower(): value.strip() for name, value in question.headers},
-        question.address or "192.0.2.1",
-        question.body,
-        Facts(question.revoked or revoked, frozenset(question.spent), question.proof),
+        headers={name.strip().lower(): value.strip() for name, value in question.headers},
+        address=question.address or "192.0.2.1",
+        body=question.body,
+        facts=Facts(question.revoked, frozenset(question.spent), question.proof),
     )
-    return decide(prepare(snapshot), call, now=now)
+    ready = prepare(snapshot, listener_of(question.listener))
+    name = decide(ready, call, now=now).route
+    route = next((one for one in snapshot.routes if one.name == name), None)
+    if route is not None:
+        call = await _shown(engine, question, snapshot, route, replace(call, token=written), now=now)
+    return decide(ready, call, now=now)
+
+
+async def _shown(
+    engine: Engine, question: Question, snapshot: Snapshot, route: Route, call: Call, *, now: datetime
+) -> Call:
+    """The call with what it proves at this route, whose API a key may be good for or not."""
+    text = question.token.strip()
+    key = call.headers.get(phantom.KEY_HEADER, "")
+    if not text and call.token is None and key and phantom.is_used(route, snapshot):
+        # A key may come in a header of its own; what stands there and is none is not asked about.
+        others = {name: value for name, value in call.headers.items() if name != phantom.KEY_HEADER}
+        text, call = (key if key.startswith(_KEYS) else "none"), replace(call, headers=others)
+    if not text:
+        return call
+    token, revoked = await token_of(
+        engine, text, snapshot, audience=route.audience or "", address=call.address, now=now
+    )
+    return replace(call, token=token, facts=replace(call.facts, revoked=question.revoked or revoked))
+
+
+def listener_of(name: str) -> Listener:
+    """A listener by its kind or name; one of another name is taken for an external one."""
+    return Listener(name or DEFAULT, kind="internal" if name == "internal" else "external")
 
 
 def _target(question: Question, snapshot: Snapshot) -> tuple[str, str]:
@@ -116,13 +153,10 @@ def _is_header(name: str, value: str) -> bool:
     return (_NAME.fullmatch(name) is not None or "_" in name) and value.isprintable() and len(value) <= LONGEST_URL
 
 
-async def _held(
-    engine: Engine, question: Question, snapshot: Snapshot, *, now: datetime
-) -> tuple[Held | Unfit | None, bool]:
-    if question.token.strip():
-        return await token_of(engine, question.token, snapshot, now=now)
+def _written(question: Question, snapshot: Snapshot, *, now: datetime) -> Held | None:
+    """A token of the claims that somebody wrote."""
     if not question.claims.strip():
-        return None, False
+        return None
     claims: dict[str, JsonValue] = {
         "iss": snapshot.issuer,
         "client_id": "example-client",
@@ -130,7 +164,7 @@ async def _held(
         "exp": int(now.timestamp()) + LIFETIME,
         **claims_in(question.claims),
     }
-    return Held(claims), False
+    return Held(claims)
 
 
 def claims_in(text: str) -> dict[str, JsonValue]:
@@ -170,8 +204,12 @@ async def who_may(
 
 
 def _at(snapshot: Snapshot, method: str, address: str) -> Route | None:
+    return next((one for kind in KINDS if (one := _on(snapshot, kind, method, address)) is not None), None)
+
+
+def _on(snapshot: Snapshot, listener: str, method: str, address: str) -> Route | None:
     parts = urlsplit(address if "://" in address else "//" + address if not address.startswith("/") else address)
     host, path = parts.netloc or urlsplit(snapshot.url).netloc, normal_path(parts.path or "/")
-    table = table_for(prepare(snapshot).tables, host)
+    table = table_for(prepare(snapshot, listener_of(listener)).tables, host)
     group = None if table is None or path is None else table.group(path)
     return None if group is None else chosen(group, Call(method, host, address)) or group.routes[0]

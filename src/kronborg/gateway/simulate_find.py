@@ -14,6 +14,7 @@ from typing import Literal
 
 from kronborg.gateway.envoy.filters.spike_arrest import weight_guards
 from kronborg.gateway.envoy.route_match import by_path, twin_match, twisted
+from kronborg.gateway.listener_model import Listener
 from kronborg.gateway.model import METHODS, WELL_KNOWN, Cors, Route, Snapshot
 from kronborg.gateway.protected_resource import describe
 from kronborg.gateway.simulate_nouns import Call
@@ -66,10 +67,10 @@ class Table:
         return None
 
 
-def tables_of(snapshot: Snapshot) -> dict[str, Table]:
-    """What each host name serves, `*.shop.example` among them."""
+def tables_of(snapshot: Snapshot, here: Listener) -> dict[str, Table]:
+    """What each host name serves at a listener, `*.shop.example` among them."""
     by_host: dict[str | None, list[Route]] = {}
-    for route in snapshot.routes:
+    for route in (one for one in snapshot.routes if here.serves(one.listeners)):
         by_host.setdefault(route.host, []).append(route)
     general = by_host.get(None, [])
     shared = _table(general, snapshot)

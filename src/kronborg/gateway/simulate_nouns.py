@@ -56,11 +56,12 @@ STAGE_NAMES: Mapping[str, str] = {
 @dataclass(frozen=True, slots=True)
 class Held:
     """A token whose signature is right: its type, and what it says; of an API key what it stands for. Its dates and all
-    the rest are judged by `decide`."""
+    the rest are judged by `decide`. `scheme` is how it is shown; empty, the way that fits it."""
 
     claims: Mapping[str, JsonValue]
     typ: str | None = "at+jwt"
     credential: Credential = "token"
+    scheme: Literal["", "bearer", "dpop"] = ""
 
 
 @dataclass(frozen=True, slots=True)

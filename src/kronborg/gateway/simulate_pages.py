@@ -16,6 +16,7 @@ from kronborg.core.html import render
 from kronborg.core.parts import part_of, parts_of
 from kronborg.core.policy import Resource
 from kronborg.gateway.drafts_store import list_drafts
+from kronborg.gateway.listener_model import DEFAULT
 from kronborg.gateway.model import METHODS, Route
 from kronborg.gateway.reasons import REASONS
 from kronborg.gateway.simulate_ask import LONGEST_URL, Question, snapshot_of, what_would_it_get, who_may
@@ -142,6 +143,7 @@ def _question(form: Mapping[str, str]) -> Question:
         form.get("revoked") == "1",
         tuple(one for one in LIMITS if form.get(f"spent:{one}") == "1"),
         proof,
+        form.get("listener", "")[:63] or DEFAULT,
     )
 
 
@@ -154,7 +156,9 @@ async def _page(
 ) -> Response:
     async with parts_of(request).database.read() as session:
         drafts = await list_drafts(session)
-    usual = dict.fromkeys(("method", "url", "claims", "headers", "address", "body", "draft", "proof", "revoked"), "")
+    usual = dict.fromkeys(
+        ("method", "url", "claims", "headers", "address", "body", "draft", "proof", "revoked", "listener"), ""
+    )
     values = {**usual, **{name: value for name, value in form.items() if name not in ("token", "csrf")}}
     offered = (("", "What is published"), *((one.name, f"Draft {one.name}") for one in drafts))
     known = REASONS.get(decision.reason) if decision is not None else None
