@@ -134,13 +134,17 @@ class World:
         self._envoy("envoy", raw, envoy_file(raw, {"route": {"cluster": "service"}}, cluster))
         self._gateway("kronborg")
         self._gateway("kronborg with reference tokens")
+        self._nginx()
+        for port in self.ports.values():
+            self.wait(port)
+
+    def _nginx(self) -> None:
+        """Only where there is one."""
         if nginx := shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"):
             port = free_port()
             config = self.folder / "nginx.conf"
             config.write_text(NGINX.format(folder=self.folder, port=port, upstream=self.upstream))
             self._start("nginx", port, [nginx, "-c", str(config), "-p", str(self.folder)])
-        for port in self.ports.values():
-            self.wait(port)
 
     def _envoy(self, name: str, port: int, config: dict[str, object]) -> None:
         path = self.folder / f"{name}.json"
