@@ -7,6 +7,8 @@ the last minute pass as before; only what is new waits.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from urllib.parse import urlsplit
@@ -16,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kronborg.api_keys.exchange import Uses, exchange_key
+from kronborg.certificates.challenge_api import PREFIX, ChallengeApp
 from kronborg.config import Settings
 from kronborg.core import clock
 from kronborg.core.db import Database
@@ -27,6 +30,7 @@ from kronborg.gateway.binding import BindingApp, by_engine
 from kronborg.gateway.canary import from_engine, watch
 from kronborg.gateway.deliver import Deliverer, Refused, make_folder, prepare
 from kronborg.gateway.envoy.proxy import Proxy
+from kronborg.gateway.envoy.tls import needed
 from kronborg.gateway.exchange import ExchangeApp, Phantom, ShownKey
 from kronborg.gateway.follow import follow_apart, show, take_over
 from kronborg.gateway.model import Snapshot
@@ -35,6 +39,7 @@ from kronborg.gateway.quota_answers import Answers
 from kronborg.gateway.quota_endpoint import PATH as QUOTA_PATH
 from kronborg.gateway.quota_endpoint import PublishedQuotas, quota_app
 from kronborg.gateway.resilience import keep_resilient
+from kronborg.gateway.secret_files import from_database, keep, refresh
 from kronborg.gateway.source import DatabaseSource, Keys
 from kronborg.gateway.store import last_acked, latest_published
 from kronborg.gateway.token_issuers import keep_fresh
@@ -65,6 +70,8 @@ def proxy_of(settings: Settings) -> Proxy:
         revocation=settings.revocation,
         tracing=settings.tracing,
         legacy_limit_headers=settings.quotas.legacy_headers,
+        listeners=tuple(replace(one, host=_numeric(one.host)) for one in settings.listeners),
+        challenges=settings.acme is not None,
     )
 
 
@@ -76,6 +83,7 @@ async def prepare_files(settings: Settings) -> None:
     try:
         engine = await engine_for(settings, database, now=clock.now())
         proxy, keys = proxy_of(settings), _keys(engine)
+        shown = from_database(database, engine.vault)
         async with database.read() as session:
             known = (await latest_published(session), await last_acked(session, proxy.name))
             others = await fetched_keys(session)
@@ -84,9 +92,11 @@ async def prepare_files(settings: Settings) -> None:
                 continue
             try:
                 snapshot = source_of(settings, database, keys, proxy).completed(published.snapshot, others)
+                await refresh(needed(snapshot, proxy), shown, proxy, now=clock.now())
                 return await prepare(snapshot, await keys(), proxy)
             except Refused as refused:
                 log.warning("refused_at_start", version=published.snapshot.version, reason=str(refused))
+        await refresh(needed(_empty(settings), proxy), shown, proxy, now=clock.now())
         await prepare(source_of(settings, database, keys, proxy).completed(_empty(settings), {}), await keys(), proxy)
     finally:
         await database.close()
@@ -102,6 +112,7 @@ def source_of(settings: Settings, database: Database, keys: Keys, proxy: Proxy) 
         settings.revocation,
         addresses=settings.addresses,
         trusted_proxies=settings.gateway_proxies,
+        legacy_headers=settings.quotas.legacy_headers,
     )
 
 
@@ -133,6 +144,9 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(report_own(settings, engine, deliverer, stop, partial(age_of, ledger)))
             tasks.create_task(serve_fleet(settings, engine, source, app, secret, stop, records_into(traffic)))
             tasks.create_task(follow_traffic(proxy, traffic, keeping_of(settings), clock=clock.now, stop=stop))
+            certificates = from_database(database, engine.vault)
+            wanted = partial(_wanted, deliverer, _empty(settings))
+            tasks.create_task(keep(wanted, certificates, proxy, clock=clock.now, stop=stop))
             breed = from_engine(engine, clock.now)
             tasks.create_task(watch(database, breed, proxy, clock=clock.now, stop=stop))
             tasks.create_task(follow_apart(ledger, settings.database_url, clock=clock.now, stop=stop))
@@ -161,12 +175,14 @@ def control_app(engine: Engine, secret: str, uses: Uses, keeper: Keeper, answers
     trade = ExchangeApp(phantom, by_key, secret=secret, clock=clock.now)
     quotas = quota_app(keeper.authority, answers, secret=secret, clock=clock.now)
     binding = BindingApp(by_engine(engine, gateway_url), secret=secret, clock=clock.now)
+    challenges = ChallengeApp(engine.database, clock.now)
     rest = Starlette(routes=health_routes(engine.database))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         chosen: ASGIApp = rest
         if scope["type"] == "http":
-            chosen = {"/exchange": trade, BINDING_PATH: binding, QUOTA_PATH: quotas}.get(scope["path"], rest)
+            known: dict[str, ASGIApp] = {"/exchange": trade, BINDING_PATH: binding, QUOTA_PATH: quotas}
+            chosen = challenges if scope["path"].startswith(PREFIX) else known.get(scope["path"], rest)
         await chosen(scope, receive, send)
 
     return app
@@ -182,6 +198,11 @@ def _keys(engine: Engine) -> Keys:
 def _empty(settings: Settings) -> Snapshot:
     """Before anything is published nothing is open."""
     return Snapshot(issuer=settings.issuer, hosts=hosts_of(settings.gateway_url), url=settings.gateway_url)
+
+
+def _wanted(deliverer: Deliverer, empty: Snapshot) -> Sequence[str]:
+    """The certificates that the proxy shows to somebody."""
+    return needed(deliverer.snapshot or empty, deliverer.proxy)
 
 
 def _version(deliverer: Deliverer, status: str) -> float:

@@ -17,6 +17,7 @@ from kronborg.audit import deliver as webhooks
 from kronborg.audit import verify
 from kronborg.audit.checkpoints import make_checkpoint
 from kronborg.audit.model import AuditSettings
+from kronborg.certificates.store import purge_challenges
 from kronborg.clients.directory import FRESH
 from kronborg.clients.registration import remove_unused
 from kronborg.config import Settings
@@ -185,6 +186,26 @@ def delivery(settings: Settings) -> Job:
     return Job("deliver_letters", timedelta(seconds=1), run)
 
 
+def ordering(settings: Settings) -> tuple[Job, ...]:
+    """Order certificates that are due from the ACME server, when there is one."""
+    acme = settings.acme
+    if acme is None:
+        return ()
+
+    async def run(engine: Engine, now: datetime) -> None:
+        from kronborg.certificates.acme import renew_due
+
+        await renew_due(engine.database, engine.vault, acme, now=now)
+
+    return (Job("order_certificates", timedelta(minutes=1), run),)
+
+
+async def clean_challenges(engine: Engine, now: datetime) -> None:
+    """Forget what ACME servers should have read by now."""
+    async with engine.database.write() as session:
+        await purge_challenges(session, now=now)
+
+
 async def clean_federation(engine: Engine, now: datetime) -> None:
     """Forget sign-ins that did not come back from a provider."""
     await _until_none(lambda: attempts.forget_old(engine.database, now=now))
@@ -243,6 +264,7 @@ JOBS = (
     Job("clean_clients", timedelta(minutes=10), clean_clients),
     Job("clean_signin", timedelta(minutes=5), clean_signin),
     Job("clean_waiting", timedelta(minutes=1), clean_waiting),
+    Job("clean_challenges", timedelta(hours=1), clean_challenges),
     Job("clean_federation", timedelta(minutes=1), clean_federation),
     Job("sign_log", timedelta(seconds=10), sign_log),
     Job("verify_log", timedelta(minutes=5), verify_log),

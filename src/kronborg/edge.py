@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from kronborg.core.errors import Refusal
 from kronborg.core.health import metrics
 from kronborg.core.log import get_logger
 from kronborg.fleet.door_api import LARGEST_RELAYED, RELAYED, SECRET, TooLarge, answer, body_of
-from kronborg.fleet.link import Away, Link, Rejected, read_settings
+from kronborg.fleet.link import FOLDER, Away, Link, Rejected, read_listeners, read_settings
 from kronborg.fleet.observe import EVERY_SECONDS, observe
 from kronborg.fleet.remote import RemoteSource, pause, revocations_over
 from kronborg.fleet.report_model import encode
@@ -39,10 +40,14 @@ from kronborg.gateway.deliver import Deliverer, make_folder, prepare
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.access_log import path_of
 from kronborg.gateway.envoy.proxy import Proxy
+from kronborg.gateway.envoy.tls import shown_to_services
 from kronborg.gateway.follow import follow, show, take_over
 from kronborg.gateway.ledger import Ledger
+from kronborg.gateway.listener_model import ACME_PATH
 from kronborg.gateway.model import Snapshot
+from kronborg.gateway.quota_answers import TELL, Answers, Tell
 from kronborg.gateway.registration import Announcements
+from kronborg.gateway.secret_files import from_folder, keep
 from kronborg.gateway.watch import read_offer
 from kronborg.server import serve
 from kronborg.traffic.reader import LogReader
@@ -67,6 +72,8 @@ def proxy_at(data: Path) -> Proxy:
         host=joined.host,
         port=joined.port,
         exchange_port=joined.control_port,
+        listeners=read_listeners(data),
+        challenges=True,
     )
 
 
@@ -106,7 +113,7 @@ async def edge(settings: Settings, stop: asyncio.Event) -> None:
     show(ledger, joined.name, clock=clock.now)
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(serve(edge_app(link, secret), host="127.0.0.1", port=joined.control_port, stop=stop))
+            tasks.create_task(serve(edge_app(link, secret, Answers(proxy.answers)), host="127.0.0.1", port=joined.control_port, stop=stop))
             tasks.create_task(source.run(stop))
             tasks.create_task(deliverer.run(stop))
             tasks.create_task(follow(ledger, revocations_over(link), clock=clock.now, stop=stop))
@@ -114,12 +121,14 @@ async def edge(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(_renew(link, stop))
             tasks.create_task(_keep_resilient(Known(link), deliverer, stop))
             tasks.create_task(reader.run(stop))
+            own = from_folder(data / FOLDER / "certificates")
+            tasks.create_task(keep(partial(_wanted, deliverer), own, proxy, clock=clock.now, stop=stop))
     finally:
         ledger.close()
         await link.close()
 
 
-def edge_app(link: Link, secret: str) -> ASGIApp:
+def edge_app(link: Link, secret: str, answers: Answers) -> ASGIApp:
     """What the proxy beside us asks, passed on to the control plane; health and metrics for the operator."""
     rest = Starlette(
         routes=[
@@ -132,14 +141,16 @@ def edge_app(link: Link, secret: str) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] in RELAYED:
-            await _relay(link, known, scope, receive, send)
+            await _relay(link, known, answers, scope, receive, send)
         else:
             await rest(scope, receive, send)
 
     return app
 
 
-async def _relay(link: Link, secret: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+async def _relay(
+    link: Link, secret: bytes, answers: Answers, scope: Scope, receive: Receive, send: Send
+) -> None:
     """One question of the proxy; 503 while the control plane is away, so that what is new waits and nothing passes."""
     shown = [value for name, value in scope["headers"] if name == SECRET]
     if scope["method"] != "POST" or len(shown) != 1 or not hmac.compare_digest(shown[0], secret):
@@ -155,10 +166,28 @@ async def _relay(link: Link, secret: bytes, scope: Scope, receive: Receive, send
     except Away:
         await answer(send, 503)
         return
+    tell = Tell.parse(dict(scope["headers"]).get(TELL, b"").decode("latin-1"))
+    if told.status == 200 and tell is not None and tell.by_file:
+        # Nobody waits for this: the worker of the proxy that told of its quotas looks for it here.
+        answers.leave(tell, told.body)
     back = [(name.lower(), value) for name, value in told.headers]
     # 403 says that the control plane does not know this gateway, not that the token is wrong.
     status = 503 if told.status == 403 else told.status
     await answer(send, status, told.body, *((n, v) for n, v in back if n == b"content-type" or _is_ours(n)))
+
+
+async def _relay_challenge(link: Link, scope: Scope, send: Send) -> None:
+    """What an ACME server asks: the proxy has looked at the path, and nothing else goes along."""
+    if scope["method"] != "GET":
+        await answer(send, 404)
+        return
+    try:
+        told = await link.call("GET", scope["path"], seconds=3)
+    except Away:
+        await answer(send, 503)
+        return
+    found = told.status == 200
+    await answer(send, 200 if found else 404, told.body if found else b"")
 
 
 def _is_ours(name: bytes) -> bool:
@@ -211,6 +240,13 @@ async def _keep_resilient(known: Known, deliverer: Deliverer, stop: asyncio.Even
         tasks.create_task(ask())
         tasks.create_task(breakers.run(stop))
         tasks.create_task(announcements.run(stop))
+
+
+def _wanted(deliverer: Deliverer) -> Sequence[str]:
+    """The certificates that the proxy shows to somebody, as far as is known."""
+    shown = () if deliverer.snapshot is None else shown_to_services(deliverer.snapshot)
+    listening = (name for one in deliverer.proxy.listening if one.tls for name in one.tls.certificates)
+    return sorted({*shown, *listening})
 
 
 async def _renew(link: Link, stop: asyncio.Event) -> None:

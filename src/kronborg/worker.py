@@ -17,10 +17,11 @@ from kronborg.core.db import Database
 from kronborg.core.health import health_routes
 from kronborg.core.log import get_logger
 from kronborg.core.told_settings import tell_settings
-from kronborg.duties import HANDLERS, JOBS, Handler, Job, delivery
+from kronborg.duties import HANDLERS, JOBS, Handler, Job, delivery, ordering
 from kronborg.opening import engine_for
 from kronborg.server import serve
 from kronborg.tokens.engine import Engine
+from kronborg.watching import watching
 
 log = get_logger("kronborg.worker")
 
@@ -47,7 +48,7 @@ async def worker(settings: Settings, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve(app, host=settings.worker.host, port=settings.worker.port, stop=stop))
             tasks.create_task(_handle(Outbox(engine), stop))
-            for job in (*JOBS, delivery(settings)):
+            for job in (*JOBS, delivery(settings), *ordering(settings), *watching(settings)):
                 tasks.create_task(repeat(job, engine, stop))
         await sign_off(engine)
     finally:

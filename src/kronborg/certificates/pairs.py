@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from cryptography import x509
@@ -18,6 +18,7 @@ from kronborg.core.errors import Invalid, Problem
 _LARGEST = 65_536
 _LONGEST_CHAIN = 10
 _SHORTEST_RSA = 2048
+_BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,24 @@ def new_key() -> str:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
+
+
+def self_signed(host: str) -> tuple[str, str]:
+    """A certificate that nobody vouches for, with its key: what stands where a certificate is still to come."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    made = (
+        x509.CertificateBuilder(who, who, key.public_key(), x509.random_serial_number())
+        .not_valid_before(_BEGIN)
+        .not_valid_after(_BEGIN + timedelta(days=36_500))
+        .add_extension(x509.SubjectAlternativeName([_general(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return made.public_bytes(serialization.Encoding.PEM).decode(), plain.decode()
 
 
 def request_for(hosts: tuple[str, ...], key: str) -> bytes:

@@ -9,6 +9,7 @@
     GET  /revocations    what was revoked since `?after=`
     GET  /resilience     orders for breakers, and the endpoints that services announced
     POST /breakers       where a breaker of the gateway stands now
+    GET  /.well-known/acme-challenge/…  what an ACME server asked the gateway
     POST /exchange …     what the gateway's proxy asks, answered as for the proxy of this machine
 
 Everything but the first two needs the certificate of a node; which node it is, the certificate says and nothing else.
@@ -38,6 +39,7 @@ from kronborg.fleet.nodes import NotOfTheFleet
 from kronborg.fleet.report_model import LARGEST, decode
 from kronborg.fleet.resilience import take_stand, write_known
 from kronborg.fleet.revocations import write_page
+from kronborg.gateway.listener_model import ACME_PATH
 from kronborg.gateway.model import Delivery
 from kronborg.gateway.quota_endpoint import PATH as QUOTA_PATH
 from kronborg.gateway.source import DeliveryRecord
@@ -125,6 +127,8 @@ class Door:
             case "GET /revocations":
                 await self._revocations(node, scope, send)
             case _ if scope["method"] == "POST" and scope["path"] in RELAYED:
+                await self._relay(node, scope, receive, send)
+            case _ if scope["method"] == "GET" and scope["path"].startswith(ACME_PATH):
                 await self._relay(node, scope, receive, send)
             case _:
                 await answer(send, 404)

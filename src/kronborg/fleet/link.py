@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING
 import orjson
 
 from kronborg.core.errors import Invalid, Problem, Refusal
+from kronborg.core.values import thaw
 from kronborg.fleet.authority import LIFETIME, RENEW_AFTER, fingerprint_of, new_request, read_shown
 from kronborg.fleet.nodes import JoinToken
+from kronborg.gateway.listener_model import Listener
+from kronborg.gateway.listener_problems import listener_problems
 
 if TYPE_CHECKING:
     from httpcore import AsyncConnectionPool
@@ -162,6 +165,21 @@ def has_joined(data: Path) -> bool:
 def read_settings(data: Path) -> EdgeSettings:
     """What the folder of a joined gateway says. Raises `OSError`, `TypeError`."""
     return EdgeSettings(**orjson.loads((data / FOLDER / "edge.json").read_bytes()))
+
+
+def read_listeners(data: Path) -> tuple[Listener, ...]:
+    """Where a joined gateway listens besides what `edge.json` says: `listeners.json`, kept by whoever runs it."""
+    try:
+        plain = orjson.loads((data / FOLDER / "listeners.json").read_bytes())
+    except FileNotFoundError:
+        return ()
+    except orjson.JSONDecodeError:
+        raise Invalid(Problem("edge/listeners.json", "is no JSON", "write a list of listeners")) from None
+    listeners = thaw(tuple[Listener, ...], plain)
+    problems = tuple(listener_problems(listeners, plain=False))
+    if problems:
+        raise Invalid(*problems)
+    return listeners
 
 
 def context_of(folder: Path) -> ssl.SSLContext:

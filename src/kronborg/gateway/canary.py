@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from kronborg.core.log import get_logger
 from kronborg.gateway.canary_store import CanaryResult, Outcome, add_result
 from kronborg.gateway.envoy.canary_host import HOST, PATH
 from kronborg.gateway.envoy.proxy import Proxy
+from kronborg.gateway.listener_model import Listener
 from kronborg.gateway.revocation_model import CANARY
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.feed import Notice, tell
@@ -84,11 +86,26 @@ def from_engine(engine: Engine, clock: Callable[[], datetime]) -> Breed:
     return breed
 
 
-async def measure(breed: Breed, host: str, port: int) -> tuple[Outcome, timedelta]:
+def way_in(proxy: Proxy) -> Listener | None:
+    """The listener to ask: a plain one, or else one that asks for no certificate of ours."""
+    open_ones = [one for one in proxy.serving if one.tls is None or one.tls.client_certificates != "required"]
+    return min(open_ones, key=lambda one: one.tls is not None, default=None)
+
+
+def _connection(host: str, port: int, *, tls: bool) -> http.client.HTTPConnection:
+    """A connection of its own. Whom it meets on this machine's own port need not be proved by a certificate."""
+    if not tls:
+        return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_SECONDS, context=context)
+
+
+async def measure(breed: Breed, host: str, port: int, *, tls: bool = False) -> tuple[Outcome, timedelta]:
     """Issue, see pass, revoke, and try until refused on every connection."""
     loop = asyncio.get_running_loop()
     bird = await breed()
-    callers = [http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS) for _ in range(CONNECTIONS)]
+    callers = [_connection(host, port, tls=tls) for _ in range(CONNECTIONS)]
     try:
         for caller in callers:
             if await asyncio.to_thread(_ask, caller, bird.token) != _PASSED:
@@ -130,10 +147,13 @@ async def watch(
                 log.exception("canary_failed", proxy=proxy.name)
 
 
-async def turn(database: Database, breed: Breed, proxy: Proxy, *, clock: Callable[[], datetime]) -> CanaryResult:
-    """One measurement, kept, exported, and told of when it is bad."""
-    host = "127.0.0.1" if proxy.host == "0.0.0.0" else proxy.host  # noqa: S104  # what is bound to all is asked here
-    outcome, took = await measure(breed, host, proxy.port)
+async def turn(database: Database, breed: Breed, proxy: Proxy, *, clock: Callable[[], datetime]) -> CanaryResult | None:
+    """One measurement, kept, exported, and told of when it is bad; None where no listener lets it in."""
+    here = way_in(proxy)
+    if here is None:
+        return None
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(here.host, here.host)  # noqa: S104  # asked on this machine
+    outcome, took = await measure(breed, host, here.port, tls=here.tls is not None)
     now = clock()
     result = CanaryResult(proxy.name, now, outcome, took)
     if outcome in ("refused", "late"):

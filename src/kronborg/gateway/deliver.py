@@ -28,6 +28,7 @@ from kronborg.gateway.envoy.translate import Files, translate
 from kronborg.gateway.exchange import keep_secret
 from kronborg.gateway.ledger import ensure as ensure_ledger
 from kronborg.gateway.model import Delivery, Snapshot
+from kronborg.gateway.secret_files import begin as begin_secrets
 from kronborg.gateway.source import Offer, Source
 
 log = get_logger("kronborg.gateway.deliver")
@@ -61,7 +62,7 @@ async def place(files: Files, proxy: Proxy) -> str | None:
     wanted = files.by_kind
     before = {kind: _read(proxy, kind) for kind in wanted}
     if before != wanted:
-        _begin(proxy)
+        _begin(files, proxy)
         reason = await objection(files.trial, _scratch(proxy))
         if reason is not None:
             return reason
@@ -105,7 +106,7 @@ async def prepare(snapshot: Snapshot, keys: str, proxy: Proxy) -> None:
     """
     make_folder(proxy)
     files = await asyncio.to_thread(translate, snapshot, keys, proxy)
-    _begin(proxy)
+    _begin(files, proxy)
     reason = await objection(files.trial, _scratch(proxy))
     if reason is not None:
         raise Refused(reason)
@@ -237,10 +238,11 @@ def put_endpoints(content: bytes, proxy: Proxy) -> None:
     _replace(proxy, endpoints.FILE, content)
 
 
-def _begin(proxy: Proxy) -> None:
+def _begin(files: Files, proxy: Proxy) -> None:
     """Envoy takes no configuration that names a file which is not there."""
     if not (proxy.folder / endpoints.FILE).exists():
         put_endpoints(discovery([]), proxy)
+    begin_secrets(files.certificates, proxy)
 
 
 def _read(proxy: Proxy, kind: Kind) -> bytes | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from kronborg.core.errors import Problem
+from kronborg.gateway.listener_model import may_meet
 from kronborg.gateway.model import HEALTH, METHODS, WELL_KNOWN, Path, Route, Snapshot
 
 _HOST_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -79,16 +80,16 @@ def problems_of(route: Route) -> Iterator[Problem]:
 
 def clashes(snapshot: Snapshot) -> Iterator[Problem]:
     """Two routes for the same requests: the second could never be reached."""
-    taken: dict[tuple[object, ...], str] = {}
+    taken: dict[tuple[object, ...], list[Route]] = {}
     for route in snapshot.routes:
         rivals: set[str] = set()
         asked = (frozenset(route.headers), frozenset(route.query)) if route.headers or route.query else None
         key = (route.path.kind, route.path.identity, asked)
         for host in snapshot.hosts if route.host is None else (route.host,):
             for method in route.methods or METHODS:
-                first = taken.setdefault((host, method, key), route.name)
-                if first != route.name:
-                    rivals.add(first)
+                others = taken.setdefault((host, method, key), [])
+                rivals |= {other.name for other in others if may_meet(other.listeners, route.listeners)}
+                others.append(route)
         for rival in sorted(rivals):
             yield Problem(
                 f"routes.{route.name}",

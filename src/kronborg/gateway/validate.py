@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from kronborg.core.errors import Problem
 from kronborg.gateway import limits_problems, path_problems, traffic_problems
 from kronborg.gateway.access_problems import access_problems
+from kronborg.gateway.content_problems import content_problems
+from kronborg.gateway.listener_problems import service_tls_problems
 from kronborg.gateway.model import Route, Service, Snapshot
 from kronborg.gateway.path_problems import host_is_valid as host_is_valid
 from kronborg.gateway.path_problems import is_absolute
@@ -42,6 +44,7 @@ def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
     found += _repeated("services", [service.name for service in snapshot.services])
     for service in snapshot.services:
         found += _service(service)
+        found += service_tls_problems(service)
         found += resilience_problems(service, {one.name for one in snapshot.services} if service.fallback else set())
     found += _repeated("routes", [route.name for route in snapshot.routes])
     if len(snapshot.routes) > _MOST:
@@ -59,6 +62,7 @@ def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
             found.append(_cannot_read(route))
         found += _limits(route)
     found += access_problems(snapshot)
+    found += content_problems(snapshot)
     found += limits_problems.problems_of(snapshot)
     found += path_problems.clashes(snapshot)
     return tuple(found)
@@ -126,6 +130,8 @@ def _route(route: Route, services: dict[str, Service]) -> Iterator[Problem]:
     where = f"routes.{route.name}"
     if _NAME.fullmatch(route.name) is None:
         yield Problem(where, "the name is not valid", "use a-z, 0-9 and -, at most 63 characters")
+    if not route.listeners or any(_NAME.fullmatch(name) is None for name in route.listeners):
+        yield Problem(f"{where}.listeners", "names no listener", "write external, internal, or names of listeners")
     yield from path_problems.problems_of(route)
     if route.redirect is None and route.service not in services:
         yield Problem(f"{where}.service", "the service is unknown", _nearest(route.service, set(services)))

@@ -16,6 +16,7 @@ from kronborg.core.json import JsonValue
 from kronborg.core.quantities import Duration, Size, parse_duration
 from kronborg.gateway.access_model import AccessRule, Addresses, Credential, StepUp
 from kronborg.gateway.binding_model import Bound
+from kronborg.gateway.content_model import Bots, Content, Sizes
 from kronborg.gateway.declare.parts import Host, Method, Name, Section, Uri, Uris, Words, distinct
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
 from kronborg.gateway.model import Cors, Path, PathKind, Route, Service
@@ -116,6 +117,9 @@ class RouteSection(Section):
     """How the person must have signed in; a token that does not say so is answered with a challenge."""
     policy: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
     """A Cedar policy that must permit the request, for what scopes and roles cannot say."""
+    policies: Annotated[tuple[Name, ...], Field(max_length=10)] = ()
+    """Shared policies by the names of `policies`. Together with `policy` they are one set: something must permit, and
+    nothing may forbid."""
     credentials: Annotated[tuple[Credential, ...], Field(min_length=1, max_length=3)] = ("token",)
     """What a request may prove itself with: `token`, `api_key`, `personal_token`."""
     issuers: Annotated[tuple[Name, ...], Field(max_length=10)] = ()
@@ -176,6 +180,12 @@ class RouteSection(Section):
     """Keep callers at one replica."""
     retry_keyed: bool = False
     """Also retry a POST or PATCH that carries X-Idempotency-Key: the service does it once, however often it comes."""
+    sizes: Sizes | None = None
+    """Bounds on the head of requests: the path with its query, parameters, headers."""
+    content: Content | None = None
+    """What is looked at inside of requests: JSON within bounds, and what the service's OpenAPI document says."""
+    bots: Bots | None = None
+    """Rules against scanners and odd clients, in place of those of the gateway."""
     listeners: Annotated[tuple[Name, ...], Field(min_length=1, max_length=10), AfterValidator(distinct)] = ("external",)
     """Where it is served: on all `external` listeners, on all `internal` ones, or on those of these names."""
 

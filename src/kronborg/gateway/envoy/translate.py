@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from kronborg.core.json import JsonObject
-from kronborg.gateway.envoy import bootstrap
+from kronborg.gateway.envoy import bootstrap, tls
 from kronborg.gateway.envoy.answers import answers
 from kronborg.gateway.envoy.clusters import clusters
 from kronborg.gateway.envoy.listener import by_rds, inline, listener, redirecting
@@ -16,6 +16,7 @@ from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import compact, discovery, pretty
 from kronborg.gateway.envoy.routes import route_table
 from kronborg.gateway.model import Snapshot
+from kronborg.gateway.shared_policies import settled
 
 _LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 
@@ -35,6 +36,9 @@ class Files:
     tables: tuple[tuple[str, bytes], ...] = ()
     """The routes of further listeners, by the names of their files without the ending."""
 
+    certificates: tuple[str, ...] = ()
+    """The names of the certificates that have to be there (`envoy/tls.py`)."""
+
     @property
     def by_kind(self) -> dict[str, bytes]:
         """The files that the proxy reads while it runs, by their names without the ending."""
@@ -45,7 +49,7 @@ class Files:
 def translate(snapshot: Snapshot, keys: str, proxy: Proxy) -> Files:
     """Pure: equal input, equal bytes. `keys` is the issuer's public JWKS as JSON text."""
     limits = replace(snapshot.limits, legacy_headers=snapshot.limits.legacy_headers or proxy.legacy_limit_headers)
-    snapshot = replace(snapshot, limits=limits)
+    snapshot = settled(replace(snapshot, limits=limits))
     with _without_collecting():
         return _files(snapshot, keys, proxy)
 
@@ -74,6 +78,7 @@ def _files(snapshot: Snapshot, keys: str, proxy: Proxy) -> Files:
         lds=discovery([{"@type": _LISTENER, **each} for each in (*served, *inside)]),
         trial=compact(bootstrap.trial(snapshot.limits, proxy, [*tried, *inside], services)),
         tables=tuple(sorted(tables.items())),
+        certificates=tls.needed(snapshot, proxy),
     )
 
 

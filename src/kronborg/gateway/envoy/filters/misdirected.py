@@ -22,6 +22,7 @@ def listener_filter() -> JsonObject:
                 "permissions": [{"any": True}],
                 "principals": [{"any": True}],
                 "condition": _call("_&&_", _differs(_SNI, _text("")), _call("_&&_", *_no_host_of(_SNI))),
+                "cel_config": {"enable_string_concat": True, "enable_string_functions": True},
             }
         },
     }
@@ -55,4 +56,4 @@ def _method(target: JsonObject, function: str, *args: JsonObject) -> JsonObject:
 
 
 _SNI = _field("connection", "requested_server_name")
-_HOST = _field("request", "host")
+_HOST = _method(_field("request", "host"), "lowerAscii")
