@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from sqlalchemy import Column, Index, Table, Text, delete, insert, select, text
+from sqlalchemy import Column, Index, Table, Text, delete, false, insert, select, text
 
 from kronborg.accounts.model import DeclaredRole, User
-from kronborg.accounts.store import MAX_PAGE, OWN_ROLES, groups_table, users_of_rows, users_table
+from kronborg.accounts.store import (
+    MAX_PAGE,
+    OWN_ROLES,
+    groups_table,
+    memberships_table,
+    users_of_rows,
+    users_table,
+)
 from kronborg.core.db import ReadSession, Session, metadata
 
 declared_table = Table(
@@ -69,6 +76,31 @@ async def users_with_role(session: ReadSession, role: str, *, after: str = "", l
         .limit(max(1, min(limit, MAX_PAGE)))
     )
     return await users_of_rows(session, rows)
+
+
+async def groups_giving(session: ReadSession, role: str, *, limit: int = 50) -> Sequence[tuple[str, str]]:
+    """Id and name of each group whose people have a role, also from a group that it stands in; by name."""
+    rows = await session.execute(
+        select(groups_table.c.id, groups_table.c.name)
+        .where(groups_table.c.effective_roles.cast(Text).contains(f'"{role}"', autoescape=True))
+        .order_by(groups_table.c.name_key)
+        .limit(max(1, min(limit, MAX_PAGE)))
+    )
+    return [(row.id, row.name) for row in rows]
+
+
+async def people_through_groups(session: ReadSession, role: str, *, limit: int = 50) -> Sequence[tuple[str, str, str]]:
+    """Id and name of the people who have a role through a group, and the name of the group, by id; none disabled."""
+    rows = await session.execute(
+        select(users_table.c.id, users_table.c.username, groups_table.c.name)
+        .join(memberships_table, memberships_table.c.user_id == users_table.c.id)
+        .join(groups_table, groups_table.c.id == memberships_table.c.group_id)
+        .where(groups_table.c.effective_roles.cast(Text).contains(f'"{role}"', autoescape=True))
+        .where(users_table.c.disabled == false())
+        .order_by(users_table.c.id, groups_table.c.name_key)
+        .limit(max(1, min(limit, MAX_PAGE)))
+    )
+    return [(row.id, row.username, row.name) for row in rows]
 
 
 async def roles_given(session: ReadSession) -> tuple[str, ...]:

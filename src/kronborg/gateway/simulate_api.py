@@ -84,15 +84,17 @@ class ShownCallingClient(Shown):
 
 
 class ShownRoleHolders(Shown):
-    """Who has a role: groups, and people who were given it directly, each with id and name."""
+    """Who has a role, the first of them: groups by id and name; people by id, name, and the group they have it through,
+    which is empty where they were given it directly."""
 
     role: str
     groups: list[tuple[str, str]]
-    people: list[tuple[str, str]]
+    people: list[tuple[str, str, str]]
+    more_people: bool
 
 
 class ShownCallers(Shown):
-    """Who may call. `roles`: of each set, one is needed."""
+    """Who may call. `roles`: of each set, one is needed. `besides`: what must be so, too, or cannot be counted."""
 
     route: str
     public: bool
@@ -103,6 +105,7 @@ class ShownCallers(Shown):
     clients: list[ShownCallingClient]
     more_clients: bool
     holders: list[ShownRoleHolders]
+    besides: list[str]
 
 
 @router.post("/simulate", responses=refusals(404, 422))
@@ -132,4 +135,5 @@ async def callers(request: Request, name: Name, method: Method = "GET", draft: D
         clients=[ShownCallingClient.model_validate(one) for one in found.clients],
         more_clients=found.more_clients,
         holders=[ShownRoleHolders.model_validate(one) for one in found.roles],
+        besides=list(found.besides),
     )
