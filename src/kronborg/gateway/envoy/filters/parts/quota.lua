@@ -30,7 +30,7 @@ local queue, queue_first, queue_last = {}, 1, 0 -- counters of which something i
 local flights, in_air, flight_number = {}, 0, 0
 local regular = nil               -- the call under way for which nobody waits
 local worker = nil                -- the name of this memory
-local due_ms, looked_ms, swept_ms, quota_clock = math.huge, 0, 0, 0
+local due_ms, flushed_ms, looked_ms, swept_ms, quota_clock = math.huge, 0, 0, 0, 0
 
 local function plain(text)
   if #text > LONGEST_IDENTITY then
@@ -308,6 +308,7 @@ end
 
 -- Tells what is to be told, and asks for what is wished.
 local function flush(request, now)
+  flushed_ms = now
   if now - swept_ms >= IDLE_MS then
     sweep(now)
   end
@@ -324,7 +325,7 @@ local function flush(request, now)
     records[#records + 1], lines[#lines + 1] = record, line
     size = size + #line
   end
-  due_ms = queue_first <= queue_last and now + FLUSH_MS or math.huge
+  due_ms = queue_first <= queue_last and now or math.huge
   if #records > 0 then
     regular = new_flight(records, table.concat(lines), now)
     send(request.handle, regular, true)
@@ -335,7 +336,7 @@ local function quota_turn(request)
   local now = request.now_ms
   if now < quota_clock - 1000 then
     -- The clock was set back: whatever was to be done at some moment is done now.
-    due_ms, looked_ms, swept_ms = math.min(due_ms, now), 0, now
+    due_ms, flushed_ms, looked_ms, swept_ms = math.min(due_ms, now), 0, 0, now
     for _, flight in pairs(flights) do
       flight.sent, flight.began = now, now
     end
@@ -344,7 +345,7 @@ local function quota_turn(request)
   if in_air > 0 and now - looked_ms >= LOOK_MS then
     look(request, now)
   end
-  if now >= due_ms and regular == nil then
+  if now >= due_ms and regular == nil and now - flushed_ms >= FLUSH_MS then
     flush(request, now)
   end
 end
@@ -377,7 +378,8 @@ local function batch(entry, now)
     return LEAST_BATCH
   end
   local rate = (entry.got - entry.left) / math.max(now - entry.got_ms, FLUSH_MS)
-  return math.max(LEAST_BATCH, math.min(MOST_BATCH, math.ceil(rate * LASTS_MS)))
+  -- Who paused a while goes on as before.
+  return math.max(LEAST_BATCH, math.min(MOST_BATCH, math.ceil(rate * LASTS_MS)), math.floor(entry.got / 2))
 end
 
 -- Whether it was said a moment ago that no more units are left than `need`.
