@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 
@@ -114,6 +115,24 @@ class TokenIssuer:
     scope_claim: str = "scope"
     roles_claim: str = "roles"
     any_type: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeysState:
+    """What was fetched of an issuer's keys: `keys` as JSON text, when, and what went wrong since; "" when nothing."""
+
+    keys: str = ""
+    fetched_at: datetime | None = None
+    failed_at: datetime | None = None
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPolicy:
+    """A Cedar policy that routes share by its name."""
+
+    name: str
+    text: str
 
 
 def claim_path(claim: str) -> tuple[str, ...]:

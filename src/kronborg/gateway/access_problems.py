@@ -18,8 +18,9 @@ from kronborg.gateway.access_model import (
     networks_of,
 )
 from kronborg.gateway.model import METHODS, Route, Snapshot
-from kronborg.gateway.policies import formula_of
-from kronborg.gateway.policy_formula import Malformed, Outside
+from kronborg.gateway.policies import needs_decision
+from kronborg.gateway.policy_formula import Malformed
+from kronborg.gateway.shared_policies import settled
 
 _WORD = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,128}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -37,10 +38,11 @@ def access_problems(snapshot: Snapshot) -> Iterator[Problem]:
     yield from _issuers(snapshot)
     scopes = {audience.uri: set(audience.scopes) for audience in snapshot.audiences}
     bound = {audience.uri for audience in snapshot.audiences if audience.bound}
-    for route in snapshot.routes:
+    shared = {policy.name for policy in snapshot.policies}
+    for route, whole in zip(snapshot.routes, settled(snapshot).routes, strict=True):
         where = f"routes.{route.name}"
         yield from _addresses(f"{where}.addresses", route.addresses)
-        asked = route.rules or route.step_up or route.policy or route.issuers or route.credentials != ("token",)
+        asked = route.rules or route.step_up or whole.policy or route.issuers or route.credentials != ("token",)
         if route.public:
             if asked:
                 yield Problem(where, "is public and yet asks for something of a token", "drop `public`, or the rest")
@@ -49,7 +51,9 @@ def access_problems(snapshot: Snapshot) -> Iterator[Problem]:
             yield from _rule(f"{where}.rules", route, rule, scopes.get(route.audience or "", set()))
         yield from _step_up(f"{where}.step_up", route.step_up)
         yield from _credentials(f"{where}.credentials", route, bound=route.audience in bound)
-        yield from _policy(f"{where}.policy", route)
+        if not shared.issuperset(route.policies):
+            yield Problem(f"{where}.policies", "names a policy that there is not", "declare it under policies")
+        yield from _policy(f"{where}.{'policies' if route.policies else 'policy'}", whole)
         for name in route.issuers:
             if name not in known:
                 yield Problem(f"{where}.issuers", "the issuer is unknown", "declare it under token_issuers")
@@ -101,14 +105,11 @@ def _credentials(where: str, route: Route, *, bound: bool) -> Iterator[Problem]:
 def _policy(where: str, route: Route) -> Iterator[Problem]:
     if route.policy is None:
         return
+    # What the proxy cannot decide by itself it asks the guard.
     try:
-        formula_of(route.policy, route.name)
+        needs_decision(route.policy, route.name)
     except Malformed as malformed:
         yield Problem(where, f"does not stand: {malformed}", "see docs/how-to/gateway-access")
-    except Outside as outside:
-        yield Problem(
-            where, f"needs a decision per request, which the gateway does not ask for: {outside}", "write it otherwise"
-        )
 
 
 def _addresses(where: str, asked: Addresses | None) -> Iterator[Problem]:

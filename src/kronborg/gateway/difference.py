@@ -11,6 +11,7 @@ from typing import Literal
 
 from kronborg.core.json import JsonValue
 from kronborg.gateway.model import METHODS, Audience, Route, Service, Snapshot
+from kronborg.gateway.shared_policies import settled
 
 Action = Literal["create", "update", "delete"]
 Kind = Literal["service", "route", "audience"]
@@ -67,6 +68,7 @@ class Difference:
 
 def difference(before: Snapshot, after: Snapshot) -> Difference:
     """What `after` has that `before` has not, and the other way round. The version is not looked at."""
+    before, after = settled(before), settled(after)
     pairs = (
         *_pairs("service", {one.name: one for one in before.services}, {one.name: one for one in after.services}),
         *_pairs("route", {one.name: one for one in before.routes}, {one.name: one for one in after.routes}),

@@ -11,8 +11,9 @@ from datetime import timedelta
 from typing import Literal
 
 from kronborg.core.durations import Octets, Span
-from kronborg.gateway.access_model import AccessRule, Addresses, Credential, StepUp, TokenIssuer
+from kronborg.gateway.access_model import AccessRule, Addresses, Credential, NamedPolicy, StepUp, TokenIssuer
 from kronborg.gateway.binding_model import Bound
+from kronborg.gateway.content_model import Bots, Content, Sizes
 from kronborg.gateway.edge_model import EDGE
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
 from kronborg.gateway.once import once
@@ -153,6 +154,7 @@ class Route:
     rules: tuple[AccessRule, ...] = ()
     step_up: StepUp | None = None
     policy: str | None = None
+    policies: tuple[str, ...] = ()
     credentials: tuple[Credential, ...] = ("token",)
     issuers: tuple[str, ...] = ()
     addresses: Addresses | None = None
@@ -182,6 +184,9 @@ class Route:
     mirror: Mirror | None = None
     sticky: Sticky | None = None
     retry_keyed: bool = False
+    sizes: Sizes | None = None
+    content: Content | None = None
+    bots: Bots | None = None
     listeners: tuple[str, ...] = ("external",)
 
     @property
@@ -239,6 +244,8 @@ class Snapshot:
     issuers: tuple[TokenIssuer, ...] = ()
     addresses: Addresses | None = None
     trusted_proxies: tuple[str, ...] = ()
+    policies: tuple[NamedPolicy, ...] = ()
+    bots: Bots | None = None
     version: int = 0
 
     @once

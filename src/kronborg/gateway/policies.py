@@ -32,8 +32,8 @@ from kronborg.gateway.policy_formula import (
     size,
 )
 
-LARGEST = 8192
-"""Characters of a route's policy."""
+LARGEST = 100_000
+"""Characters of a route's policies together; each is at most 8192 long."""
 MOST_PARTS = 400
 """Parts of its formula: the proxy tries them one after another, at every request."""
 
@@ -120,7 +120,7 @@ def _statements(policy: str) -> list[JsonObject]:
     from cedarpy import policies_to_json_str
 
     if len(policy) > LARGEST:
-        raise Malformed("it is longer than 8192 characters")
+        raise Malformed("it is longer than 100000 characters")
     try:
         read = orjson.loads(policies_to_json_str(policy))
     except ValueError as error:

@@ -11,7 +11,9 @@ from kronborg.clients.store import list_apis
 from kronborg.core import events
 from kronborg.core.db import ReadSession, Session
 from kronborg.core.errors import Invalid
+from kronborg.gateway.certificates import unknown_in
 from kronborg.gateway.model import Audience, Snapshot
+from kronborg.gateway.shared_policies_store import list_policies
 from kronborg.gateway.snapshot import digest, freeze
 from kronborg.gateway.store import add_snapshot, latest_mark, list_routes, list_services
 from kronborg.gateway.token_issuers_store import list_token_issuers
@@ -42,6 +44,7 @@ async def draft(session: ReadSession, *, issuer: str, gateway_url: str) -> Snaps
         services=await list_services(session),
         routes=await list_routes(session),
         issuers=await list_token_issuers(session),
+        policies=await list_policies(session),
         audiences=tuple(
             Audience(
                 api.audience,
@@ -72,7 +75,7 @@ async def publish(session: Session, snapshot: Snapshot, *, author: str, now: dat
 
     A snapshot equal to the latest makes no new version. Raises `Invalid` with every reason against it.
     """
-    problems = problems_of(snapshot)
+    problems = (*problems_of(snapshot), *await unknown_in(session, snapshot))
     if problems:
         raise Invalid(*problems)
     content = freeze(snapshot)

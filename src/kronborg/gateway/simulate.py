@@ -18,6 +18,7 @@ from kronborg.gateway.envoy.filters.jwt import issuers_of
 from kronborg.gateway.listener_model import Listener
 from kronborg.gateway.model import HEALTH, METHODS, Route, Snapshot
 from kronborg.gateway.reasons import REASONS
+from kronborg.gateway.shared_policies import settled
 from kronborg.gateway.simulate_binding import binding
 from kronborg.gateway.simulate_claims import (
     bare,
@@ -59,6 +60,7 @@ _EXTERNAL = Listener()
 
 def prepare(snapshot: Snapshot, here: Listener = _EXTERNAL) -> Ready:
     """Read a snapshot for deciding what comes in at this listener; the costly part, done once."""
+    snapshot = settled(snapshot)
     bound = frozenset(audience.uri for audience in snapshot.audiences if audience.bound)
     return Ready(snapshot, tables_of(snapshot, here), bound)
 

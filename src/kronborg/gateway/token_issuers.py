@@ -7,9 +7,9 @@ public key for an allowed signature goes on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import orjson
 
@@ -19,68 +19,20 @@ from kronborg.core.db import Database, Session
 from kronborg.core.errors import Invalid, NotFound, Problem
 from kronborg.core.events import changes, record
 from kronborg.core.fetch import Fetcher, Unreachable
-from kronborg.core.jose import BadKey, public_key
-from kronborg.core.json import JsonObject, JsonValue
+from kronborg.core.json import JsonObject
 from kronborg.core.log import get_logger
 from kronborg.gateway import token_issuers_store as store
-from kronborg.gateway.access_model import Algorithm, TokenIssuer
+from kronborg.gateway.access_model import KeysState, TokenIssuer
 from kronborg.gateway.access_problems import issuer_problems
+from kronborg.gateway.issuer_keys import usable_keys
 from kronborg.gateway.model import Snapshot
 
 log = get_logger("kronborg.gateway.issuers")
 
 MOST = 20
-MOST_KEYS = 50
 REFRESH_SECONDS = 300.0
-_MEMBERS = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
-_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
-
-
-def usable_keys(jwks: JsonObject, algorithms: Sequence[Algorithm]) -> str:
-    """The keys of a set that may check such signatures, as JSON text; empty when there is none.
-
-    Each stands there with the one algorithm it is for, once for each that fits: Envoy would take any of its family, and
-    a symmetric key for a secret (RFC 8725 section 3.1).
-    """
-    members = jwks.get("keys")
-    kept: list[JsonObject] = []
-    for member in list(members)[:MOST_KEYS] if isinstance(members, (list, tuple)) else []:
-        if isinstance(member, Mapping):
-            kept += _usable(member, algorithms)
-    return orjson.dumps({"keys": kept}, option=orjson.OPT_SORT_KEYS).decode() if kept else ""
-
-
-def _usable(member: JsonObject, algorithms: Sequence[Algorithm]) -> Iterator[JsonObject]:
-    kind = str(member.get("kty"))
-    # RFC 7517 section 4.2: a key for encryption signs nothing.
-    if kind not in _MEMBERS or member.get("use", "sig") != "sig":
-        return
-    for algorithm in algorithms:
-        if member.get("alg", algorithm) != algorithm or not _fits(algorithm, kind, member.get("crv")):
-            continue
-        plain: dict[str, JsonValue] = {name: member.get(name) for name in ("kty", *_MEMBERS[kind])}
-        plain |= {"alg": algorithm, "use": "sig"}
-        if isinstance(member.get("kid"), str):
-            plain["kid"] = member["kid"]
-        try:
-            public_key({**plain, "alg": "EdDSA"} if algorithm == "EdDSA" else _checked(plain))
-        except BadKey:
-            continue
-        yield plain
-
-
-def _checked(plain: JsonObject) -> JsonObject:
-    """The key in a form that our own check of keys knows: it tells small and malformed ones."""
-    known = {"RS384": "RS256", "RS512": "RS256", "PS384": "PS256", "PS512": "PS256"}
-    return {**plain, "alg": known.get(str(plain["alg"]), plain["alg"])}
-
-
-def _fits(algorithm: str, kind: str, curve: JsonValue) -> bool:
-    if algorithm == "EdDSA":
-        return (kind, curve) == ("OKP", "Ed25519")
-    if algorithm.startswith("ES"):
-        return kind == "EC" and curve == _CURVES[algorithm]
-    return kind == "RSA"
+LONGEST_UNSEEN = timedelta(hours=24)
+"""How old fetched keys may become when their issuer does not answer any more."""
 
 
 def with_keys(snapshot: Snapshot, fetched: Mapping[str, str]) -> Snapshot:
@@ -102,7 +54,7 @@ async def save_token_issuer(
     others = {each.name: each for each in await store.list_token_issuers(session)}
     known = others.pop(issuer.name, None)
     problems = [*issuer_problems("token_issuer", issuer, apis)]
-    problems += _problems(issuer, own, {each.issuer for each in others.values()})
+    problems += declared_problems(issuer, own, {each.issuer for each in others.values()})
     if known is None and len(others) >= MOST:
         problems.append(Problem("name", "there are 20 token issuers already"))
     if issuer.jwks and not problems:
@@ -127,23 +79,30 @@ async def remove_token_issuer(session: Session, name: str, *, actor: str, now: d
 
 
 async def refresh(database: Database, fetcher: Fetcher, *, now: datetime) -> None:
-    """Fetch the published keys of every issuer. One that does not answer keeps those that are known."""
+    """Fetch the published keys of every issuer.
+
+    One that does not answer keeps the last good ones for `LONGEST_UNSEEN`, and then lets nothing pass: a key that it
+    took back meanwhile would be believed for ever otherwise.
+    """
     async with database.read() as session:
         issuers = await store.list_token_issuers(session)
-        known = await store.fetched_keys(session)
+        known = await store.keys_states(session)
     for issuer in issuers:
         if issuer.jwks_uri is None:
             continue
+        state = known.get(issuer.name, KeysState())
         try:
             document = await fetcher.document(issuer.jwks_uri, accept=ACCEPT, now=now, renew=True)
         except Unreachable as failure:
-            log.warning("keys_not_fetched", issuer=issuer.name, reason=failure.reason)
-            continue
-        keys = usable_keys(document, issuer.algorithms)
-        # An empty set is an answer too: the issuer has taken its keys back.
-        if keys != known.get(issuer.name):
+            old = state.fetched_at is not None and now - state.fetched_at > LONGEST_UNSEEN
+            log.warning("keys_not_fetched", issuer=issuer.name, reason=failure.reason, forgotten=old)
             async with database.write() as session:
-                await store.put_keys(session, issuer.name, keys, now=now)
+                await store.put_failure(session, issuer.name, failure.reason[:200], forget=old, now=now)
+            continue
+        # An empty set is an answer too: the issuer has taken its keys back.
+        keys = usable_keys(document, issuer.algorithms)
+        async with database.write() as session:
+            await store.put_keys(session, issuer.name, keys, now=now)
 
 
 async def keep_fresh(
@@ -170,7 +129,8 @@ def _parsed(text: str) -> JsonObject:
     return found if isinstance(found, dict) else {}
 
 
-def _problems(issuer: TokenIssuer, own: str, taken: set[str]) -> Iterator[Problem]:
+def declared_problems(issuer: TokenIssuer, own: str, taken: Collection[str]) -> Iterator[Problem]:
+    """What is wrong with an issuer beside the others; `own` is ours, `taken` are theirs."""
     if issuer.issuer == own:
         yield Problem("issuer", "is ours")
     if issuer.issuer in taken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import orjson
@@ -16,8 +17,9 @@ from kronborg.core.errors import NotFound
 from kronborg.core.parts import parts_of
 from kronborg.core.whole import whole
 from kronborg.gateway import token_issuers
-from kronborg.gateway.access_model import Algorithm, AudienceMapping, TokenIssuer
-from kronborg.gateway.token_issuers_store import find_token_issuer, list_token_issuers
+from kronborg.gateway.access_model import Algorithm, AudienceMapping, KeysState, TokenIssuer
+from kronborg.gateway.issuer_keys import key_count
+from kronborg.gateway.token_issuers_store import find_token_issuer, keys_states, list_token_issuers
 
 router = APIRouter()
 
@@ -71,6 +73,18 @@ class ShownTokenIssuer(Shown):
     any_type: bool
 
 
+class ShownKeys(Shown):
+    """How fetching the keys of an issuer went."""
+
+    count: int
+    """How many keys are believed."""
+    fetched_at: datetime | None
+    """When they were fetched last."""
+    failed_at: datetime | None
+    """When fetching failed last, if it did not succeed since."""
+    failure: str
+
+
 def _shown(issuer: TokenIssuer) -> ShownTokenIssuer:
     jwks = orjson.loads(issuer.jwks) if issuer.jwks else None
     mappings = tuple(Mapping(api=one.api, audience=one.audience) for one in issuer.audiences)
@@ -103,6 +117,20 @@ async def read_token_issuer(request: Request, response: Response, name: Name) ->
         shown = _shown(await _existing(session, name))
     with_etag(response, shown)
     return shown
+
+
+@router.get("/token-issuers/{name}/keys", tags=["gateway"], responses=refusals(404, 422))
+async def read_token_issuer_keys(request: Request, name: Name) -> ShownKeys:
+    """What is known of its keys: how many, when they were fetched, and what went wrong since."""
+    async with parts_of(request).database.read() as session:
+        issuer = await _existing(session, name)
+        state = (await keys_states(session)).get(name, KeysState())
+    return ShownKeys(
+        count=key_count(issuer.jwks or state.keys),
+        fetched_at=state.fetched_at,
+        failed_at=state.failed_at,
+        failure=state.failure,
+    )
 
 
 @router.put("/token-issuers/{name}", tags=["gateway"], responses=refusals(412, 422))

@@ -30,6 +30,7 @@ from kronborg.clients.register import (
     save_api,
     save_client,
 )
+from kronborg.clients.store import list_apis
 from kronborg.core.db import Session
 from kronborg.core.errors import Conflict
 from kronborg.core.events import record
@@ -38,6 +39,7 @@ from kronborg.federation.directory_changes import remove_directory, save_directo
 from kronborg.federation.directory_model import Directory
 from kronborg.federation.model import ProviderDraft
 from kronborg.federation.providers import give_secret, remove_provider, save_provider
+from kronborg.gateway.access_model import NamedPolicy, TokenIssuer
 from kronborg.gateway.declare.current import Current
 from kronborg.gateway.declare.installation import Installation
 from kronborg.gateway.declare.objects import KINDS, GroupDraft, Ref, fields_of
@@ -47,8 +49,10 @@ from kronborg.gateway.declare.secret_sources import Secrets
 from kronborg.gateway.declare.wanted import Wanted
 from kronborg.gateway.declared_store import Declared, replace_declared
 from kronborg.gateway.model import Route, Service
+from kronborg.gateway.policy_changes import remove_policy, save_policy
 from kronborg.gateway.publish import publish_declared
 from kronborg.gateway.routing import remove_route, remove_service, save_route, save_service
+from kronborg.gateway.token_issuers import remove_token_issuer, save_token_issuer
 from kronborg.oauth.issuers import remove_issuer, save_issuer
 from kronborg.oauth.model import TrustedIssuerDraft
 from kronborg.signin.passwords import store_password
@@ -187,6 +191,13 @@ class _Work:
                 await save_service(session, service, actor=actor, now=now)
             case Route() as route:
                 await save_route(session, route, actor=actor, now=now)
+            case TokenIssuer() as token_issuer:
+                apis = frozenset(api.audience for api in await list_apis(session))
+                await save_token_issuer(
+                    session, token_issuer, own=self.installation.issuer, apis=apis, actor=actor, now=now
+                )
+            case NamedPolicy() as policy:
+                await save_policy(session, policy, actor=actor, now=now)
             case TrustedIssuerDraft() as issuer:
                 await save_issuer(session, issuer, own=self.installation.issuer, actor=actor, now=now)
             case _:
@@ -224,6 +235,10 @@ class _Work:
                 await remove_service(session, ref.key, actor=actor, now=now)
             case "route":
                 await remove_route(session, ref.key, actor=actor, now=now)
+            case "token_issuer":
+                await remove_token_issuer(session, ref.key, actor=actor, now=now)
+            case "policy":
+                await remove_policy(session, ref.key, actor=actor, now=now)
             case "issuer":
                 await remove_issuer(session, ref.key, actor=actor, now=now)
 

@@ -35,6 +35,7 @@ from kronborg.federation.directory_check import directory_problems
 from kronborg.federation.directory_model import Directory
 from kronborg.federation.model import ProviderDraft
 from kronborg.federation.providers import provider_problems
+from kronborg.gateway.access_model import NamedPolicy, TokenIssuer
 from kronborg.gateway.declare.current import Current
 from kronborg.gateway.declare.objects import GroupDraft, Object, Ref, fields_of
 from kronborg.gateway.declare.read import Loaded
@@ -42,6 +43,8 @@ from kronborg.gateway.declare.wanted import Wanted
 from kronborg.gateway.declare.yaml_tree import Path
 from kronborg.gateway.model import Audience, Route, Service, Snapshot
 from kronborg.gateway.publish import is_readable
+from kronborg.gateway.shared_policies import policy_problems
+from kronborg.gateway.token_issuers import declared_problems
 from kronborg.gateway.validate import problems_of
 from kronborg.oauth.issuers import issuer_problems
 from kronborg.oauth.model import TrustedIssuer, TrustedIssuerDraft
@@ -99,6 +102,13 @@ class Checked:
                 yield from self._user(wanted, user)
             case TrustedIssuerDraft() as issuer:
                 yield from self._issuer(wanted, issuer)
+            case TokenIssuer() as token_issuer:
+                others = [one for one in self.after.values() if isinstance(one, TokenIssuer) and one != token_issuer]
+                for problem in declared_problems(token_issuer, self.issuer, {other.issuer for other in others}):
+                    yield self._at(wanted, problem)
+            case NamedPolicy() as policy:
+                for problem in policy_problems(policy):
+                    yield self.loaded.source.problem(wanted.path, problem.detail, problem.mend, key=True)
             case _:
                 return  # services and routes are judged together, as the gateway would publish them
 
@@ -241,7 +251,8 @@ class Checked:
                 for api in self._apis()
             ),
             hosts=self.hosts,
-            issuers=self.current.token_issuers,
+            issuers=tuple(thing for thing in self.after.values() if isinstance(thing, TokenIssuer)),
+            policies=tuple(thing for thing in self.after.values() if isinstance(thing, NamedPolicy)),
         )
 
     def _gateway(self) -> Iterator[Problem]:

@@ -17,10 +17,10 @@ from kronborg.federation.directory_model import KeptDirectory
 from kronborg.federation.directory_store import list_directories
 from kronborg.federation.model import Provider
 from kronborg.federation.providers_store import list_providers
-from kronborg.gateway.access_model import TokenIssuer
 from kronborg.gateway.declare.objects import Object, Ref, ref_of
 from kronborg.gateway.declared_store import Declared, list_declared
 from kronborg.gateway.model import Route, Service
+from kronborg.gateway.shared_policies_store import list_policies
 from kronborg.gateway.store import list_routes, list_services
 from kronborg.gateway.token_issuers_store import list_token_issuers
 from kronborg.oauth.issuers_store import list_issuers
@@ -36,8 +36,6 @@ class Current:
     objects: Mapping[Ref, Object]
     declared: Mapping[Ref, Declared]
     hashes: Mapping[Ref, str | None]
-    token_issuers: tuple[TokenIssuer, ...] = ()
-    """Other issuers whose tokens the gateway takes; routes name them, and no file declares them."""
 
     def user(self, ref: Ref) -> User | None:
         """The user, if there is one."""
@@ -95,6 +93,8 @@ async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]
     """Everything a file can declare; secrets (as digests and hashes) only of the objects asked for."""
     things: list[Object] = [*await list_apis(session), *await list_services(session), *await list_routes(session)]
     things += await list_issuers(session)
+    things += await list_token_issuers(session)
+    things += await list_policies(session)
     things += await _all_groups(session)
     things += await _all_organisations(session)
     things += await list_providers(session)
@@ -118,7 +118,6 @@ async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]
         {ref_of(thing): thing for thing in things},
         {_ref(one): one for one in declared},
         hashes,
-        await list_token_issuers(session),
     )
 
 
@@ -136,6 +135,8 @@ def _ref(one: Declared) -> Ref:
             | "provider"
             | "directory"
             | "webhook"
+            | "token_issuer"
+            | "policy"
         ):
             return Ref(one.kind, one.key)
         case _:

@@ -14,6 +14,7 @@ from kronborg.clients.model import AuthMethod, GrantName
 from kronborg.clients.settings import UNSET, UNSET_API, ApiSettings, ClientSettings
 from kronborg.core.quantities import Duration, parse_duration
 from kronborg.gateway.declare.directory_section import DirectorySection
+from kronborg.gateway.declare.issuer_section import TokenIssuerSection
 from kronborg.gateway.declare.parts import (
     Host,
     JwksSource,
@@ -46,6 +47,9 @@ __all__ = [
     "WebhookSection",
     "load",
 ]
+
+
+Policy = Annotated[str, Field(min_length=1, max_length=8192)]
 
 
 class ApiSection(Section):
@@ -180,6 +184,10 @@ class Document(Section):
     """LDAP directories and Active Directory whose people sign in here, by key."""
     webhooks: Annotated[dict[Name, WebhookSection], Field(default_factory=dict)]
     """Where events are sent, by name."""
+    token_issuers: Annotated[dict[Name, TokenIssuerSection], Field(default_factory=dict)]
+    """Other issuers whose access tokens routes may take, by name."""
+    policies: Annotated[dict[Name, Policy], Field(default_factory=dict)]
+    """Cedar policies that routes share, by name."""
     services: Annotated[dict[Name, ServiceSection], Field(default_factory=dict)]
     """Microservices behind the gateway, by name."""
     routes: Annotated[dict[Name, RouteSection], Field(default_factory=dict)]

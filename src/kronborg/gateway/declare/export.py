@@ -15,12 +15,13 @@ from types import SimpleNamespace
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from kronborg.accounts.model import Group, User, folded
 from kronborg.clients.model import Api, Client
 from kronborg.core.db import ReadSession
 from kronborg.core.json import JsonValue
+from kronborg.gateway.access_model import NamedPolicy, TokenIssuer
 from kronborg.gateway.declare.current import Current, read_current
 from kronborg.gateway.declare.directory_section import DirectorySection
 from kronborg.gateway.declare.document import (
@@ -31,6 +32,7 @@ from kronborg.gateway.declare.document import (
     OrganisationSection,
     RouteSection,
     ServiceSection,
+    TokenIssuerSection,
     TrustedIssuerSection,
     UserSection,
     WebhookSection,
@@ -56,6 +58,7 @@ _SECTIONS: Mapping[Kind, type[Section]] = {
     "provider": IdentityProviderSection,
     "directory": DirectorySection,
     "webhook": WebhookSection,
+    "token_issuer": TokenIssuerSection,
 }
 _ORDER: tuple[Kind, ...] = (
     "api",
@@ -66,6 +69,8 @@ _ORDER: tuple[Kind, ...] = (
     "provider",
     "directory",
     "organisation",
+    "token_issuer",
+    "policy",
     "service",
     "route",
     "webhook",
@@ -84,7 +89,10 @@ async def export(session: ReadSession, *, issuer: str, gateway_url: str) -> str:
         for ref, thing in sorted(current.objects.items(), key=lambda pair: pair[0]):
             if ref.kind == kind:
                 label = names[ref.key] if kind == "api" else label_of(thing)
-                entries[_text(label)] = _entry(ref, thing, current, names)
+                if isinstance(thing, NamedPolicy):
+                    entries[_text(label)] = LiteralScalarString(thing.text) if "\n" in thing.text else _text(thing.text)
+                else:
+                    entries[_text(label)] = _entry(ref, thing, current, names)
         if entries:
             root[SECTION_OF[kind]] = entries
     return _HEAD + _written(root)
@@ -117,6 +125,10 @@ def _entry(ref: Ref, thing: Object, current: Current, names: Mapping[str, str]) 
         case Route():
             fields["audience"] = names.get(thing.audience, thing.audience) if thing.audience else None
             fields["methods"] = list(thing.methods)
+        case TokenIssuer():
+            fields["audiences"] = [
+                {"api": names.get(one.api, one.api), "audience": one.audience} for one in thing.audiences
+            ]
         case Service() if len(thing.urls) == 1:
             fields["url"] = thing.urls[0]
             del fields["urls"]

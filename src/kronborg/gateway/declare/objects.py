@@ -22,16 +22,32 @@ from kronborg.core.quantities import write_duration
 from kronborg.core.values import freeze
 from kronborg.federation.directory_model import Directory, KeptDirectory, directory_json
 from kronborg.federation.model import Provider, ProviderDraft
+from kronborg.gateway.access_model import NamedPolicy, TokenIssuer
+from kronborg.gateway.declare.issuer_section import token_issuer_fields
 from kronborg.gateway.declare.route_section import route_fields, service_fields
 from kronborg.gateway.model import Route, Service
 from kronborg.oauth.model import TrustedIssuer, TrustedIssuerDraft
 
 Kind = Literal[
-    "api", "group", "service", "route", "issuer", "client", "user", "organisation", "provider", "directory", "webhook"
+    "api",
+    "group",
+    "service",
+    "route",
+    "issuer",
+    "client",
+    "user",
+    "organisation",
+    "provider",
+    "directory",
+    "webhook",
+    "token_issuer",
+    "policy",
 ]
 
 KINDS: tuple[Kind, ...] = (
     "api",
+    "token_issuer",
+    "policy",
     "service",
     "route",
     "issuer",
@@ -57,6 +73,8 @@ SECTION_OF: Mapping[Kind, str] = {
     "provider": "identity_providers",
     "directory": "directories",
     "webhook": "webhooks",
+    "token_issuer": "token_issuers",
+    "policy": "policies",
 }
 
 SECRET_OF: Mapping[str, str] = {"user": "password", "directory": "bind_password"}
@@ -103,6 +121,8 @@ Object = (
     | Route
     | TrustedIssuer
     | TrustedIssuerDraft
+    | TokenIssuer
+    | NamedPolicy
 )
 
 
@@ -133,6 +153,10 @@ def ref_of(thing: Object) -> Ref:
             return Ref("route", thing.name)
         case TrustedIssuer() | TrustedIssuerDraft():
             return Ref("issuer", thing.name)
+        case TokenIssuer():
+            return Ref("token_issuer", thing.name)
+        case NamedPolicy():
+            return Ref("policy", thing.name)
         case _:
             assert_never(thing)
 
@@ -185,6 +209,10 @@ def fields_of(thing: Object) -> Fields:
             return route_fields(thing)
         case TrustedIssuer() | TrustedIssuerDraft():
             return {name: getattr(thing, name) for name in ("issuer", "jwks", "jwks_uri", "audience", "subject")}
+        case TokenIssuer():
+            return token_issuer_fields(thing)
+        case NamedPolicy():
+            return {"text": thing.text}
         case _:
             assert_never(thing)
 

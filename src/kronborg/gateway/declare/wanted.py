@@ -14,6 +14,7 @@ from kronborg.accounts.users import NewUser
 from kronborg.clients.model import ApiDraft, ClientDraft, Scope
 from kronborg.core.errors import Problem
 from kronborg.core.json import JsonObject
+from kronborg.gateway.access_model import NamedPolicy
 from kronborg.gateway.declare.directory_section import directory_in
 from kronborg.gateway.declare.document import (
     ApiSection,
@@ -23,6 +24,7 @@ from kronborg.gateway.declare.document import (
     TrustedIssuerSection,
     UserSection,
 )
+from kronborg.gateway.declare.issuer_section import token_issuer_of
 from kronborg.gateway.declare.objects import SECTION_OF, GroupDraft, Object, Ref, ref_of
 from kronborg.gateway.declare.parts import JwksSource, SecretReference
 from kronborg.gateway.declare.provider_section import provider_of
@@ -90,6 +92,10 @@ def _each(document: Document, secrets: Secrets, names: Names) -> Iterator[Wanted
         yield _wanted(name, _api(name, api))
     for name, group in document.groups.items():
         yield _wanted(name, GroupDraft(clean(name), tuple(sorted(group.roles)), group.parent))
+    for name, token_issuer in document.token_issuers.items():
+        yield _wanted(name, token_issuer_of(name, token_issuer, names.audience))
+    for name, text in document.policies.items():
+        yield _wanted(name, NamedPolicy(name, text))
     for name, service in document.services.items():
         yield _wanted(name, service_of(name, service))
     for name, route in document.routes.items():

@@ -1,4 +1,4 @@
-"""other issuers whose tokens the gateway takes."""
+"""Other issuers whose tokens the gateway takes, and policies that routes share."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0040"
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the tables."""
     op.create_table(
         "gateway_token_issuers",
         sa.Column("name", sa.Text, nullable=False),
@@ -16,6 +16,16 @@ def upgrade() -> None:
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("keys", sa.Text, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.Column("fetched_at", sa.BigInteger),
+        sa.Column("failed_at", sa.BigInteger),
+        sa.Column("failure", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_gateway_token_issuers"),
         sa.UniqueConstraint("issuer", name="uq_gateway_token_issuers_issuer"),
+    )
+    op.create_table(
+        "gateway_policies",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("text", sa.Text, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_gateway_policies"),
     )
