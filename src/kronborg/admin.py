@@ -43,7 +43,15 @@ from kronborg.factors import api as factors
 from kronborg.federation import directories_api, providers_api
 from kronborg.fleet import fleet_api
 from kronborg.gateway import api as gateway
-from kronborg.gateway import config_api, drafts_api, resilience_api, simulate_api, token_issuers_api, versions_api
+from kronborg.gateway import (
+    certificates_api,
+    config_api,
+    drafts_api,
+    resilience_api,
+    simulate_api,
+    token_issuers_api,
+    versions_api,
+)
 from kronborg.gateway.config_api import ConfigRequest
 from kronborg.gateway.resilience_model import REGISTER
 from kronborg.limits import api as limits_api
@@ -56,8 +64,8 @@ from kronborg.tokens import api as tokens
 from kronborg.tokens import revocations_api
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.model import Access
+from kronborg.traffic import alerts_api, surface_api, what_if_api
 from kronborg.traffic import api as traffic_api
-from kronborg.traffic import what_if_api
 from kronborg.traffic.parts import Traffic
 
 READ, WRITE = "admin:read", "admin:write"
@@ -125,6 +133,7 @@ _ROUTERS = (
     clients.router,
     registration_api.router,
     certificates.router,
+    certificates_api.router,
     gateway.router,
     resilience_api.router,
     drafts_api.router,
@@ -139,6 +148,8 @@ _ROUTERS = (
     config_api.router,
     audit_api.router,
     traffic_api.router,
+    surface_api.router,
+    alerts_api.router,
     what_if_api.router,
     webhooks_api.router,
     fleet_api.router,

@@ -39,7 +39,15 @@ from kronborg.federation import pages as federation_pages
 from kronborg.federation.directories import Directories
 from kronborg.federation.parts import FederationParts
 from kronborg.fleet import fleet_pages
-from kronborg.gateway import breaker_pages, decisions_api, publishing_pages, routes_pages, simulate_pages
+from kronborg.gateway import (
+    breaker_pages,
+    certificates_pages,
+    decisions_api,
+    publishing_pages,
+    routes_pages,
+    simulate_pages,
+)
+from kronborg.gateway.certificates import shown_by
 from kronborg.limits import pages as limits_pages
 from kronborg.listeners import mutual_tls_of, serve_all
 from kronborg.oauth.api import protocol_endpoints, status_list_routes
@@ -54,10 +62,11 @@ from kronborg.signin import account_pages, journey_pages, pages, self_pages
 from kronborg.signin.own_ways import has_own_way
 from kronborg.signin.parts import SignInParts
 from kronborg.tokens.engine import Engine
+from kronborg.traffic import alerts_pages, alerts_rules_pages, surface_pages, what_if_pages
 from kronborg.traffic import pages as traffic_pages
-from kronborg.traffic import what_if_pages
 from kronborg.traffic.opened import open_traffic
 from kronborg.traffic.parts import Traffic
+from kronborg.traffic.surface_tiles import tiles_of
 
 
 class AdminApi:
@@ -112,6 +121,8 @@ async def _opened(settings: Settings, database: Database) -> tuple[ASGIApp, Engi
         session_absolute=settings.session_absolute,
         profile=settings.profile,
         fleet_url="" if settings.fleet is None else settings.fleet.url,
+        shown_certificates=shown_by(settings.listeners),
+        has_acme=settings.acme is not None,
     )
     engine = replace(
         engine,
@@ -141,11 +152,15 @@ _PAGES = (
     audit_pages,
     traffic_pages,
     what_if_pages,
+    surface_pages,
+    alerts_pages,
+    alerts_rules_pages,
     webhook_pages,
     routes_pages,
     publishing_pages,
     simulate_pages,
     breaker_pages,
+    certificates_pages,
     fleet_pages,
     limits_pages,
 )
@@ -186,6 +201,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     app.state.registration = app.state.people.settings.registration.open
     app.state.contributors = (partial(kept_about, engine),)
     app.state.announcers = (requests.announcer(engine),)
+    app.state.tiles = (partial(tiles_of, parts.database),)
     app.state.policies = policies
     app.state.traffic = traffic
     app.state.names_of = partial(names_of, parts.database)

@@ -87,10 +87,3 @@ async def put_certificate(request: Request, name: Name, body: CertificateToKeep)
             return _shown(await keep.wish(session, name, body.hosts, actor=actor, now=clock.now()))
         kept = await keep.upload(session, parts.vault, name, body.chain, body.key, actor=actor, now=clock.now())
     return _shown(kept)
-
-
-@router.delete("/certificates/{name}", status_code=204, tags=["certificates"], responses=refusals(404, 422))
-async def drop_certificate(request: Request, name: Name) -> None:
-    """Forget a certificate and its key."""
-    async with whole(parts_of(request).database) as session:
-        await keep.remove(session, name, actor=caller_of(request).actor, now=clock.now())

@@ -16,6 +16,7 @@ from kronborg.cli.store_access import actor, find_settings, with_store
 from kronborg.core import clock
 from kronborg.core.errors import NotFound
 from kronborg.core.whole import whole
+from kronborg.gateway.certificates import remove, shown_by
 from kronborg.gateway.declare.installation import Installation
 
 certificate_commands = typer.Typer(help="Certificates of the gateway's TLS listeners.", no_args_is_help=True)
@@ -104,10 +105,12 @@ def certificate_delete(
 ) -> None:
     """Forget a certificate and its key."""
     confirm("Forget this certificate and its key?", yes=yes)
+    settings = find_settings(file, data)
+    shown = shown_by(settings.listeners)
 
     async def work(installation: Installation) -> None:
         async with whole(installation.database) as session:
-            await keep.remove(session, name, actor=actor(), now=clock.now())
+            await remove(session, name, shown, actor=actor(), now=clock.now())
 
-    with_store(find_settings(file, data), work)
+    with_store(settings, work)
     typer.echo("Removed.")

@@ -27,6 +27,10 @@ class Parts:
     profile: str = "none"
     fleet_url: str = ""
     """Where gateways on other machines reach the control process; empty when nowhere."""
+    shown_certificates: tuple[str, ...] = ()
+    """The names of the certificates that listeners of the gateway show."""
+    has_acme: bool = False
+    """Whether an ACME server makes certificates."""
 
     def __post_init__(self) -> None:
         self.database.vault = self.vault
