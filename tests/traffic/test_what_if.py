@@ -16,6 +16,7 @@ from kronborg.gateway.model import Path, Route, Snapshot
 from kronborg.gateway.traffic_model import Condition, Redirect
 from kronborg.traffic.judge import WHYS, Judged, judge, read_side
 from kronborg.traffic.model import AccessRecord
+from kronborg.traffic.trail import trail_of
 from traffic.test_records import Records
 
 ROUTES = (
@@ -56,6 +57,7 @@ def send(gateway: Live) -> None:
         gateway.request(
             "OPTIONS", path, headers={"origin": "https://a.example", "access-control-request-method": "PUT"}
         )
+    gateway.request("POST", "/things/7", token=tokens[2])
     gateway.get("/v", headers={"x-requested-with": "beta"})
     gateway.get("/open", host="elsewhere.example")
     gateway.request("TRACE", "/open")
@@ -167,3 +169,32 @@ def test_what_a_draft_would_do_and_what_no_record_tells(
 
     assert (reasons("refused"), reasons("allowed"), reasons("unjudged")) == (refused, allowed, unjudged)
     assert unjudged <= set(WHYS)
+
+
+def test_the_trail_of_a_request_says_at_each_stage_what_was_asked_and_there(
+    passed: tuple[Snapshot, list[AccessRecord]],
+) -> None:
+    snapshot, records = passed
+    served = read_side(snapshot)
+
+    def told(reason: str, route: str) -> dict[str, tuple[str, str, str]]:
+        record = next(one for one in records if (one.reason, one.route) == (reason, route))
+        return {step.title: (step.standing, step.asked, step.there) for step in trail_of(record, served)}
+
+    scope, strong, rate, fine = (
+        told("missing_scope", "write"),
+        told("step_up_required", "strong"),
+        told("spike_arrest", "rare"),
+        told("", "staff"),
+    )
+
+    assert scope["Token"][:2] == ("passed", f"An access token for {API}.")
+    assert scope["Scopes and roles"] == ("refused", "The scopes catalogue:write.", "scopes catalogue:read")
+    assert scope["Service"] == ("not reached", "", "")
+    assert strong["Strength of sign-in"][:2] == ("refused", "A sign-in of the kind phr.")
+    assert strong["Revocation"][0] == "passed"
+    assert rate["Spike arrest"][:2] == ("refused", "At most 1pm per route.")
+    assert rate["Token"][0] == "not asked"
+    assert fine["Scopes and roles"][:2] == ("passed", "One of the roles boss, staff.")
+    assert fine["Service"][0] == "passed"
+    assert trail_of(records[0], None)[-1].title == "Service"

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from kronborg.gateway.bot_rules import KNOWN as BOT_RULES
+from kronborg.gateway.bot_rules import PREFIX as BOT_RULE
+
 Stage = Literal[
     "connection",
     "routing",
@@ -78,8 +81,22 @@ REASONS: dict[str, Reason] = {
         Reason("token_unknown", "token", 503, "A reference token could not be looked up just now."),
         Reason("not_permitted", "access", 403, "The route opens to nobody who asks like this."),
         Reason("body_too_large", "content", 413, "The body of the request is larger than the route takes."),
+        Reason("target_too_long", "content", 414, "The path with its query is longer than the route takes."),
+        Reason("too_many_parameters", "content", 414, "The query has more parameters than the route takes."),
+        Reason("malformed_json", "content", 400, "The body says that it is JSON and is none."),
+        Reason("duplicate_key", "content", 400, "An object in the body has a name twice, which readers differ on."),
+        Reason("json_too_complex", "content", 400, "The JSON body is deeper, wider or longer than the route takes."),
+        Reason("wrong_media_type", "content", 415, "The body is of a type, or packed in a way, that is not taken."),
+        Reason("invalid_parameter", "content", 422, "A parameter is not as the service's document says."),
+        Reason("invalid_body", "content", 422, "The body is not as the service's document says."),
+        Reason("not_described", "content", 404, "The service's document knows no such path or method."),
+        Reason("document_missing", "content", 503, "The route asks for a document that the service does not have."),
+        Reason("guard_unavailable", "content", 503, "Nobody could look into the request just now."),
+        Reason("bot_rule", "bots", 403, "A rule against bots fits the request: the details name it."),
+        *(Reason(f"{BOT_RULE}{rule.id}", "bots", 403, rule.why) for rule in BOT_RULES),
         Reason("service_missing", "service", 503, "The route names a service that the gateway does not know."),
         Reason("service_unhealthy", "service", 503, "No replica of the service is fit to answer."),
+        Reason("breaker_open", "service", 503, "The breaker of the service is open, and nothing answers in its place."),
         Reason("service_overflow", "service", 503, "Too many requests wait for the service already."),
         Reason("service_unreachable", "service", 503, "No connection to the service came about."),
         Reason("service_untrusted", "service", 503, "TLS with the service failed: one of the two was not believed."),
@@ -87,6 +104,7 @@ REASONS: dict[str, Reason] = {
         Reason("service_invalid", "service", 502, "The service answered with something that is not HTTP."),
         Reason("service_timeout", "service", 504, "The service did not answer within the time of the route."),
         Reason("other", "service", 500, "The gateway refused for a reason that has no name yet: see the details."),
+        Reason("concurrency", "concurrency", 503, "As many calls of the route as may be are under way."),
         Reason("rate_limit", "spike_arrest", 429, "Calls came faster than the second rate of the route lets pass."),
         Reason("quota_exceeded", "quota", 429, "The quota of the caller is spent until its window ends."),
         Reason("payment_required", "quota", 402, "The prepaid balance of the caller is spent."),
@@ -107,6 +125,8 @@ DETAILS: tuple[tuple[str, str], ...] = (
     ("[missing_role]", "missing_role"),
     ("[missing_claim]", "missing_claim"),
     ("[policy_denied]", "policy_denied"),
+    *((f"[{BOT_RULE}{rule.id}]", f"{BOT_RULE}{rule.id}") for rule in BOT_RULES),
+    (f"[{BOT_RULE}", "bot_rule"),
     ("rbac_access_denied", "not_permitted"),
     ("local_rate_limited", "spike_arrest"),
     ("request_payload_too_large", "body_too_large"),

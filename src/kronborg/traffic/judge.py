@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from kronborg.gateway.listener_model import DEFAULT, Listener
 from kronborg.gateway.model import Route, Snapshot
 from kronborg.gateway.reasons import REASONS
 from kronborg.gateway.simulate import decide, prepare
@@ -98,20 +99,39 @@ class Judged:
 
 
 _SAME = Judged("same")
+_PLAIN = Listener()
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A snapshot read for judging."""
+    """A snapshot read for judging; `ready` by listener, each read when a record first names it."""
 
     snapshot: Snapshot
-    ready: Ready
+    known: Snapshot
     routes: Mapping[str, Route]
+    ready: dict[Listener, Ready]
+
+    def at(self, here: Listener) -> Ready:
+        """What is served at a listener."""
+        found = self.ready.get(here)
+        if found is None:
+            found = self.ready[here] = prepare(self.known, here)
+        return found
 
 
 def read_side(snapshot: Snapshot) -> Side:
     """The costly part, once for each version."""
-    return Side(snapshot, prepare(knowable(snapshot)), {route.name: route for route in snapshot.routes})
+    known = knowable(snapshot)
+    routes = {route.name: route for route in snapshot.routes}
+    return Side(snapshot, known, routes, {_PLAIN: prepare(known, _PLAIN)})
+
+
+def listener_at(record: AccessRecord, served: Route | None) -> Listener:
+    """Where the request came in. A record has its name only; of which kind it is shows by the route that it reached."""
+    if record.listener in ("gateway", DEFAULT):
+        return _PLAIN
+    inside = record.listener == "internal" or (served is not None and not _PLAIN.serves(served.listeners))
+    return Listener(record.listener, kind="internal" if inside else "external")
 
 
 def judge(record: AccessRecord, old: Side, new: Side) -> Judged:
@@ -125,12 +145,13 @@ def judge(record: AccessRecord, old: Side, new: Side) -> Judged:
         return Judged("unjudged", was=record.route, why="record")
     served = old.routes.get(record.route)
     call = call_of(record, served, old.snapshot.issuer)
-    before = decide(old.ready, call, now=record.at)
-    if not _explained(record, before):
+    here = listener_at(record, served)
+    before = decide(old.at(here), call, now=record.at)
+    if not explained(record, before):
         return Judged("unjudged", was=record.route, why="record")
-    after = decide(new.ready, call, now=record.at)
+    after = decide(new.at(here), call, now=record.at)
     was, now = old.routes.get(before.route), new.routes.get(after.route)
-    blind = _blind(record, call, (before, after), (was, now), (old, new))
+    blind = _blind(record, call, (before, after), (was, now), (old.at(here), new.at(here)))
     if blind is not None:
         return Judged("unjudged", was=before.route, now=after.route, why=blind)
     if after.ending == "refused":
@@ -140,7 +161,7 @@ def judge(record: AccessRecord, old: Side, new: Side) -> Judged:
     return _let_through(record, before, after, (was, now), (left, right))
 
 
-def _part(record: AccessRecord) -> Part | None:
+def part_of(record: AccessRecord) -> Part | None:
     """The part that refused it."""
     reason = REASONS.get(record.reason)
     if reason is None:
@@ -154,11 +175,11 @@ def _passed(record: AccessRecord) -> bool:
     return not record.reason or REASONS[record.reason].stage == "service"
 
 
-def _explained(record: AccessRecord, before: Decision) -> bool:
+def explained(record: AccessRecord, before: Decision) -> bool:
     """Whether what is known leads to what happened."""
     if record.route != before.route and (record.route or before.ending == "service"):
         return False
-    if _passed(record) or _part(record) is not None or record.reason == "revoked":
+    if _passed(record) or part_of(record) is not None or record.reason == "revoked":
         return before.ending != "refused"
     return before.reason == record.reason
 
@@ -168,7 +189,7 @@ def _blind(
     call: Call,
     decisions: tuple[Decision, Decision],
     routes: tuple[Route | None, Route | None],
-    sides: tuple[Side, Side],
+    sides: tuple[Ready, Ready],
 ) -> Why | None:
     """What the outcome hangs on that the record does not say."""
     (before, after), (was, now), (old, new) = decisions, routes, sides
@@ -196,7 +217,7 @@ def _blind(
     return None
 
 
-def _told_apart(call: Call, old: Side, new: Side) -> bool:
+def _told_apart(call: Call, old: Ready, new: Ready) -> bool:
     """Whether the routes of this path are told apart by what no record keeps, and otherwise than before."""
     there = _group(call, new)
     if there is None or not any(route.headers or route.query for route in there.routes):
@@ -209,8 +230,8 @@ def _conditions(group: Group) -> list[tuple[object, ...]]:
     return [(route.name, route.methods, route.headers, route.query) for route in group.routes]
 
 
-def _group(call: Call, side: Side) -> Group | None:
-    table, path = table_for(side.ready.tables, call.host), normal_path(call.path)
+def _group(call: Call, ready: Ready) -> Group | None:
+    table, path = table_for(ready.tables, call.host), normal_path(call.path)
     return None if table is None or path is None else table.group(path)
 
 
@@ -231,7 +252,7 @@ def _let_through(
 ) -> Judged:
     """What is known lets it through; what is not known must not stand in the way."""
     (was, now), (left, right) = routes, parts
-    part = _part(record)
+    part = part_of(record)
     if part is not None and right.asks(part) and left.asked[part] == right.asked[part]:
         return _SAME
     if record.reason == "revoked" and now is not None and not now.public:
@@ -260,7 +281,7 @@ def _in_doubt(part: Part, record: AccessRecord, left: Parts, right: Parts) -> bo
     shown = refused_by is None or ORDER.index(part) < refused_by
     if not shown:
         # A limit that was not come to is taken to have room.
-        return part != "limits" or _part(record) == "limits"
+        return part != "limits" or part_of(record) == "limits"
     if part == "roles":
         return not all(any(one <= wanted for one in left.roles) for wanted in right.roles)
     return left.asked[part] != right.asked[part]
@@ -270,7 +291,7 @@ def _stage_of(record: AccessRecord) -> int | None:
     """The place in `ORDER` where it was refused; None when it passed all."""
     if _passed(record):
         return None
-    part = _part(record)
+    part = part_of(record)
     if part is not None:
         return ORDER.index(part)
     places: Mapping[str, Part] = {"missing_scope": "policy", "revoked": "binding", "body_too_large": "limits"}

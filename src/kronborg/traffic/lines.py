@@ -10,10 +10,14 @@ import re
 import zlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import orjson
 
 from kronborg.core.db import from_micros, to_micros
+from kronborg.gateway.envoy.canary_host import HOST as CANARY_HOST
+from kronborg.gateway.envoy.canary_host import ROUTE as CANARY_ROUTE
+from kronborg.gateway.envoy.target import instead_name
 from kronborg.gateway.model import HEALTH
 from kronborg.gateway.reasons import REASONS, reason_of
 from kronborg.traffic.model import AccessRecord, Decision
@@ -34,7 +38,9 @@ LONGEST_LINE = 16_384
 _LATEST_US = to_micros(datetime.fromisoformat("2200-01-01T00:00:00+00:00"))
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _NUL = b"\\u0000"
-_CLUSTER = "service."
+_BOUNDED = "bounded."
+INSTEAD = instead_name("")
+"""How the service of a record begins when something else answered in its place: its breaker was open."""
 _LONGEST = 256
 _BIGGEST = (1 << 62) - 1
 
@@ -64,7 +70,7 @@ def rows_of(lines: Iterable[bytes], node: str) -> tuple[list[Row], int]:
 
 
 def row_of(line: bytes, node: str) -> Row | None:
-    """One line; None for the gateway's own health check.
+    """One line; None for the gateway's own: health checks, and the canary of revocations.
 
     Raises `ValueError`, `TypeError` or `KeyError` for what is no record.
     """
@@ -76,10 +82,19 @@ def row_of(line: bytes, node: str) -> Row | None:
         raise ValueError("the time is out of bounds")
     if path == HEALTH and detail == "direct_response":
         return None
+    # The canary's own tokens only: who tries the door without one is recorded.
+    if told["r"] == told["k"] == CANARY_ROUTE.name and told["h"] == CANARY_HOST:
+        return None
     identity = told["i"] or told["j"] or f"{at}-{zlib.crc32(node.encode() + line):08x}"
     route, flags, trace = told["r"] or "", told["f"] or "", told["tp"]
+    cluster = told["s"] or ""
+    service = service_of(cluster)
     flags = "" if flags == "-" else flags
     reason = reason_of(detail, flags, status, told["w"] or "")
+    if reason == "service_unhealthy" and cluster.startswith(INSTEAD):
+        reason = "breaker_open"
+    elif reason == "service_overflow" and cluster.startswith(_BOUNDED):
+        reason = "concurrency"  # a cluster of one route, which bounds its calls: what overflows is not the service
     # A request that reached no route may have been refused before the headers of its caller were taken away.
     known = bool(route)
     found = _TRACE.fullmatch(trace) if trace and known else None
@@ -92,7 +107,7 @@ def row_of(line: bytes, node: str) -> Row | None:
         told["m"] or "",
         path,
         route,
-        (told["s"] or "").removeprefix(_CLUSTER),
+        service,
         status,
         _decision(reason),
         reason,
@@ -116,6 +131,15 @@ def row_of(line: bytes, node: str) -> Row | None:
         told["bi"] or 0,
         told["bo"] or 0,
     )
+
+
+@lru_cache(maxsize=16_384)
+def service_of(cluster: str) -> str:
+    """The service that a cluster of the proxy stands for; `instead.NAME` is what answers for NAME."""
+    if cluster.startswith(_BOUNDED):
+        return cluster.rpartition("@")[2]
+    kind, dot, name = cluster.partition(".")
+    return name if dot and kind in ("service", "replicas") else cluster
 
 
 def record_of(row: Row) -> AccessRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted
 from kronborg.traffic.charts import Chart, DrawnMap, charts_of, drawn
 from kronborg.traffic.export import export_rows, note_export
+from kronborg.traffic.judge import read_side
 from kronborg.traffic.lines import Row, record_of
 from kronborg.traffic.model import AccessRecord
 from kronborg.traffic.parts import Traffic
@@ -156,12 +158,11 @@ async def show_request(request: Request) -> Response:
     record = record_of(masked(rows[0], people=people))
     async with parts_of(request).database.read() as session:
         published = await published_by(session, record.at)
-    known = () if published is None else published.snapshot.routes
-    route = next((one for one in known if one.name == record.route), None)
+    served = None if published is None else await asyncio.to_thread(read_side, published.snapshot)
     version = None if published is None else published.snapshot.version
     revoke = may(request, found, "access:revoke", Resource("access"))
     page = RequestPage(
-        found, _SECTION, record, meaning_of(record.reason), trail_of(record, route), version, people, revoke, now
+        found, _SECTION, record, meaning_of(record.reason), trail_of(record, served), version, people, revoke, now
     )
     return render(request, "traffic/request.html", page)
 

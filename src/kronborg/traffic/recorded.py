@@ -27,7 +27,7 @@ ORDER: tuple[Part, ...] = ("keys", "issuers", "claims", "roles", "policy", "bind
 _KNOWN = frozenset(
     {
         *("name", "path", "service", "host", "methods", "public", "audience", "scopes", "rules", "addresses"),
-        *("max_body", "cors", "headers", "query", "redirect", "grpc", "split", "canary"),
+        *("max_body", "cors", "headers", "query", "redirect", "grpc", "split", "canary", "listeners"),
     }
 )
 _PARTS = frozenset(
