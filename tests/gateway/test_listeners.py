@@ -6,9 +6,11 @@ import asyncio
 import http.client
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path as FilePath
 
 import pytest
@@ -17,11 +19,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from client_certificates import Certified
-from gateway.live import API, Live, running, wait_until
+from gateway.live import API, Live, Quiet, running, wait_until
 from gateway.test_binding_certificate import thumbprint
 from gateway.tls_callers import (
     AUTHORITY,
     STRANGE,
+    Answered,
     Caller,
     Kept,
     asked_on,
@@ -331,3 +334,49 @@ def _is_served(world: World, own: Certified) -> bool:
 def _shown(caller: Caller, name: str) -> bytes | None:
     with caller.connected(name) as secure:
         return secure.getpeercert(binary_form=True)
+
+
+@pytest.mark.spec("RFC 8555 §8.3")
+def test_challenges_of_acme_reach_the_control_process_under_any_name_and_take_nothing_along(world: World) -> None:
+    token = "a" * 43
+    path = f"/.well-known/acme-challenge/{token}"
+    asked: list[tuple[str, dict[str, str]]] = []
+
+    class Desk(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+            self.send_response(200)
+            self.send_header("content-length", "5")
+            self.end_headers()
+            self.wfile.write(b"proof")
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    world.live.exchange.stop()
+    server = Quiet(("127.0.0.1", world.live.proxy.exchange_port), Desk)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        shown = {"Host": "never.heard.example", "Authorization": "Bearer x", "Cookie": "a=b"}
+        answers = [_plain(world, path, shown), _plain(world, f"{path}?a=/exchange", shown)]
+        elsewhere = [_plain(world, one, shown) for one in (f"{path}/../../../exchange", "/exchange", f"{path}%2f")]
+        secure = world.caller("external").ask(path)
+    finally:
+        server.die()
+        world.live.exchange.start()
+
+    assert [(one.status, one.body) for one in answers] == [(200, b"proof")] * 2
+    assert [one.status in (308, 400) for one in elsewhere] == [True] * 3
+    assert secure.status == 404
+    assert [one[0].partition("?")[0] for one in asked] == [path] * 2
+    assert not any({"authorization", "cookie"} & set(headers) for _, headers in asked)
+
+
+def _plain(world: World, path: str, headers: dict[str, str]) -> Answered:
+    connection = http.client.HTTPConnection("127.0.0.1", world.ports["plain"], timeout=10)
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return Answered(answer.status, answer.headers, answer.read())
+    finally:
+        connection.close()
