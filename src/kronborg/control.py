@@ -32,7 +32,10 @@ from kronborg.gateway.deliver import Deliverer, Refused, make_folder, prepare
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.tls import needed
 from kronborg.gateway.exchange import ExchangeApp, Phantom, ShownKey
+from kronborg.gateway.documents_fetch import keep_documents
 from kronborg.gateway.follow import follow_apart, show, take_over
+from kronborg.gateway.guard_endpoint import GuardApp, PublishedRules
+from kronborg.gateway.guard_model import PATH as GUARD_PATH
 from kronborg.gateway.model import Snapshot
 from kronborg.gateway.publish import hosts_of
 from kronborg.gateway.quota_answers import Answers
@@ -140,6 +143,7 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(keep_resilient(database, proxy, lambda: deliverer.snapshot, clock=clock.now, stop=stop))
             tasks.create_task(keeper.run(stop, clock.now))
             tasks.create_task(uses.run(database, stop))
+            tasks.create_task(keep_documents(database, engine.fetcher, stop, clock=clock.now))
             tasks.create_task(keep_fresh(database, engine.fetcher, stop, clock=clock.now))
             tasks.create_task(report_own(settings, engine, deliverer, stop, partial(age_of, ledger)))
             tasks.create_task(serve_fleet(settings, engine, source, app, secret, stop, records_into(traffic)))
@@ -174,6 +178,7 @@ def control_app(engine: Engine, secret: str, uses: Uses, keeper: Keeper, answers
 
     trade = ExchangeApp(phantom, by_key, secret=secret, clock=clock.now)
     quotas = quota_app(keeper.authority, answers, secret=secret, clock=clock.now)
+    guard = GuardApp(PublishedRules(engine.database, clock.now), secret=secret)
     binding = BindingApp(by_engine(engine, gateway_url), secret=secret, clock=clock.now)
     challenges = ChallengeApp(engine.database, clock.now)
     rest = Starlette(routes=health_routes(engine.database))
@@ -181,7 +186,7 @@ def control_app(engine: Engine, secret: str, uses: Uses, keeper: Keeper, answers
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         chosen: ASGIApp = rest
         if scope["type"] == "http":
-            known: dict[str, ASGIApp] = {"/exchange": trade, BINDING_PATH: binding, QUOTA_PATH: quotas}
+            known: dict[str, ASGIApp] = {"/exchange": trade, BINDING_PATH: binding, QUOTA_PATH: quotas, GUARD_PATH: guard}
             chosen = challenges if scope["path"].startswith(PREFIX) else known.get(scope["path"], rest)
         await chosen(scope, receive, send)
 

@@ -27,7 +27,7 @@ from kronborg.core.db import from_micros
 from kronborg.core.errors import Refusal
 from kronborg.core.health import metrics
 from kronborg.core.log import get_logger
-from kronborg.fleet.door_api import LARGEST_RELAYED, RELAYED, SECRET, TooLarge, answer, body_of
+from kronborg.fleet.door_api import RELAYED, SECRET, TooLarge, answer, body_of, largest
 from kronborg.fleet.link import FOLDER, Away, Link, Rejected, read_listeners, read_settings
 from kronborg.fleet.observe import EVERY_SECONDS, observe
 from kronborg.fleet.remote import RemoteSource, pause, revocations_over
@@ -158,7 +158,7 @@ async def _relay(
         return
     passed = tuple((n, v) for n, v in scope["headers"] if n == b"content-type" or _is_ours(n))
     try:
-        body = await body_of(receive, LARGEST_RELAYED)
+        body = await body_of(receive, largest(scope["path"]))
         told = await link.call("POST", scope["path"], body, headers=passed, seconds=5)
     except TooLarge:
         await answer(send, 413)

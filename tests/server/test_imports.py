@@ -19,6 +19,8 @@ LAZY = (
         "fastapi",
         "httpcore",
         "httpx",
+        "ijson",
+        "jsonschema_rs",
         "pkcs11",
         "pydantic",
         "pyotp",

@@ -40,6 +40,8 @@ from kronborg.fleet.report_model import LARGEST, decode
 from kronborg.fleet.resilience import take_stand, write_known
 from kronborg.fleet.revocations import write_page
 from kronborg.gateway.listener_model import ACME_PATH
+from kronborg.gateway.guard_model import LARGEST as LARGEST_QUESTION
+from kronborg.gateway.guard_model import PATH as GUARD_PATH
 from kronborg.gateway.model import Delivery
 from kronborg.gateway.quota_endpoint import PATH as QUOTA_PATH
 from kronborg.gateway.source import DeliveryRecord
@@ -48,9 +50,17 @@ from kronborg.tokens.feed import Page
 
 log = get_logger("kronborg.fleet.door")
 
-RELAYED = ("/exchange", QUOTA_PATH, "/binding")
+RELAYED = ("/exchange", QUOTA_PATH, "/binding", GUARD_PATH)
 """What a gateway's proxy may ask through its node."""
 LARGEST_RELAYED = 64 * 1024
+"""Bytes of a question; those of the guard hold the body of a request."""
+
+
+def largest(path: str) -> int:
+    """How large a question at this path may be."""
+    return LARGEST_QUESTION if path == GUARD_PATH else LARGEST_RELAYED
+
+
 LARGEST_RECORDS = 4 * 1024 * 1024
 SECRET = b"x-kronborg-exchange"
 NODE = b"x-kronborg-node"
@@ -197,7 +207,7 @@ class Door:
 
     async def _relay(self, node: Node, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask what answers our own proxy. Which node asks is told by us: what it says about that itself is left out."""
-        body = await body_of(receive, LARGEST_RELAYED)
+        body = await body_of(receive, largest(scope["path"]))
         headers = [(name, value) for name, value in scope["headers"] if name not in (SECRET, NODE)]
         headers += [(SECRET, self.secret.encode()), (NODE, node.name.encode())]
         sent = False

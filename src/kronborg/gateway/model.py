@@ -14,6 +14,7 @@ from kronborg.core.durations import Octets, Span
 from kronborg.gateway.access_model import AccessRule, Addresses, Credential, NamedPolicy, StepUp, TokenIssuer
 from kronborg.gateway.binding_model import Bound
 from kronborg.gateway.content_model import Bots, Content, Sizes
+from kronborg.gateway.documents_model import Published
 from kronborg.gateway.edge_model import EDGE
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
 from kronborg.gateway.once import once
@@ -128,6 +129,7 @@ class Service:
     retries: Retries | None = None
     breaker: Breaker | None = None
     fallback: Fallback | None = None
+    openapi: Published | None = None
     tls: ServiceTls | None = None
     probe: bool | None = None
 

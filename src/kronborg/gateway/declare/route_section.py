@@ -18,6 +18,7 @@ from kronborg.gateway.access_model import AccessRule, Addresses, Credential, Ste
 from kronborg.gateway.binding_model import Bound
 from kronborg.gateway.content_model import Bots, Content, Sizes
 from kronborg.gateway.declare.parts import Host, Method, Name, Section, Uri, Uris, Words, distinct
+from kronborg.gateway.documents_model import Published
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
 from kronborg.gateway.model import Cors, Path, PathKind, Route, Service
 from kronborg.gateway.resilience_model import (
@@ -69,6 +70,8 @@ class ServiceSection(Section):
     """Stops calling it while it fails or is slow."""
     fallback: Fallback | None = None
     """Who answers in its place while its breaker is open, none of its replicas is well, or a request failed there."""
+    openapi: Published | None = None
+    """Where it tells its OpenAPI document, which routes may hold requests against."""
     tls: ServiceTls | None = None
     """Whom the gateway believes behind https, and the certificate that it shows; the system's authorities and none
     when absent."""

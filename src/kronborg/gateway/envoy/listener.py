@@ -12,9 +12,11 @@ from kronborg.gateway.envoy.filters import (
     access,
     addresses,
     body,
+    bots,
     compressor,
     cors,
     grpc_web,
+    guard,
     inspect,
     jwt,
     misdirected,
@@ -32,6 +34,7 @@ FILTERS = (
     misdirected.NAME,
     addresses.NAME,
     cors.NAME,
+    bots.NAME,
     spike_arrest.BEFORE,
     phantom.NAME,
     jwt.NAME,
@@ -40,6 +43,7 @@ FILTERS = (
     spike_arrest.AFTER,
     spike_arrest.SECOND,
     body.NAME,
+    guard.NAME,
     *compressor.NAMES,
     grpc_web.NAME,
     router.NAME,
@@ -152,6 +156,7 @@ def _filters(snapshot: Snapshot, keys: str, proxy: Proxy, here: Listener, *, tru
         **_of_tls(here, trusted=trusted),
         **addresses.listener_filter(snapshot),
         cors.NAME: cors.listener_filter(),
+        **bots.listener_filter(snapshot),
         spike_arrest.BEFORE: spike_arrest.listener_filter(spike_arrest.BEFORE),
         phantom.NAME: phantom.listener_filter(proxy),
         jwt.NAME: jwt.listener_filter(snapshot, keys),
@@ -160,11 +165,29 @@ def _filters(snapshot: Snapshot, keys: str, proxy: Proxy, here: Listener, *, tru
         spike_arrest.AFTER: spike_arrest.listener_filter(spike_arrest.AFTER),
         spike_arrest.SECOND: spike_arrest.listener_filter(spike_arrest.SECOND),
         body.NAME: body.listener_filter(),
+        **guard.listener_filter(snapshot, proxy),
         **{name: compressor.listener_filter(name) for name in compressor.NAMES},
         grpc_web.NAME: grpc_web.listener_filter(),
         router.NAME: router.listener_filter(snapshot),
     }
-    return [made[name] for name in FILTERS if name in made]
+    used = _used(snapshot)
+    return [made[name] for name in FILTERS if name in made and used.get(name, True)]
+
+
+def _used(snapshot: Snapshot) -> dict[str, bool]:
+    """Of the filters that are off unless a route turns them on, whether one does: each costs every request its look."""
+    routes = snapshot.routes
+    arrests = {spike_arrest.name_for(route.spike_arrest) for route in routes if route.spike_arrest is not None}
+    compressed = any(route.compress for route in routes)
+    return {
+        cors.NAME: any(route.cors is not None for route in routes),
+        phantom.NAME: any(phantom.is_used(route, snapshot) for route in routes),
+        spike_arrest.BEFORE: spike_arrest.BEFORE in arrests,
+        spike_arrest.AFTER: spike_arrest.AFTER in arrests,
+        spike_arrest.SECOND: any(route.rate_limit is not None for route in routes),
+        **dict.fromkeys(compressor.NAMES, compressed),
+        grpc_web.NAME: any(route.grpc for route in routes),
+    }
 
 
 def _of_tls(here: Listener, *, trusted: bool) -> dict[str, JsonObject]:

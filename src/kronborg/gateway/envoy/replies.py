@@ -12,8 +12,10 @@ from typing import cast
 
 from kronborg.core.jose import ALGORITHMS
 from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.bot_rules import PREFIX as BOT_RULE
 from kronborg.gateway.envoy.filters import spike_arrest
 from kronborg.gateway.envoy.resource import typed
+from kronborg.gateway.envoy.target import BOUNDED
 from kronborg.gateway.model import METHODS, Route
 from kronborg.gateway.reasons import DETAILS, REASONS, STATUSES
 
@@ -86,9 +88,11 @@ def reply_config() -> JsonObject:
         _mapper(_because(f"[{POLICY_DENIED}]"), 403, POLICY_DENIED, unfit),
         _mapper(_because(f"[{ADDRESS_REFUSED}]"), 403, ADDRESS_REFUSED, None),
         _mapper(_because(f"[{MISDIRECTED}]"), 421, MISDIRECTED, None),
+        _mapper(_because(f"[{BOT_RULE}"), 403, "bot_rule", None),
         _mapper(_because("rbac_access_denied"), 403, "not_permitted", None),
         _violated(_status(spike_arrest.SECOND_STATUS), spike_arrest.SECOND),
         _violated(_because("local_rate_limited"), spike_arrest.AFTER),
+        _mapper(_cel(f"{_contains('{overflow}')} && xds.cluster_name.startsWith('{BOUNDED}')"), 503, "concurrency", None),
         *_native(),
         _mapper(_status(401), 401, STATUSES[401], broken),
         *(
@@ -139,13 +143,13 @@ def dpop_challenge() -> str:
     return f'DPoP realm="{REALM}", error="@ERROR@", algs="{_DPOP_ALGS}"'
 
 
-def problem(status: int, *, reason: str) -> JsonObject:
+def problem(status: int, *, reason: str, detail: str | None = None) -> JsonObject:
     """The body of a refusal that a script writes itself; the request id is still to be added."""
     return {
         "type": _TYPES.get(status, "about:blank"),
         "title": _title(status),
         "status": status,
-        "detail": _DETAILS[status],
+        "detail": detail or _DETAILS[status],
         "reason": reason,
     }
 
@@ -228,12 +232,20 @@ def _body(status: str, title: str, detail: str, reason: str, kind: str | None = 
 
 def _because(details: str) -> JsonObject:
     """Answers whose code details contain `details`."""
+    return _cel(_contains(details))
+
+
+def _contains(details: str) -> str:
+    return f"response.code_details.contains('{details}')"
+
+
+def _cel(expression: str) -> JsonObject:
     return {
         "extension_filter": {
             "name": "details",
             "typed_config": typed(
                 "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-                expression=f"response.code_details.contains('{details}')",
+                expression=expression,
             ),
         }
     }

@@ -20,9 +20,11 @@ from kronborg.gateway.envoy.filters import (
     access,
     addresses,
     body,
+    bots,
     compressor,
     cors,
     grpc_web,
+    guard,
     inspect,
     jwt,
     phantom,
@@ -221,6 +223,9 @@ def _filter_configs(route: Route, snapshot: Snapshot, pointer: str | None) -> Js
     inspected = inspect.route_config(route, snapshot, pointer)
     if inspected is not None:
         configs[inspect.NAME] = inspected
+    for name, config in ((bots.NAME, bots.route_config(route, snapshot)), (guard.NAME, guard.route_config(route))):
+        if config is not None:
+            configs[name] = config
     configs |= dict(spike_arrest.route_configs(route, snapshot.limits))
     origins = cors.route_config(route)
     if origins is not None:

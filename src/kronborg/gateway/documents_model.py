@@ -1,0 +1,40 @@
+"""The nouns of OpenAPI documents: where one comes from, and what is known of the one that a service has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kronborg.core.durations import Span
+from kronborg.gateway.edge_model import EDGE
+
+LARGEST = 1_048_576
+"""Bytes of a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where a service tells its OpenAPI document; fetched by the control process, through the one way out."""
+
+    __pydantic_config__ = EDGE
+
+    url: str
+    """An absolute URL that answers with JSON or YAML."""
+    every: Span = timedelta(hours=1)
+    """How often it is asked for again. A document that cannot stand leaves the one before in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDocument:
+    """The document of a service: `digest` is the SHA-256 of its text, `source` a URL or empty when it was uploaded."""
+
+    service: str
+    digest: str
+    title: str
+    version: str
+    operations: int
+    octets: int
+    source: str
+    updated_at: datetime
+    problem: str = ""
+    """Why the last one fetched could not be taken."""
