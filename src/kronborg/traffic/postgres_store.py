@@ -30,32 +30,43 @@ if TYPE_CHECKING:
     import psycopg
 
 SCHEMA = "kronborg_traffic"
+NO_RIGHT = (
+    f"the database user may make neither the schema {SCHEMA} nor tables in its own: let an administrator run "
+    f"CREATE SCHEMA {SCHEMA} AUTHORIZATION <user>, or grant CREATE on the database"
+)
 _ALONE = 0x74726166  # "traf": any number nobody else asks an advisory lock for
 _AHEAD = timedelta(days=1)
 _SECONDS = "10s"
+_COPIED = "traffic_copied"
+
+
+class NoRight(Exception):
+    """The tables of the records cannot be made."""
 
 
 def _schema() -> list[str]:
     made = [
-        f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}",
-        f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{RECORDS} ({columns_sql(COLUMNS, 'TEXT', 'BIGINT')}, PRIMARY KEY (seq)) "
+        f"CREATE TABLE IF NOT EXISTS {RECORDS} ({columns_sql(COLUMNS, 'TEXT', 'BIGINT')}, PRIMARY KEY (seq)) "
         "PARTITION BY RANGE (seq)",
     ]
     made += [
-        f"CREATE INDEX IF NOT EXISTS ix_{name} ON {SCHEMA}.{RECORDS} ({column}, seq) WHERE {column} <> ''"
+        f"CREATE INDEX IF NOT EXISTS ix_traffic_{name} ON {RECORDS} ({column}, seq) WHERE {column} <> ''"
         for name, column in INDEXED
     ]
-    made.append(f"CREATE INDEX IF NOT EXISTS ix_errors ON {SCHEMA}.{RECORDS} (status, seq) WHERE status >= 400")
+    made.append(f"CREATE INDEX IF NOT EXISTS ix_traffic_errors ON {RECORDS} (status, seq) WHERE status >= 400")
     made += [
-        f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{table} ({columns_sql((*keys, *sums), 'TEXT', 'BIGINT')}, "
-        f"PRIMARY KEY ({', '.join(keys)}))"
+        f"CREATE TABLE IF NOT EXISTS {table} ({columns_sql((*keys, *sums), 'TEXT', 'BIGINT')}, "
+        f"PRIMARY KEY ({', '.join(keys)})) PARTITION BY RANGE ({keys[0]})"
         for table, (keys, sums) in ROLLUPS.items()
     ]
     return made
 
 
 class PostgresTraffic:
-    """A schema beside the installation's tables. Several processes may write."""
+    """A schema beside the installation's tables, or tables beside them where no schema may be made.
+
+    Several processes may write. Records are in a partition for each day, counts in one for each month.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -68,26 +79,39 @@ class PostgresTraffic:
         for day in sorted({day_of(int(row[0])) for row in rows} - self._days):
             self._partition(day)
         with connection.transaction():
-            # One writer at a time: what is new must be known for the counts.
-            connection.execute(f"SELECT pg_advisory_xact_lock({_ALONE})")
-            fresh = sql_store.sift(rows, self._known)
-            if fresh:
-                self._insert(connection, fresh)
-                added = tally(fresh)
-                with connection.cursor() as cursor:
-                    for table, more in (
-                        (MINUTES, added.minute_rows()),
-                        (LATENCY, added.latency_rows()),
-                        (PEOPLE, added.people_rows()),
-                    ):
-                        cursor.executemany(_sql(upsert_sql(table)), more)
+            fresh = self._insert(connection, rows)
+            added = tally(fresh)
+            with connection.cursor() as cursor:
+                for table, more in (
+                    (MINUTES, added.minute_rows()),
+                    (LATENCY, added.latency_rows()),
+                    (PEOPLE, added.people_rows()),
+                ):
+                    # In one order for all writers: each waits for those before it, and nobody in a circle.
+                    cursor.executemany(_sql(upsert_sql(table)), sorted(more))
         return len(fresh)
 
-    @staticmethod
-    def _insert(connection: psycopg.Connection[tuple[Value, ...]], rows: Sequence[Row]) -> None:
-        with connection.cursor() as cursor, cursor.copy(f"COPY {RECORDS} ({', '.join(COLUMNS)}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
+    def _insert(self, connection: psycopg.Connection[tuple[Value, ...]], rows: Sequence[Row]) -> list[Row]:
+        """The rows that were not there yet. The primary key decides between writers; none waits for another's batch."""
+        columns, fresh = ", ".join(COLUMNS), []
+        ordered = sorted(rows, key=lambda row: int(row[0]))
+        while ordered:
+            unique = {int(row[0]): row for row in reversed(ordered)}
+            connection.execute(f"TRUNCATE {_COPIED}")
+            with connection.cursor() as cursor, cursor.copy(f"COPY {_COPIED} ({columns}) FROM STDIN") as copy:
+                for seq in sorted(unique):
+                    copy.write_row(unique[seq])
+            new = connection.execute(
+                f"INSERT INTO {RECORDS} ({columns}) SELECT {columns} FROM {_COPIED} ORDER BY seq "  # noqa: S608
+                "ON CONFLICT (seq) DO NOTHING RETURNING seq"
+            ).fetchall()
+            inserted = {int(row[0]) for row in new}
+            fresh += [unique[seq] for seq in sorted(inserted)]
+            taken = {id(unique[seq]) for seq in inserted}
+            left = [row for row in ordered if id(row) not in taken]
+            # What is left was there already, or wants the place of another request: then the next one is tried.
+            ordered = sql_store.sift(left, self._known) if left else []
+        return fresh
 
     def _known(self, seqs: Sequence[int]) -> dict[int, str]:
         rows = self._ask(f"SELECT seq, id FROM {RECORDS} WHERE seq = ANY(?)", (list(seqs),))  # type: ignore[arg-type]  # noqa: S608
@@ -117,21 +141,23 @@ class PostgresTraffic:
         oldest = day_of(seq_of(now - keeping.records))
         while days and (days[0] < oldest or (len(days) > 2 and self.size() > keeping.most_bytes)):
             day = days.pop(0)
-            connection.execute(f"DROP TABLE IF EXISTS {_name(day)}")
+            connection.execute(f"DROP TABLE IF EXISTS {_name(RECORDS, day)}")
             self._days.discard(day)
             gone += 1
-        first = int((now - keeping.rollups).timestamp()) // 60
-        connection.execute(f"DELETE FROM {MINUTES} WHERE minute < %s", (first,))  # noqa: S608  # our own names
-        connection.execute(f"DELETE FROM {LATENCY} WHERE minute < %s", (first,))  # noqa: S608
-        connection.execute(f"DELETE FROM {PEOPLE} WHERE hour < %s", (first // 60,))  # noqa: S608
+        oldest_month = (now - keeping.rollups).strftime("%Y-%m")
+        for table in ROLLUPS:
+            for month in self._partitions(table):
+                if month < oldest_month:
+                    connection.execute(f"DROP TABLE IF EXISTS {_name(table, month)}")
+        self._days.clear()
         return gone
 
     def size(self) -> int:
         """See `TrafficStore`."""
         rows = self._ask(
-            "SELECT COALESCE(SUM(pg_total_relation_size(c.oid)), 0)::BIGINT FROM pg_class c "  # noqa: S608
-            f"WHERE c.relnamespace = '{SCHEMA}'::regnamespace AND c.relkind = 'r'",  # our own name
-            (),
+            "SELECT COALESCE(SUM(pg_total_relation_size(one.relid)), 0)::BIGINT "
+            "FROM unnest(?::text[]) AS t (name), LATERAL pg_partition_tree(t.name::regclass) one",
+            ([RECORDS, *ROLLUPS],),  # type: ignore[arg-type]
         )
         return int(rows[0][0])
 
@@ -141,21 +167,30 @@ class PostgresTraffic:
             self._connection.close()
             self._connection = None
 
-    def _partitions(self) -> list[str]:
+    def _partitions(self, table: str = RECORDS) -> list[str]:
         rows = self._ask(
             "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
             "WHERE i.inhparent = ?::regclass ORDER BY 1",
-            (f"{SCHEMA}.{RECORDS}",),
+            (table,),
         )
-        return [str(row[0]).removeprefix("records_").replace("_", "-") for row in rows]
+        return [str(row[0]).removeprefix(f"{table}_").replace("_", "-") for row in rows]
 
     def _partition(self, day: str) -> None:
         connection, (first, after) = self._open(), bounds_of(day)
+        month = day[:7]
+        start = datetime.fromisoformat(f"{month}-01T00:00:00+00:00")
+        end = (start + timedelta(days=31)).replace(day=1)
+        wanted = [(RECORDS, day, first, after)]
+        for table, (keys, _) in ROLLUPS.items():
+            seconds = 3600 if keys[0] == "hour" else 60
+            wanted.append((table, month, int(start.timestamp()) // seconds, int(end.timestamp()) // seconds))
         with connection.transaction():
             connection.execute(f"SELECT pg_advisory_xact_lock({_ALONE})")
-            connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {_name(day)} PARTITION OF {RECORDS} FOR VALUES FROM ({first}) TO ({after})"
-            )
+            for table, name, low, high in wanted:
+                connection.execute(
+                    f"CREATE TABLE IF NOT EXISTS {_name(table, name)} PARTITION OF {table} "
+                    f"FOR VALUES FROM ({low}) TO ({high})"
+                )
         self._days.add(day)
 
     def _ask(self, sql: str, values: Sequence[Value]) -> list[tuple[Value, ...]]:
@@ -166,19 +201,39 @@ class PostgresTraffic:
 
         if self._connection is None or self._connection.closed:
             connection = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
-            connection.execute(f"SET search_path TO {SCHEMA}")
             connection.execute(f"SET statement_timeout = '{_SECONDS}'")
-            with connection.transaction():
-                connection.execute(f"SELECT pg_advisory_xact_lock({_ALONE})")
-                for statement in _schema():
-                    connection.execute(statement)
+            connection.execute("SET client_min_messages = warning")
+            try:
+                self._make(connection)
+            except psycopg.errors.InsufficientPrivilege:
+                connection.close()
+                raise NoRight(NO_RIGHT) from None
             self._connection = connection
         return self._connection
+
+    @staticmethod
+    def _make(connection: psycopg.Connection[tuple[Value, ...]]) -> None:
+        import psycopg
+
+        with connection.transaction():
+            connection.execute(f"SELECT pg_advisory_xact_lock({_ALONE})")
+            try:
+                with connection.transaction():
+                    # PostgreSQL asks for the right even where the schema is there.
+                    there = connection.execute(f"SELECT to_regnamespace('{SCHEMA}')::text").fetchone()
+                    if there is None or not there[0]:
+                        connection.execute(f"CREATE SCHEMA {SCHEMA}")
+                connection.execute(f"SET search_path TO {SCHEMA}")
+            except psycopg.errors.InsufficientPrivilege:
+                pass  # beside the installation's tables, where no migration of theirs has these names
+            for statement in _schema():
+                connection.execute(statement)
+        connection.execute(f"CREATE TEMPORARY TABLE {_COPIED} (LIKE {RECORDS})")
 
 
 def _sql(sql: str) -> bytes:
     return sql.replace("?", "%s").encode()
 
 
-def _name(day: str) -> str:
-    return f"records_{day.replace('-', '_')}"
+def _name(table: str, part: str) -> str:
+    return f"{table}_{part.replace('-', '_')}"
