@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import json
 import socket
@@ -10,7 +11,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http.server import HTTPServer
 from pathlib import Path as FilePath
 
@@ -91,6 +92,16 @@ class Caller:
         ):
             yield secure
 
+    def fingerprint(self, sni: str) -> str:
+        """Of the certificate that is shown for a name, whoever vouches for it."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname=sni) as secure,
+        ):
+            return hashlib.sha256(secure.getpeercert(binary_form=True) or b"").hexdigest()
+
     def ask(self, path: str, *, sni: str = "localhost", host: str | None = None, token: str | None = None) -> Answered:
         with self.connected(sni) as secure:
             return asked_on(secure, path, host=host or sni, token=token)
@@ -123,6 +134,3 @@ def secure_service(folder: FilePath, own: Certified, *, callers: Certified | Non
     finally:
         server.shutdown()
         server.server_close()
-
-
-LATER = NOW + timedelta(days=1)
