@@ -15,7 +15,8 @@ from kronborg.gateway.path_patterns import Pattern
 
 @dataclass(frozen=True, slots=True)
 class KnownRule:
-    """One rule. `path` and `agent` are expressions; `absent` is a header that must be missing, `methods` narrows."""
+    """One rule. `path` and `agent` are expressions; `absent` is a header that must be missing, `present` one that must
+    be there, with this `value`; `methods` narrows."""
 
     id: str
     why: str
@@ -24,6 +25,7 @@ class KnownRule:
     agent: str = ""
     absent: str = ""
     present: str = ""
+    value: str = ""
     methods: tuple[str, ...] = ()
 
 
@@ -84,9 +86,10 @@ KNOWN: tuple[KnownRule, ...] = (
     ),
     KnownRule(
         "body-on-get",
-        "A GET or HEAD with a body in pieces, which means nothing (RFC 9110 section 9.3.1) and hides smuggling.",
-        "GET with Transfer-Encoding",
-        present="transfer-encoding",
+        "A GET or HEAD with a body, which means nothing (RFC 9110 section 9.3.1) and is how requests are smuggled.",
+        "GET with Content-Length: 5",
+        present="content-length",
+        value="0*[1-9].*",
         methods=("GET", "HEAD"),
     ),
 )

@@ -16,8 +16,9 @@ from kronborg.gateway.path_problems import is_absolute
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _HEADER = re.compile(r"[a-z0-9-]{1,64}")
 _MEDIA = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,60}")
-# What RE2 has: no look-around, no back references, no possessive repetition; counted repetitions stay small.
-_FOREIGN = re.compile(r"\(\?(?!:)|\\[1-9gkKG]|[*+?}]\+")
+# What RE2 has: no look-around, no back references, no possessive repetition. Counted repetitions stay small, and of
+# groups there are none: they would multiply.
+_FOREIGN = re.compile(r"\(\?(?!:)|\\[1-9gkKG]|[*+?}]\+|\)\{")
 _COUNTED = re.compile(r"\{\d*,?(\d*)\}")
 _LONGEST = 256
 _MOST_RULES = 50

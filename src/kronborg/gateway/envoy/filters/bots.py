@@ -59,7 +59,8 @@ def _condition(rule: KnownRule) -> JsonObject:
     if rule.agent:
         ids.append({"header": {"name": "user-agent", "string_match": _regex(rule.agent)}})
     if rule.present:
-        ids.append({"header": {"name": rule.present, "present_match": True}})
+        value: JsonObject = {"string_match": _regex(rule.value)} if rule.value else {"present_match": True}
+        ids.append({"header": {"name": rule.present, **value}})
     if rule.absent:
         ids.append({"not_id": {"header": {"name": rule.absent, "present_match": True}}})
     if rule.methods:
