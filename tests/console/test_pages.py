@@ -42,8 +42,13 @@ PAGES = (
     "/console/audit",
     "/console/webhooks",
     "/console/breakers",
+    "/console/api-keys",
+    "/console/api-keys?q=shop",
+    "/console/issuers",
 )
 FORMS = (
+    "/console/api-keys/-/new",
+    "/console/issuers/-/new",
     "/console/clients/-/new",
     "/console/clients/-/new?kind=web",
     "/console/clients/-/new?kind=machine",
