@@ -16,6 +16,7 @@ from kronborg.accounts.names_store import names_of
 from kronborg.accounts.people import People
 from kronborg.accounts.principals import principal_of
 from kronborg.api_keys import account_pages as token_pages
+from kronborg.api_keys import pages as key_pages
 from kronborg.api_keys.model import KeySettings
 from kronborg.audit import pages as audit_pages
 from kronborg.audit import webhook_pages
@@ -43,6 +44,7 @@ from kronborg.gateway import (
     breaker_pages,
     certificates_pages,
     decisions_api,
+    issuers_pages,
     publishing_pages,
     routes_pages,
     simulate_pages,
@@ -140,6 +142,8 @@ _PAGES = (
     factor_pages,
     account_pages,
     token_pages,
+    key_pages,
+    issuers_pages,
     self_pages,
     federation_pages,
     linked_pages,

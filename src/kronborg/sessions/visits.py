@@ -67,6 +67,8 @@ SECTIONS = {
     "clients": "clients:read",
     "apis": "apis:read",
     "access": "access:read",
+    "api-keys": "api-keys:read",
+    "issuers": "issuers:read",
     "keys": "keys:read",
     "services": "services:read",
     "routes": "routes:read",
