@@ -69,6 +69,15 @@ class Echo(BaseHTTPRequestHandler):
     """Answers every request with what it saw, as JSON."""
 
     protocol_version = "HTTP/1.1"
+    # Headers and body in one packet: otherwise the kernel waits 40 ms between them.
+    wbufsize = -1
+
+    def parse_request(self) -> bool:
+        # Whatever came first on the line: what was smuggled in here need not be a request.
+        requests: list[bytes] = self.server.__dict__.setdefault("requests", [])
+        requests.append(self.raw_requestline)
+        del requests[:-1000]
+        return super().parse_request()
 
     def answer(self) -> None:
         length = int(self.headers.get("content-length", "0"))
@@ -113,6 +122,7 @@ class FakeExchange:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1
 
             def do_POST(self) -> None:
                 if self.path == "/quota":
@@ -183,7 +193,8 @@ def b64(content: bytes) -> str:
 class Live:
     """One Envoy with everything around it; `publish` brings it to other routes."""
 
-    def __init__(self, folder: FilePath) -> None:
+    def __init__(self, folder: FilePath, *, workers: int = 1) -> None:
+        self.workers = workers
         self.key = ECKey.generate_key("P-256", {"kid": "key-1", "alg": "ES256", "use": "sig"})
         self.keys = json.dumps({"keys": [self.key.as_dict(private=False)]})
         self.proxy = Proxy(folder=folder / "gateway", port=free_port(), exchange_port=free_port())
@@ -200,7 +211,7 @@ class Live:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(envoy_argv(self.proxy.folder, concurrency=1), stderr=log)
+            self.process = subprocess.Popen(envoy_argv(self.proxy.folder, concurrency=self.workers), stderr=log)
         wait_until(lambda: asyncio.run(admin.is_ready(self.proxy.admin)))
 
     def kill(self) -> None:
@@ -212,6 +223,12 @@ class Live:
         self.kill()
         self.exchange.stop()
         self.upstream.die()
+
+    @property
+    def requests(self) -> list[bytes]:
+        """The first lines of what the service was asked, oldest first."""
+        found: list[bytes] = self.upstream.__dict__.setdefault("requests", [])
+        return found
 
     @property
     def service(self) -> Service:
@@ -316,8 +333,8 @@ def _whole(received: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def running(folder: FilePath) -> Iterator[Live]:
-    live = Live(folder)
+def running(folder: FilePath, *, workers: int = 1) -> Iterator[Live]:
+    live = Live(folder, workers=workers)
     try:
         yield live
     finally:

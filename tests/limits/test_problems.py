@@ -8,6 +8,7 @@ import pytest
 
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
 from kronborg.gateway.model import Audience, Path, Route, Service, Snapshot
+from kronborg.gateway.traffic_model import Share
 from kronborg.gateway.validate import problems_of
 from kronborg.limits.model import Quota
 
@@ -86,5 +87,11 @@ def test_one_name_is_one_quota_but_for_the_weight() -> None:
     assert (same, differing, twice) == ([], ["routes.other.quotas.0"], ["quotas"])
 
 
-def test_a_limit_that_nothing_would_hold_is_not_published() -> None:
-    assert wheres(replace(ROUTE, concurrency=Concurrency(5))) == ["concurrency"]
+def test_a_bound_on_calls_at_once_is_held_or_not_published() -> None:
+    bounded = replace(ROUTE, concurrency=Concurrency(5))
+    split = replace(bounded, split=(Share("other", 10),))
+
+    assert wheres(bounded) == []
+    assert wheres(replace(bounded, concurrency=Concurrency(0))) == ["concurrency.count"]
+    assert wheres(replace(bounded, concurrency=Concurrency(5, per="client"))) == ["concurrency.per"]
+    assert "concurrency" in wheres(split)

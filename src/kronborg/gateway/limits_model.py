@@ -101,9 +101,9 @@ class Concurrency:
     __pydantic_config__ = EDGE
 
     count: int
-    """Calls under way, from the last filter to the end of the answer."""
+    """Calls under way, from when the service is asked to the end of its answer, or until the caller hangs up."""
     per: Literal["route", "client"] = "route"
-    """The route as a whole, or each client that calls it."""
+    """The route as a whole. Each client on its own (`client`) is not enforced yet and cannot be published."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _CLAIM = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _MOST_BURST = 1_000_000
+_MOST_AT_ONCE = 100_000
 _MOST_CALLS = 10**12
 _MOST_INTERVALS = {"minute": 44_640, "hour": 744, "day": 366, "week": 53, "month": 120}
 _NOBODY_KNOWN = ("client", "user", "claim", "key")
@@ -38,10 +39,23 @@ def problems_of(snapshot: Snapshot) -> Iterator[Problem]:
         if len(route.quotas) > 4:
             yield Problem(f"routes.{route.name}.quotas", "there are too many quotas", "use at most 4")
         if route.concurrency is not None:
-            # The proxy is told nothing of it yet: what would not be held must not look as if it were.
-            where = f"routes.{route.name}.concurrency"
-            yield Problem(where, "is not enforced by this version", "leave it out, and bound the service instead")
+            yield from _at_once(f"routes.{route.name}.concurrency", route, snapshot)
     yield from _differing(snapshot)
+
+
+def _at_once(where: str, route: Route, snapshot: Snapshot) -> Iterator[Problem]:
+    if route.concurrency is None:
+        return
+    if not 1 <= route.concurrency.count <= _MOST_AT_ONCE:
+        yield Problem(f"{where}.count", "is out of range", f"use 1 to {_MOST_AT_ONCE}")
+    if route.concurrency.per != "route":
+        # What would not be held must not look as if it were.
+        yield Problem(f"{where}.per", "is not enforced by this version", "use route")
+    service = next((one for one in snapshot.services if one.name == route.service), None)
+    if service is not None and (service.breaker is not None or service.fallback is not None):
+        yield Problem(where, "does not go with a breaker or a fallback of the service", "use one or the other")
+    if route.split or route.canary or route.redirect is not None:
+        yield Problem(where, "does not go with a split, a canary or a redirect", "use one or the other")
 
 
 def _arrest(where: str, arrest: SpikeArrest, route: Route) -> Iterator[Problem]:

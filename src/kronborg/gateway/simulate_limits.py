@@ -45,7 +45,7 @@ def concurrency(way: Way, route: Route) -> Decision | None:
         return None
     asked = f"At most {route.concurrency.count} under way per {route.concurrency.per}."
     if "concurrency" in way.call.facts.spent:
-        return way.refuse("concurrency", 429, "concurrency", asked, "more than that", route)
+        return way.refuse("concurrency", 503, "concurrency", asked, "more than that", route)
     way.passed("concurrency", asked)
     return None
 

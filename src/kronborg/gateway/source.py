@@ -66,6 +66,8 @@ class DatabaseSource(Source):
     """Where every request may come from, as the settings say."""
     trusted_proxies: tuple[str, ...] = ()
     """Proxies in front of the gateway, as the settings say."""
+    legacy_headers: bool = False
+    """Whether answers carry the headers about limits that older clients know, as the settings say."""
 
     async def mark(self) -> tuple[int, str] | None:
         """The newest version and the keys of this moment, ours and those of other issuers."""
@@ -95,7 +97,8 @@ class DatabaseSource(Source):
     def completed(self, snapshot: Snapshot, others: Mapping[str, str]) -> Snapshot:
         """A published snapshot with what is not published but of this moment."""
         known = with_keys(snapshot, others)
-        return replace(known, addresses=self.addresses, trusted_proxies=self.trusted_proxies)
+        limits = replace(known.limits, legacy_headers=known.limits.legacy_headers or self.legacy_headers)
+        return replace(known, addresses=self.addresses, trusted_proxies=self.trusted_proxies, limits=limits)
 
     async def record(self, said: Delivery, *, now: datetime) -> None:
         """Keep it beside the version."""

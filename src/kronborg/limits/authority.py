@@ -54,7 +54,7 @@ class Authority:
     """Whether the counters are this node's alone, whatever a quota says."""
 
     async def settle(self, body: bytes, *, now: datetime, node: str = "") -> bytes:
-        """Count what is told, grant what is wanted; `node` asks, if not our own. Raises `Malformed`, `counters.Away`."""
+        """Count what is told, grant what is wanted; `node` asks, else our own. Raises `Malformed`, `counters.Away`."""
         asks, kinds = [], list[Quota | None]()
         for record in parse(body):
             quota = (await self.quotas(record.quota)).get(record.quota)

@@ -60,7 +60,7 @@ class Keeper:
     """The counters of a control process as its policy wants them, and the authority over them."""
 
     def __init__(self, database: Database, policy: QuotaPolicy, quotas: Quotas, *, node: str) -> None:
-        self._database, self._node, self._policy = database, node, policy
+        self._database, self._policy = database, policy
         self._own = ProcessCounters()
         self._valkey: ValkeyCounters | None = None
         self._kept: Storable | None = self._own
@@ -82,8 +82,8 @@ class Keeper:
         async with self._database.read() as session:
             self._reset = await last_reset(session)
             if self._policy.counters == "process":
-                mine = f"{self._node}\t"
-                self._own.restore([one for one in await open_slots(session, now=now) if one.identity.startswith(mine)])
+                # Those of gateways elsewhere too, which count here: each under its own name.
+                self._own.restore(await open_slots(session, now=now))
 
     async def turn(self, *, now: datetime) -> None:
         """Do the resets, store what changed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import cast
 from urllib.parse import urlsplit
 
 from kronborg.core.json import JsonObject, JsonValue
@@ -13,7 +14,15 @@ from kronborg.gateway.envoy.endpoints import endpoint, registered
 from kronborg.gateway.envoy.filters.phantom import CLUSTER as EXCHANGE
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import seconds, typed
-from kronborg.gateway.envoy.target import answer_name, cluster_name, has_words, instead_name, members, replicas_name
+from kronborg.gateway.envoy.target import (
+    answer_name,
+    bounded_name,
+    cluster_name,
+    has_words,
+    instead_name,
+    members,
+    replicas_name,
+)
 from kronborg.gateway.envoy.upstream_health import bounds, health
 from kronborg.gateway.model import Service, Snapshot
 from kronborg.gateway.resilience_model import Replica
@@ -36,7 +45,32 @@ def clusters(snapshot: Snapshot, proxy: Proxy) -> list[JsonObject]:
         found += _clusters(services[name], services, proxy)
     # Equal callers are sent to equal replicas by a hash of what a route names.
     hashed = {replicas_name(services[name]) for name in snapshot.sticky & set(services)}
-    return [{**one, "lb_policy": "MAGLEV"} if one["name"] in hashed else one for one in found]
+    found = [{**one, "lb_policy": "MAGLEV"} if one["name"] in hashed else one for one in found]
+    return [*found, *_bounded(snapshot, {str(one["name"]): one for one in found})]
+
+
+def _bounded(snapshot: Snapshot, found: Mapping[str, JsonObject]) -> list[JsonObject]:
+    """A cluster for each route that bounds its calls under way.
+
+    The proxy counts the requests of a cluster over all workers, and gives a place back however a request ends: a
+    script of ours would never hear of a caller who hung up.
+    """
+    own: list[JsonObject] = []
+    services = {service.name: service for service in snapshot.services}
+    for route in sorted(snapshot.routes, key=lambda one: one.name):
+        whole = found.get(cluster_name(route.service))
+        if route.concurrency is None or whole is None:
+            continue
+        cluster = {
+            **whole,
+            "name": bounded_name(route.name, route.service),
+            "circuit_breakers": bounds(services[route.service], requests=route.concurrency.count),
+        }
+        if (where := whole.get("eds_cluster_config")) is not None:
+            named = cast("JsonObject", where)
+            cluster["eds_cluster_config"] = {"service_name": cluster_name(route.service), **named}
+        own.append(cluster)
+    return own
 
 
 def exchange_cluster(proxy: Proxy) -> JsonObject:

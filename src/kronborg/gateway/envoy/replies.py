@@ -16,6 +16,7 @@ from kronborg.gateway.bot_rules import PREFIX as BOT_RULE
 from kronborg.gateway.envoy.filters import spike_arrest
 from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.envoy.target import BOUNDED
+from kronborg.gateway.envoy.target import BOUNDED
 from kronborg.gateway.model import METHODS, Route
 from kronborg.gateway.reasons import DETAILS, REASONS, STATUSES
 
@@ -64,6 +65,8 @@ _HINTS = f"xds.route_metadata.filter_metadata['{METADATA}']"
 _BY_METHOD = f"'scopes' in {_HINTS} && request.method in {_HINTS}['scopes']"
 _SCOPE = f"%CEL({_BY_METHOD} ? {_HINTS}['scopes'][request.method] : {_HINTS}['scope'])%"
 _TITLES = {413: "Content Too Large"}
+# Only a route that bounds its calls has a cluster of such a name.
+_BOUNDED = f"response.code_details.contains('{{overflow}}') && xds.cluster_name.startsWith('{BOUNDED}')"
 
 
 def reply_config() -> JsonObject:
@@ -92,7 +95,8 @@ def reply_config() -> JsonObject:
         _mapper(_because("rbac_access_denied"), 403, "not_permitted", None),
         _violated(_status(spike_arrest.SECOND_STATUS), spike_arrest.SECOND),
         _violated(_because("local_rate_limited"), spike_arrest.AFTER),
-        _mapper(_cel(f"{_contains('{overflow}')} && xds.cluster_name.startsWith('{BOUNDED}')"), 503, "concurrency", None),
+        _mapper(_cel(_BOUNDED), 503, "concurrency", None),
+        _mapper(_cel(_BOUNDED), 503, "concurrency", None),
         *_native(),
         _mapper(_status(401), 401, STATUSES[401], broken),
         *(

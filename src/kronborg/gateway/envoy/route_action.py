@@ -10,7 +10,7 @@ from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.envoy.filters import jwt
 from kronborg.gateway.envoy.resource import seconds
 from kronborg.gateway.envoy.route_match import is_method
-from kronborg.gateway.envoy.target import Targets, cluster_name
+from kronborg.gateway.envoy.target import Targets, bounded_name, cluster_name
 from kronborg.gateway.model import METHODS, Path, Route, Snapshot
 from kronborg.gateway.path_patterns import substitution
 from kronborg.gateway.traffic_model import Canary, HeaderEdits, HeaderLine, Mirror, Redirect, Sticky
@@ -73,6 +73,8 @@ def action(route: Route, way: Way, snapshot: Snapshot, targets: Targets) -> dict
         shares = [(share.service, share.percent) for share in route.split if share.percent]
         rest = 100 - sum(percent for _, percent in shares)
         where = targets.split(route.name, [(route.service, rest), *shares] if rest else shares)
+    if route.concurrency is not None:
+        where = {"cluster": bounded_name(route.name, route.service)}
     forward: dict[str, JsonValue] = {**where, **_rewrite(route), **_times(route, way, snapshot)}
     retry = targets.retry(route)
     if not _is_endless(route, way):

@@ -26,6 +26,10 @@ _SAFE: JsonObject = {"retry_on": _UNSENT, "num_retries": 1}
 _RETRY_ON = "x-envoy-retry-on"
 
 
+BOUNDED = "bounded."
+"""How the names of the clusters begin that bound the calls of one route."""
+
+
 def cluster_name(service: str) -> str:
     """The cluster of a service; the prefix keeps it apart from our own."""
     return f"service.{service}"
@@ -43,6 +47,11 @@ def instead_name(service: str) -> str:
     runtime has them at that moment, are nothing together.
     """
     return f"instead.{service}"
+
+
+def bounded_name(route: str, service: str) -> str:
+    """The cluster of a route that bounds how many of its calls are under way: the same replicas, a bound of its own."""
+    return f"{BOUNDED}{route}@{service}"
 
 
 def answer_name(service: str) -> str:

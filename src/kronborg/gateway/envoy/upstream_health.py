@@ -29,13 +29,13 @@ def health(service: Service) -> dict[str, JsonValue]:
     return found
 
 
-def bounds(service: Service) -> JsonObject:
-    """How much may be under way at once."""
+def bounds(service: Service, *, requests: int | None = None) -> JsonObject:
+    """How much may be under way at once; `requests` in place of what the service says."""
     told = service.bounds
     limits: dict[str, JsonValue] = {
         "max_connections": told.connections,
         "max_pending_requests": told.pending,
-        "max_requests": told.requests,
+        "max_requests": told.requests if requests is None else requests,
         "max_retries": told.retries,
     }
     if service.retries is not None or service.fallback is not None:

@@ -91,7 +91,9 @@ def _config(policy: str, arrest: SpikeArrest, route: Route, limits: Limits) -> J
     if arrest.weight_header:
         # Without the header there would be no number, hence no bucket of the caller's own.
         name = f"request.headers['{arrest.weight_header}']"
-        stated = f"'{arrest.weight_header}' in request.headers ? {name} : '{arrest.weight}'"
+        # The guard of the route asks each line for itself, so two numbers pass it; here they are one text with a comma.
+        single = f"{name}.contains(',') ? '{arrest.heaviest}' : {name}"
+        stated = f"'{arrest.weight_header}' in request.headers ? ({single}) : '{arrest.weight}'"
         rule["hits_addend"] = {"format": f"%CEL({stated})%"}
     elif arrest.weight != 1:
         rule["hits_addend"] = {"number": arrest.weight}

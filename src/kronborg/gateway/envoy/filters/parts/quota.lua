@@ -154,8 +154,9 @@ local function quota_entry(request, quota)
     entry = {
       key = key, leased = quota.leased,
       left = 0, got = 0, got_ms = 0, ends = 0, -- the lease
-      used = 0, reset = 0, known = 0, number = 0, -- what was said last, and by the answer to which call
+      used = 0, reset = 0, known = 0, -- what was said last
       spent = 0, flying = 0, -- not told yet; told, and not answered
+      calls = 0, crossed = false, -- calls under way; whether there were two, of which either may be counted first
       wish = 0, seen = 0, refused = 0, short_of = 0, queued = false, failed = nil,
     }
   end
@@ -206,11 +207,17 @@ end
 local function record_of(entry, want, least)
   local spent = entry.spent
   entry.flying, entry.spent = entry.flying + spent, 0
+  entry.crossed = entry.crossed or entry.calls > 0
+  entry.calls = entry.calls + 1
   local line = entry.key .. "\n" .. spent .. "\n" .. want .. "\n" .. least .. "\n"
   return { entry = entry, spent = spent, want = want, least = least }, line
 end
 
 local function landed(flight)
+  for _, record in ipairs(flight.records) do
+    local entry = record.entry
+    entry.flying, entry.calls = entry.flying - record.spent, entry.calls - 1
+  end
   if flights[flight.number] == flight then
     flights[flight.number] = nil
     in_air = in_air - 1
@@ -237,11 +244,10 @@ local function settle(flight, text, now)
   landed(flight)
   for at, record in ipairs(flight.records) do
     local entry, granted = record.entry, told[at][1]
-    entry.flying = entry.flying - record.spent
-    if flight.number > entry.number then
-      entry.number, entry.used, entry.reset, entry.known = flight.number, told[at][2], told[at][4], now
-      entry.ends = told[at][3]
-    end
+    -- An answer may be older than what was counted by another call meanwhile.
+    entry.used = entry.crossed and math.max(entry.used, told[at][2]) or told[at][2]
+    entry.crossed = entry.crossed and entry.calls > 0
+    entry.ends, entry.reset, entry.known = told[at][3], told[at][4], now
     if record.want > 0 then
       entry.wish = 0
       if granted > 0 then
@@ -260,7 +266,7 @@ local function give_up(flight, now)
   landed(flight)
   for _, record in ipairs(flight.records) do
     local entry = record.entry
-    entry.flying = entry.flying - record.spent
+    entry.crossed = entry.crossed and entry.calls > 0
     entry.wish = 0
     if record.spent ~= 0 then
       entry.spent = entry.spent + record.spent
@@ -309,9 +315,6 @@ end
 -- Tells what is to be told, and asks for what is wished.
 local function flush(request, now)
   flushed_ms = now
-  if now - swept_ms >= IDLE_MS then
-    sweep(now)
-  end
   local records, lines, size = {}, {}, 0
   while queue_first <= queue_last and #records < MOST_RECORDS and size < MOST_BYTES do
     local entry = queue[queue_first]
@@ -342,6 +345,9 @@ local function quota_turn(request)
     end
   end
   quota_clock = now
+  if now - swept_ms >= IDLE_MS then
+    sweep(now)
+  end
   if in_air > 0 and now - looked_ms >= LOOK_MS then
     look(request, now)
   end
@@ -417,10 +423,18 @@ local function take_leased(request, quota, entry, cost)
       end
       return false
     end
-    if not ask(request, entry, math.max(batch(entry, now), need), need) then
-      return nil
+    if entry.calls > 0 then
+      look(request, now) -- what was granted to an earlier call may be here
     end
-    request.now_ms = request.handle:timestamp()
+    if entry.left < cost then
+      if not ask(request, entry, math.max(batch(entry, now), need), need) then
+        return nil
+      end
+      request.now_ms = request.handle:timestamp()
+      if entry.left < cost and entry.calls > 0 then
+        look(request, request.now_ms)
+      end
+    end
   end
   return false
 end
