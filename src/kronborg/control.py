@@ -116,7 +116,6 @@ def source_of(settings: Settings, database: Database, keys: Keys, proxy: Proxy) 
         addresses=settings.addresses,
         trusted_proxies=settings.gateway_proxies,
         legacy_headers=settings.quotas.legacy_headers,
-        legacy_headers=settings.quotas.legacy_headers,
     )
 
 

@@ -46,7 +46,6 @@ from kronborg.gateway.ledger import Ledger
 from kronborg.gateway.listener_model import ACME_PATH
 from kronborg.gateway.model import Snapshot
 from kronborg.gateway.quota_answers import TELL, Answers, Tell
-from kronborg.gateway.quota_answers import TELL, Answers, Tell
 from kronborg.gateway.registration import Announcements
 from kronborg.gateway.secret_files import from_folder, keep
 from kronborg.gateway.watch import read_offer
@@ -167,10 +166,6 @@ async def _relay(
     except Away:
         await answer(send, 503)
         return
-    tell = Tell.parse(dict(scope["headers"]).get(TELL, b"").decode("latin-1"))
-    if told.status == 200 and tell is not None and tell.by_file:
-        # Nobody waits for this: the worker of the proxy that told of its quotas looks for it here.
-        answers.leave(tell, told.body)
     tell = Tell.parse(dict(scope["headers"]).get(TELL, b"").decode("latin-1"))
     if told.status == 200 and tell is not None and tell.by_file:
         # Nobody waits for this: the worker of the proxy that told of its quotas looks for it here.

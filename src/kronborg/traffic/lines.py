@@ -91,10 +91,6 @@ def row_of(line: bytes, node: str) -> Row | None:
     service = service_of(cluster)
     flags = "" if flags == "-" else flags
     reason = reason_of(detail, flags, status, told["w"] or "")
-    service = (told["s"] or "").removeprefix(_CLUSTER)
-    if service.startswith(_BOUNDED):
-        # A cluster of one route, which bounds its calls: what overflows is not the service.
-        service, reason = service.rpartition("@")[2], "concurrency" if reason == "service_overflow" else reason
     if reason == "service_unhealthy" and cluster.startswith(INSTEAD):
         reason = "breaker_open"
     elif reason == "service_overflow" and cluster.startswith(_BOUNDED):

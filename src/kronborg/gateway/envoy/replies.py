@@ -16,7 +16,6 @@ from kronborg.gateway.bot_rules import PREFIX as BOT_RULE
 from kronborg.gateway.envoy.filters import spike_arrest
 from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.envoy.target import BOUNDED
-from kronborg.gateway.envoy.target import BOUNDED
 from kronborg.gateway.model import METHODS, Route
 from kronborg.gateway.reasons import DETAILS, REASONS, STATUSES
 
@@ -95,7 +94,6 @@ def reply_config() -> JsonObject:
         _mapper(_because("rbac_access_denied"), 403, "not_permitted", None),
         _violated(_status(spike_arrest.SECOND_STATUS), spike_arrest.SECOND),
         _violated(_because("local_rate_limited"), spike_arrest.AFTER),
-        _mapper(_cel(_BOUNDED), 503, "concurrency", None),
         _mapper(_cel(_BOUNDED), 503, "concurrency", None),
         *_native(),
         _mapper(_status(401), 401, STATUSES[401], broken),
