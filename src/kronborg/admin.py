@@ -46,6 +46,7 @@ from kronborg.gateway import api as gateway
 from kronborg.gateway import (
     certificates_api,
     config_api,
+    documents_api,
     drafts_api,
     resilience_api,
     simulate_api,
@@ -136,6 +137,7 @@ _ROUTERS = (
     certificates_api.router,
     gateway.router,
     resilience_api.router,
+    documents_api.router,
     drafts_api.router,
     versions_api.router,
     simulate_api.router,

@@ -32,6 +32,8 @@ from kronborg.core.token_address import HeldKeysSettings, TokenAddress
 from kronborg.core.values import freeze, thaw
 from kronborg.factors.model import SmsSettings, sms_problems
 from kronborg.gateway.access_model import Addresses
+from kronborg.gateway.content_model import Bots
+from kronborg.gateway.content_problems import bots_problems
 from kronborg.gateway.fleet_model import FleetSettings, fleet_problems
 from kronborg.gateway.listener_model import Listener
 from kronborg.gateway.listener_problems import acme_problems, listener_problems
@@ -82,6 +84,7 @@ class Settings:
     gateway_name: str = "gateway-1"
     revocation: RevocationPolicy = DEFAULT_POLICY
     addresses: Addresses | None = None
+    bots: Bots | None = None
     gateway_proxies: tuple[str, ...] = ()
     traffic: TrafficSettings = TrafficSettings()
     tracing: TracingSettings | None = None
@@ -211,6 +214,7 @@ def check(settings: Settings) -> tuple[Problem, ...]:
             )
     problems += tls_problems(settings.tls, settings.mtls, proxies=bool(settings.trusted_proxies))
     problems += _network_problems("trusted_proxies", settings.trusted_proxies, "write 127.0.0.1 or 10.0.0.0/8")
+    problems += bots_problems("server.gateway.bots", settings.bots)
     given = settings.addresses or Addresses()
     problems += _network_problems("gateway.addresses", (*given.allow, *given.deny), "write 192.0.2.0/24")
     problems += _network_problems("gateway.trusted_proxies", settings.gateway_proxies, "write 10.0.0.0/8")
@@ -320,6 +324,7 @@ def _from_file(path: Path) -> Settings:
         gateway_name=server.gateway.name,
         revocation=server.gateway.revocation,
         addresses=server.gateway.addresses,
+        bots=server.gateway.bots,
         gateway_proxies=server.gateway.trusted_proxies,
         traffic=server.gateway.traffic,
         tracing=server.gateway.tracing,

@@ -115,6 +115,7 @@ def source_of(settings: Settings, database: Database, keys: Keys, proxy: Proxy) 
         settings.revocation,
         addresses=settings.addresses,
         trusted_proxies=settings.gateway_proxies,
+        bots=settings.bots,
         legacy_headers=settings.quotas.legacy_headers,
     )
 

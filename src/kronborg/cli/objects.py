@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from kronborg.cli import app
+from kronborg.cli.alerts import alerts_commands
 from kronborg.cli.api_keys import api_key_commands
 from kronborg.cli.applications import api_commands, client_commands
 from kronborg.cli.audit import audit_commands
 from kronborg.cli.breakers import breaker_commands
 from kronborg.cli.certificates import certificate_commands
 from kronborg.cli.directories import directory_commands
+from kronborg.cli.documents import document_commands
 from kronborg.cli.drafts import draft_commands, version_commands
 from kronborg.cli.factors import user_reset_mfa
 from kronborg.cli.fleet import fleet_commands, gateway_commands
@@ -22,6 +24,7 @@ from kronborg.cli.quota import quota_commands
 from kronborg.cli.registration import registration_commands
 from kronborg.cli.routing import route_commands, service_commands
 from kronborg.cli.simulate import simulate_commands
+from kronborg.cli.surface import surface_commands
 from kronborg.cli.token_issuers import token_issuer_commands
 from kronborg.cli.tokens import token_commands
 from kronborg.cli.traffic import traffic_commands
@@ -41,6 +44,7 @@ app.add_typer(group_commands, name="group")
 app.add_typer(organisation_commands, name="organisation")
 app.add_typer(provider_commands, name="provider")
 app.add_typer(directory_commands, name="directory")
+service_commands.add_typer(document_commands, name="document")
 app.add_typer(service_commands, name="service")
 app.add_typer(route_commands, name="route")
 app.add_typer(breaker_commands, name="breaker")
@@ -57,6 +61,8 @@ app.add_typer(token_commands, name="token")
 app.add_typer(token_issuer_commands, name="token-issuer")
 app.add_typer(audit_commands, name="audit")
 app.add_typer(traffic_commands, name="traffic")
+app.add_typer(surface_commands, name="surface")
+app.add_typer(alerts_commands, name="alerts")
 app.add_typer(mail_commands, name="mail")
 app.add_typer(webhook_commands, name="webhook")
 app.command()(events)

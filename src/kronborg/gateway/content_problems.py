@@ -35,14 +35,14 @@ _SIZES = (("target", 1, 65_536), ("parameters", 0, 10_000), ("headers", 1, 1_000
 
 def content_problems(snapshot: Snapshot) -> Iterator[Problem]:
     """Every reason against publishing that this module knows."""
-    yield from _bots("bots", snapshot.bots)
+    yield from bots_problems("bots", snapshot.bots)
     for service in snapshot.services:
         yield from _published(f"services.{service.name}.openapi", service.openapi)
     for route in snapshot.routes:
         where = f"routes.{route.name}"
         yield from _sizes(f"{where}.sizes", route.sizes)
         yield from _content(f"{where}.content", route, route.content)
-        yield from _bots(f"{where}.bots", route.bots)
+        yield from bots_problems(f"{where}.bots", route.bots)
 
 
 def _published(where: str, told: Published | None) -> Iterator[Problem]:
@@ -87,7 +87,8 @@ def _json(where: str, bounds: JsonBounds) -> Iterator[Problem]:
             yield Problem(f"{where}.{name}", "is out of range", f"use {least} to {most}")
 
 
-def _bots(where: str, bots: Bots | None) -> Iterator[Problem]:
+def bots_problems(where: str, bots: Bots | None) -> Iterator[Problem]:
+    """What is wrong with rules against bots."""
     if bots is None:
         return
     own = [rule.id for rule in bots.rules]

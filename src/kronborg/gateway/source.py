@@ -9,6 +9,7 @@ from typing import Protocol
 
 from kronborg.core.db import Database
 from kronborg.gateway.access_model import Addresses
+from kronborg.gateway.content_model import Bots
 from kronborg.gateway.model import Delivery, Snapshot
 from kronborg.gateway.revocation_model import RevocationPolicy
 from kronborg.gateway.store import last_acked, latest_published, latest_version, record_delivery
@@ -65,6 +66,7 @@ class DatabaseSource(Source):
     addresses: Addresses | None = None
     """Where every request may come from, as the settings say."""
     trusted_proxies: tuple[str, ...] = ()
+    bots: Bots | None = None
     """Proxies in front of the gateway, as the settings say."""
     legacy_headers: bool = False
     """Whether answers carry the headers about limits that older clients know, as the settings say."""
@@ -98,7 +100,9 @@ class DatabaseSource(Source):
         """A published snapshot with what is not published but of this moment."""
         known = with_keys(snapshot, others)
         limits = replace(known.limits, legacy_headers=known.limits.legacy_headers or self.legacy_headers)
-        return replace(known, addresses=self.addresses, trusted_proxies=self.trusted_proxies, limits=limits)
+        return replace(
+            known, addresses=self.addresses, trusted_proxies=self.trusted_proxies, bots=self.bots, limits=limits
+        )
 
     async def record(self, said: Delivery, *, now: datetime) -> None:
         """Keep it beside the version."""

@@ -18,6 +18,8 @@ from kronborg.core.quantities import Duration, parse_duration
 from kronborg.core.tls import MutualTlsSettings, TlsListener
 from kronborg.core.token_address import HELD_ALGORITHMS, HeldAlgorithm, HeldKeysSettings
 from kronborg.gateway.access_model import Addresses
+from kronborg.gateway.content_model import Bots
+from kronborg.gateway.content_model import Bots
 from kronborg.gateway.declare.listener_section import AcmeSection, ListenerSection
 from kronborg.gateway.declare.parts import Host, Key, Name, Port, SecretReference, Section, Uri, Words
 from kronborg.gateway.declare.people_section import BrandSection, MailSection, PeopleSection, SignInSection
@@ -60,6 +62,8 @@ class GatewayListener(Section):
     """OpenTelemetry traces; none when absent."""
     addresses: Addresses | None = None
     """Where requests to any route may come from; a route may narrow it down."""
+    bots: Bots | None = None
+    """Rules against scanners and odd clients on every route; none when absent."""
     trusted_proxies: Annotated[tuple[Host, ...], Field(max_length=50)] = ()
     """Addresses or networks of load balancers in front of the gateway, whose `X-Forwarded-For` and `X-Forwarded-Proto`
     are believed. From anywhere else these headers are taken away."""
