@@ -14,12 +14,15 @@ from kronborg.core import clock
 from kronborg.core.db import Database
 from kronborg.fleet.model import Standing
 from kronborg.fleet.nodes import report_local
+from kronborg.gateway.canary_store import CanaryResult, Outcome, add_result
 
 pytestmark = pytest.mark.anyio
 
 SAID = Standing(
     clock.now(), kronborg="0.1.0", envoy="1.40.0", offered=2, took="rejected", reason="<b>bad</b>", live=True
 )
+
+OUTCOMES: tuple[Outcome, ...] = ("refused", "refused", "late", "unreachable")
 
 
 async def test_the_console_shows_gateways_with_envoys_own_reason_and_takes_them_out(console: Console) -> None:
@@ -39,6 +42,21 @@ async def test_the_console_shows_gateways_with_envoys_own_reason_and_takes_them_
     assert "off by" in one.text
     assert (removed.status_code, refused.status_code) == (303, 403)
     assert "gateway-1" not in after.text
+
+
+async def test_a_gateway_shows_how_long_revocations_take(console: Console) -> None:
+    now = clock.now()
+    await report_local(console.engine.database, "gateway-1", replace(SAID, at=now), now=now)
+    async with console.engine.database.write() as session:
+        for number, outcome in enumerate(OUTCOMES):
+            at, took = now - timedelta(minutes=number), timedelta(milliseconds=40 + 1200 * (outcome == "late"))
+            await add_result(session, CanaryResult("gateway-1", at, outcome, took), keep_since=now - timedelta(days=1))
+    eve = await console.signed_in("eve", AUDITOR)
+
+    page = await eve.get("/console/fleet/gateway-1")
+
+    assert all(word in page.text for word in ("4 measurements", "40 ms", "1240 ms", "Late", "Not reachable"))
+    assert "when_stale" in page.text
 
 
 async def test_the_console_says_when_nobody_could_join(console: Console) -> None:

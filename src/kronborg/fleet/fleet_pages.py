@@ -17,6 +17,7 @@ from kronborg.core.parts import parts_of
 from kronborg.core.policy import Resource
 from kronborg.fleet import nodes
 from kronborg.fleet.authority import open_authority
+from kronborg.fleet.canaries import Measured, measured
 from kronborg.fleet.model import Invitation
 from kronborg.fleet.show import Shown, shown
 from kronborg.fleet.store import list_invitations
@@ -47,6 +48,7 @@ class GatewayPage(ConsolePage):
     """One gateway."""
 
     one: Shown
+    canary: Measured
     may_delete: bool
     now: datetime
 
@@ -98,8 +100,10 @@ async def show_gateway(request: Request) -> Response:
     found = await admitted(request, "fleet:read", GATEWAY)
     if isinstance(found, Response):
         return found
-    one = await _existing(request)
-    page = GatewayPage(found, "fleet", one, may(request, found, "fleet:delete", GATEWAY), clock.now())
+    one, now = await _existing(request), clock.now()
+    async with parts_of(request).database.read() as session:
+        canary = await measured(session, one.name, now=now)
+    page = GatewayPage(found, "fleet", one, canary, may(request, found, "fleet:delete", GATEWAY), now)
     return render(request, "fleet/gateway.html", page)
 
 

@@ -42,10 +42,15 @@ async def add_result(session: Session, result: CanaryResult, *, keep_since: date
     await session.execute(insert(table).values(proxy=result.proxy, at=result.at, outcome=result.outcome, micros=micros))
 
 
-async def canary_results(session: ReadSession, *, since: datetime, limit: int = 500) -> tuple[CanaryResult, ...]:
-    """What was measured at all gateways since then, the newest first, at most `limit`."""
+async def canary_results(
+    session: ReadSession, *, since: datetime, proxy: str | None = None, limit: int = 500
+) -> tuple[CanaryResult, ...]:
+    """What was measured at all gateways, or at one, since then, the newest first, at most `limit`."""
     table = canary_table
-    rows = await session.execute(select(table).where(table.c.at >= since).order_by(table.c.at.desc()).limit(limit))
+    wanted = select(table).where(table.c.at >= since)
+    if proxy is not None:
+        wanted = wanted.where(table.c.proxy == proxy)
+    rows = await session.execute(wanted.order_by(table.c.at.desc()).limit(limit))
     return tuple(
         CanaryResult(row.proxy, row.at, cast("Outcome", row.outcome), timedelta(microseconds=row.micros))
         for row in rows
