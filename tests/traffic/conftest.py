@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from admin.conftest import admin
+from console.conftest import console
 from gateway.live import Live, running
 from kronborg.traffic.parquet_store import ParquetTraffic
 from kronborg.traffic.postgres_store import SCHEMA, PostgresTraffic
@@ -17,6 +19,8 @@ from kronborg.traffic.sqlite_store import SqliteTraffic
 
 if TYPE_CHECKING:
     from postgres_server import PostgresDatabase
+
+__all__ = ["admin", "console"]
 
 
 @pytest.fixture(scope="session")

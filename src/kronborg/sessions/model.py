@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -102,6 +102,20 @@ class ConsolePage:
 
     admitted: Admitted
     section: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A figure on the dashboard, and the section that it leads to."""
+
+    name: str
+    figure: str
+    note: str
+    href: str
+
+
+TileMaker = Callable[[datetime], Awaitable[Sequence[Tile]]]
+"""Slices above the dashboard show their figures on it: `app.state.tiles` lists them, made by the composition root."""
 
 
 def device_of(user_agent: str) -> str:

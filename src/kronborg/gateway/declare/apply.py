@@ -40,6 +40,8 @@ from kronborg.federation.directory_model import Directory
 from kronborg.federation.model import ProviderDraft
 from kronborg.federation.providers import give_secret, remove_provider, save_provider
 from kronborg.gateway.access_model import NamedPolicy, TokenIssuer
+from kronborg.gateway.alert_model import AlertRule
+from kronborg.gateway.alert_rules import remove_rule, save_rule
 from kronborg.gateway.declare.current import Current
 from kronborg.gateway.declare.installation import Installation
 from kronborg.gateway.declare.objects import KINDS, GroupDraft, Ref, fields_of
@@ -170,6 +172,8 @@ class _Work:
             case WebhookDraft() as webhook:
                 secret, vault = self.planned.news.fresh.get(one.ref), self.installation.vault
                 await save_webhook(session, vault, webhook, actor=actor, now=now, secret=secret)
+            case AlertRule() as rule:
+                await save_rule(session, rule, actor=actor, now=now)
             case Directory() as directory:
                 vault, password = self.installation.vault, self.planned.news.fresh.get(one.ref)
                 await save_directory(session, vault, directory, password=password, actor=actor, now=now)
@@ -225,6 +229,8 @@ class _Work:
                 await delete_group(session, group.id, actor=actor, now=now)
             case "webhook":
                 await remove_webhook(session, ref.key, actor=actor, now=now)
+            case "alert":
+                await remove_rule(session, ref.key, actor=actor, now=now)
             case "directory":
                 await remove_directory(session, ref.key, actor=actor, now=now)
             case "provider":

@@ -36,6 +36,7 @@ from kronborg.federation.directory_model import Directory
 from kronborg.federation.model import ProviderDraft
 from kronborg.federation.providers import provider_problems
 from kronborg.gateway.access_model import NamedPolicy, TokenIssuer
+from kronborg.gateway.alert_model import AlertRule, rule_problems
 from kronborg.gateway.declare.current import Current
 from kronborg.gateway.declare.objects import GroupDraft, Object, Ref, fields_of
 from kronborg.gateway.declare.read import Loaded
@@ -89,6 +90,9 @@ class Checked:
                 yield from self._roles(wanted, group.roles)
             case WebhookDraft() as webhook:
                 for problem in webhook_problems(webhook):
+                    yield self._at(wanted, problem)
+            case AlertRule() as rule:
+                for problem in rule_problems(rule):
                     yield self._at(wanted, problem)
             case Directory() as directory:
                 for problem in directory_problems(directory, has_password=wanted.secret is not None):

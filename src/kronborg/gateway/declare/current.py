@@ -17,6 +17,7 @@ from kronborg.federation.directory_model import KeptDirectory
 from kronborg.federation.directory_store import list_directories
 from kronborg.federation.model import Provider
 from kronborg.federation.providers_store import list_providers
+from kronborg.gateway.alert_rules_store import list_saved
 from kronborg.gateway.declare.objects import Object, Ref, ref_of
 from kronborg.gateway.declared_store import Declared, list_declared
 from kronborg.gateway.model import Route, Service
@@ -100,6 +101,7 @@ async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]
     things += await list_providers(session)
     things += await list_directories(session)
     things += await list_webhooks(session)
+    things += await list_saved(session)
     users = await _all_users(session)
     things += users
     declared = await list_declared(session)
@@ -137,6 +139,7 @@ def _ref(one: Declared) -> Ref:
             | "webhook"
             | "token_issuer"
             | "policy"
+            | "alert"
         ):
             return Ref(one.kind, one.key)
         case _:

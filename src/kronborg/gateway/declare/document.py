@@ -13,6 +13,7 @@ from pydantic import Field
 from kronborg.clients.model import AuthMethod, GrantName
 from kronborg.clients.settings import UNSET, UNSET_API, ApiSettings, ClientSettings
 from kronborg.core.quantities import Duration, parse_duration
+from kronborg.gateway.declare.alert_section import AlertSection
 from kronborg.gateway.declare.directory_section import DirectorySection
 from kronborg.gateway.declare.issuer_section import TokenIssuerSection
 from kronborg.gateway.declare.parts import (
@@ -33,6 +34,7 @@ from kronborg.gateway.declare.server_section import ServerSection
 from kronborg.gateway.declare.webhook_section import WebhookSection
 
 __all__ = [
+    "AlertSection",
     "ApiSection",
     "ClientSection",
     "Document",
@@ -182,6 +184,8 @@ class Document(Section):
     """Who else vouches for people: OpenID Connect, OAuth 2.0 and SAML providers, by key."""
     directories: Annotated[dict[Name, DirectorySection], Field(default_factory=dict)]
     """LDAP directories and Active Directory whose people sign in here, by key."""
+    alerts: Annotated[dict[Name, AlertSection], Field(max_length=200, default_factory=dict)]
+    """When people are told that something is wrong, besides the ready-made rules or in their place; by name."""
     webhooks: Annotated[dict[Name, WebhookSection], Field(default_factory=dict)]
     """Where events are sent, by name."""
     token_issuers: Annotated[dict[Name, TokenIssuerSection], Field(default_factory=dict)]

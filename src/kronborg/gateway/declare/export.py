@@ -25,6 +25,7 @@ from kronborg.gateway.access_model import NamedPolicy, TokenIssuer
 from kronborg.gateway.declare.current import Current, read_current
 from kronborg.gateway.declare.directory_section import DirectorySection
 from kronborg.gateway.declare.document import (
+    AlertSection,
     ApiSection,
     ClientSection,
     GroupSection,
@@ -58,6 +59,7 @@ _SECTIONS: Mapping[Kind, type[Section]] = {
     "provider": IdentityProviderSection,
     "directory": DirectorySection,
     "webhook": WebhookSection,
+    "alert": AlertSection,
     "token_issuer": TokenIssuerSection,
 }
 _ORDER: tuple[Kind, ...] = (
@@ -74,6 +76,7 @@ _ORDER: tuple[Kind, ...] = (
     "service",
     "route",
     "webhook",
+    "alert",
 )
 
 

@@ -23,6 +23,8 @@ from kronborg.core.values import freeze
 from kronborg.federation.directory_model import Directory, KeptDirectory, directory_json
 from kronborg.federation.model import Provider, ProviderDraft
 from kronborg.gateway.access_model import NamedPolicy, TokenIssuer
+from kronborg.gateway.alert_model import AlertRule
+from kronborg.gateway.declare.alert_section import alert_fields
 from kronborg.gateway.declare.issuer_section import token_issuer_fields
 from kronborg.gateway.declare.route_section import route_fields, service_fields
 from kronborg.gateway.model import Route, Service
@@ -42,6 +44,7 @@ Kind = Literal[
     "webhook",
     "token_issuer",
     "policy",
+    "alert",
 ]
 
 KINDS: tuple[Kind, ...] = (
@@ -58,6 +61,7 @@ KINDS: tuple[Kind, ...] = (
     "directory",
     "organisation",
     "webhook",
+    "alert",
 )
 """In the order of making: what is named comes before what names it. Removal goes the other way."""
 
@@ -73,6 +77,7 @@ SECTION_OF: Mapping[Kind, str] = {
     "provider": "identity_providers",
     "directory": "directories",
     "webhook": "webhooks",
+    "alert": "alerts",
     "token_issuer": "token_issuers",
     "policy": "policies",
 }
@@ -117,6 +122,7 @@ Object = (
     | KeptDirectory
     | Webhook
     | WebhookDraft
+    | AlertRule
     | Service
     | Route
     | TrustedIssuer
@@ -147,6 +153,8 @@ def ref_of(thing: Object) -> Ref:
             return Ref("directory", thing.directory.key)
         case Webhook() | WebhookDraft():
             return Ref("webhook", thing.name)
+        case AlertRule():
+            return Ref("alert", thing.name)
         case Service():
             return Ref("service", thing.name)
         case Route():
@@ -203,6 +211,8 @@ def fields_of(thing: Object) -> Fields:
         case Webhook() | WebhookDraft():
             events = sorted(thing.events)
             return {"url": thing.url, "events": events, "checkpoints": thing.checkpoints, "disabled": thing.disabled}
+        case AlertRule():
+            return alert_fields(thing)
         case Service():
             return service_fields(thing)
         case Route():

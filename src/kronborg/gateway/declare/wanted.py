@@ -15,6 +15,7 @@ from kronborg.clients.model import ApiDraft, ClientDraft, Scope
 from kronborg.core.errors import Problem
 from kronborg.core.json import JsonObject
 from kronborg.gateway.access_model import NamedPolicy
+from kronborg.gateway.declare.alert_section import rule_of as alert_of
 from kronborg.gateway.declare.directory_section import directory_in
 from kronborg.gateway.declare.document import (
     ApiSection,
@@ -122,6 +123,8 @@ def _each(document: Document, secrets: Secrets, names: Names) -> Iterator[Wanted
     for name, webhook in document.webhooks.items():
         told = webhook_of(name, webhook)
         yield Wanted(ref_of(told), name, told, webhook.secret)
+    for name, alert in document.alerts.items():
+        yield _wanted(name, alert_of(name, alert))
     for name, organisation in document.organisations.items():
         yield _wanted(name, _organisation(name, organisation))
 

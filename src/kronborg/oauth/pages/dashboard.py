@@ -15,7 +15,7 @@ from kronborg.core.html import redirect, render
 from kronborg.core.policy import Resource
 from kronborg.oauth.figures import Board, Figures
 from kronborg.oauth.figures_store import FEW, MANY
-from kronborg.sessions.model import ConsolePage
+from kronborg.sessions.model import ConsolePage, Tile, TileMaker
 from kronborg.sessions.visits import PrincipalOf, admitted, open_sections, visit
 from kronborg.tokens.engine import Engine
 
@@ -48,6 +48,7 @@ class DashboardPage(ConsolePage):
     bars: tuple[Bar, ...]
     profile: str
     issuer: str
+    tiles: tuple[Tile, ...]
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -92,8 +93,15 @@ async def show(board: Board, engine: Engine, request: Request) -> Response:
         ),
         engine.profile,
         engine.issuer,
+        await _tiles(request),
     )
     return render(request, "oauth/dashboard.html", page)
+
+
+async def _tiles(request: Request) -> tuple[Tile, ...]:
+    """What slices above this one show here."""
+    makers: tuple[TileMaker, ...] = getattr(request.app.state, "tiles", ())
+    return tuple([tile for maker in makers for tile in await maker(clock.now())])
 
 
 def _shown(number: int, bound: int) -> str:

@@ -1,0 +1,27 @@
+"""What the dashboard shows of the surface and of alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from kronborg.core.db import Database
+from kronborg.sessions.model import Tile
+from kronborg.traffic.alerts_store import firing
+from kronborg.traffic.surface_store import latest_mark
+
+
+async def tiles_of(database: Database, now: datetime) -> Sequence[Tile]:
+    """The score, and what fires."""
+    async with database.read() as session:
+        day, alerts = await latest_mark(session), await firing(session)
+    score, note = "–", "not judged yet"
+    if day is not None:
+        score, note = str(day.score), f"{day.critical} critical, {day.high} high"
+        if (now - day.at).days:
+            note = f"as of {day.day}"
+    grave = sum(alert.severity == "critical" for alert in alerts)
+    return (
+        Tile("Attack surface", score, note, "/console/surface"),
+        Tile("Alerts that fire", str(len(alerts)), f"{grave} critical", "/console/alerts"),
+    )
