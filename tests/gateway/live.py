@@ -25,6 +25,7 @@ from kronborg.gateway.deliver import make_folder, prepare, put
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.process import envoy_argv
 from kronborg.gateway.envoy.proxy import Proxy
+from kronborg.gateway.exchange import key_id
 from kronborg.gateway.model import Audience, Delivery, Route, Service, Snapshot
 from kronborg.gateway.quota_answers import Answers, Tell
 from ports import free_port
@@ -126,7 +127,8 @@ class FakeExchange:
 
             def do_POST(self) -> None:
                 if self.path == "/quota":
-                    return self.quota()
+                    self.quota()
+                    return
                 token = self.rfile.read(int(self.headers.get("content-length", "0"))).decode()
                 exchange.asked.append(token)
                 exchange.told.append({name.lower(): value for name, value in self.headers.items()})
@@ -135,6 +137,8 @@ class FakeExchange:
                     status, body = 403, ""
                 self.send_response(status)
                 self.send_header("x-kronborg-lifetime", str(lifetime))
+                if status == 200 and token.startswith(("kro_key_", "kro_pat_")):
+                    self.send_header("x-kronborg-key", key_id(body))
                 if token in exchange.bound:
                     self.send_header("x-kronborg-bound", "address")
                 self.send_header("content-length", str(len(body)))

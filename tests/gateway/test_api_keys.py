@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from gateway.live import API, OTHER_API, Live
+from gateway.live import API, OTHER_API, Live, wait_until
+from gateway.quota_desk import Desk
 from kronborg.core import opaque
+from kronborg.gateway.envoy.access_log import path_of
+from kronborg.gateway.limits_model import SpikeArrest
 from kronborg.gateway.model import Path, Route
+from kronborg.limits.model import Quota
 
 KEYS = Route(
     "keys", Path("prefix", "/keys"), "echo", audience=API, scopes=("catalogue:read",), credentials=("api_key",)
@@ -46,6 +52,28 @@ def test_a_key_reaches_the_service_as_a_token(keyed: Live, header: str) -> None:
     assert answer.seen("x-kronborg-credential") == ["api_key"]
     assert answer.seen("x-api-key") == []
     assert keyed.exchange.asked.count(key) == 1
+
+
+def test_limits_count_each_key_on_its_own_and_records_name_it(gateway: Live) -> None:
+    desk = Desk(gateway)
+    quota = Quota(f"key-{os.urandom(4).hex()}", 2, per="key", unit="day")
+    slow = replace(ANY, name="slow", path=Path("prefix", "/slow"), spike_arrest=SpikeArrest("1pm", per="key"))
+    desk.publish(replace(ANY, quotas=(quota,)), slow)
+    first, second = key_of(gateway, jti="key-one"), key_of(gateway, opaque.PERSONAL, jti="key-two")
+
+    quoted = {key: [gateway.get("/any", token=key).status for _ in range(3)] for key in (first, second)}
+    smoothed = {key: [gateway.get("/slow", token=key).status for _ in range(2)] for key in (first, second)}
+    seen = gateway.get("/any", token=gateway.token(), headers={"X-Kronborg-Key": "key-one"})
+
+    assert list(quoted.values()) == [[200, 200, 429]] * 2
+    assert list(smoothed.values()) == [[200, 429]] * 2
+    # Nobody says himself which key he has.
+    assert (seen.status, seen.seen("x-kronborg-key")) == (200, [])
+    wait_until(lambda: {"key-one", "key-two"} <= {json.loads(one)["ke"] for one in _records(gateway)})
+
+
+def _records(gateway: Live) -> list[str]:
+    return path_of(gateway.proxy).read_text().splitlines()
 
 
 def test_a_route_says_which_credentials_it_takes(keyed: Live) -> None:

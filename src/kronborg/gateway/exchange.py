@@ -7,8 +7,10 @@ but the JWT is bare; the token itself is never logged.
 from __future__ import annotations
 
 import hmac
+import json
 import os
 import secrets
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -93,7 +95,15 @@ class ExchangeApp:
             return
         lifetime = str(int(phantom.lifetime.total_seconds())).encode()
         bound = ((b"x-kronborg-bound", b"address"),) if phantom.bound else ()
-        await _answer(send, 200, phantom.token.encode(), (b"x-kronborg-lifetime", lifetime), *bound)
+        named = ((b"x-kronborg-key", key_id(phantom.token).encode()),) if token and token.startswith(_KEYS) else ()
+        await _answer(send, 200, phantom.token.encode(), (b"x-kronborg-lifetime", lifetime), *bound, *named)
+
+
+def key_id(token: str) -> str:
+    """The id of the key that a JWT of ours stands for: its `jti`."""
+    payload = token.split(".")[1]
+    claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return str(claims["jti"])
 
 
 def _told(scope: Scope, name: bytes) -> str:

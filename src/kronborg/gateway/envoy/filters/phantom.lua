@@ -91,6 +91,7 @@ local function ask(handle, token, now, more)
     jwt = "Bearer " .. body,
     until_ = now + math.min(lifetime, LONGEST_SECONDS),
     bound = headers["x-kronborg-bound"] ~= nil, -- good from this address only
+    key = headers["x-kronborg-key"], -- the id of a key: limits count by it, records name it
   }
 end
 
@@ -203,6 +204,7 @@ local function exchange(handle)
   headers:replace("authorization", entry.jwt)
   if kind ~= nil then
     headers:replace("x-kronborg-credential", kind)
+    headers:replace("x-kronborg-key", entry.key or "")
   end
   return nil
 end
