@@ -8,6 +8,9 @@ import json
 import time
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from joserfc.jwk import ECKey
 
 from gateway.live import API, OTHER_API, Answer, Live, b64
@@ -123,6 +126,33 @@ def test_rfc9068_4__a_token_that_is_not_for_this_route_is_invalid(protected: Liv
     answer = protected.get("/catalogue", token=protected.token(**changed))  # type: ignore[arg-type]
 
     assert_refused(answer, 401, INVALID)
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ('{"typ":"at+jwt","alg":"ES256","kid":"key-1"}', 200),
+        ('{"alg":"ES256","typ":"at+jwt","kid":"key-1"}', 200),
+        ('{ "alg": "ES256",\n "kid": "key-1", "typ" : "at+jwt" }', 200),
+        ('{"alg":"ES256","kid":"key-1","cty":"at+jwt"}', 401),
+        ('{"alg":"ES256","kid":"key-1","x":{"typ":"at+jwt"}}', 401),
+        ('{"alg":"ES256","kid":"key-1","typ":"at+jwtx"}', 401),
+        ('{"alg":"ES256","kid":"key-1","typ":"AT+JWT"}', 401),
+        ('{"alg":"ES256","kid":"key-1","typ":["at+jwt"]}', 401),
+        ('{"alg":"ES256","kid":"key-1","x":"\\"typ\\":\\"at+jwt\\""}', 401),
+    ],
+)
+@pytest.mark.spec("RFC 9068 §4")
+def test_rfc9068_4__the_type_is_read_wherever_it_stands_and_only_there(protected: Live, head: str, status: int) -> None:
+    signed = f"{b64(head.encode())}.{b64(json.dumps(protected.claims()).encode())}"
+    signature = protected.key.get_op_key("sign").sign(signed.encode(), ec.ECDSA(hashes.SHA256()))
+    r, s = decode_dss_signature(signature)
+
+    answer = protected.get("/catalogue", token=f"{signed}.{b64(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}")
+
+    assert answer.status == status
+    if status != 200:
+        assert_refused(answer, status, INVALID)
 
 
 def test_an_expired_token_is_invalid_and_one_not_yet_valid_too(protected: Live) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -17,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kronborg.gateway.envoy.filters.access import bearer_at_jwt
 from kronborg.gateway.envoy.hygiene import PASSED, unwanted
 from kronborg.gateway.envoy.listener import FILTERS
 from kronborg.gateway.envoy.process import envoy_argv, objection
@@ -170,27 +168,6 @@ def test_the_command_line_names_the_binary_of_the_wheel(tmp_path: FilePath) -> N
 @pytest.mark.parametrize("name", ["/short", "/" + "deep/" * 40])
 def test_the_admin_socket_is_short_enough_for_a_socket_address(name: str) -> None:
     assert len(str(Proxy(folder=FilePath(name)).admin)) <= 107
-
-
-headers = st.fixed_dictionaries(
-    {"alg": st.just("ES256")}, optional={"kid": st.text(max_size=9), "cty": st.text(max_size=9)}
-)
-
-
-@given(headers, st.integers(0, 3), st.sampled_from(["at+jwt", "JWT", "at+jwtx", "xat+jwt", "AT+JWT", None]))
-@pytest.mark.spec("RFC 9068 §4")
-def test_rfc9068_4__the_type_is_found_wherever_it_stands(
-    header: dict[str, object], place: int, typ: str | None
-) -> None:
-    members = list(header.items())
-    if typ is not None:
-        members.insert(min(place, len(members)), ("typ", typ))
-    text = json.dumps(dict(members), separators=(",", ":")).encode()
-    encoded = base64.urlsafe_b64encode(text).rstrip(b"=").decode()
-
-    found = re.fullmatch(bearer_at_jwt(), f"Bearer {encoded}.e30.AAAA")
-
-    assert (found is not None) == (typ == "at+jwt")
 
 
 @given(st.from_regex(r"x-[a-z-]{0,24}", fullmatch=True) | st.sampled_from(PASSED))

@@ -40,6 +40,8 @@ from kronborg.gateway.model import METHODS, WELL_KNOWN, Route, Snapshot
 from kronborg.gateway.protected_resource import Described, describe
 
 _ENDLESS = 1 << 62
+# Whatever follows the colon counts as a port when Envoy looks for the host, and services build addresses from it.
+_AUTHORITY = r"(?:[^:\[\]@/]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _ONLY = Listener()
 # A policy that allows nobody.
 _CLOSED = typed("envoy.extensions.filters.http.rbac.v3.RBACPerRoute", rbac={"rules": {"action": "ALLOW"}})
@@ -125,8 +127,14 @@ def _hoisted(entries: Iterable[JsonObject]) -> JsonObject:
 
 def _refusals(routes: Iterable[Route]) -> list[JsonObject]:
     odd_method: JsonObject = {**is_method(METHODS), "invert_match": True}
+    odd_host: JsonObject = {
+        "name": ":authority",
+        "string_match": {"safe_regex": {"regex": _AUTHORITY}},
+        "invert_match": True,
+    }
     return [
         direct.health(),
+        direct.answer({"prefix": "/", "headers": [odd_host]}, 400),
         direct.answer({"prefix": "/", "headers": [odd_method]}, 405, allow=METHODS),
         direct.answer({"safe_regex": {"regex": twisted(routes)}}, 400),
     ]
@@ -201,6 +209,8 @@ def _common(route: Route, snapshot: Snapshot, targets: Targets, pointer: str | N
         common["request_headers_to_add"] = [*added]
     answered, hidden = edits(route.response_headers)
     stated = [*limit_headers.passed(route, legacy=snapshot.limits.legacy_headers), *answered]
+    if not route.public and inspect.is_bound(route, snapshot):
+        stated.append(replies.next_nonce())
     if stated:
         common["response_headers_to_add"] = stated
     if hidden:

@@ -126,7 +126,7 @@ class Targets:
     def headers(self, route: Route) -> list[JsonObject]:
         """Request headers that complete the retry policy of the route; they go no further than the router."""
         service = self.services.get(route.service)
-        if service is None or (service.retries is None and service.fallback is None):
+        if service is None or (service.retries is None and service.fallback is None) or _all_repeatable(route):
             return []
         value = f"%CEL({_repeatable(route)} ? '{_SENT}' : '')%"
         return [{"append_action": "OVERWRITE_IF_EXISTS_OR_ADD", "header": {"key": _RETRY_ON, "value": value}}]
@@ -138,6 +138,11 @@ class Targets:
             return {}
         # What is never tried again, a POST, has the time of the route; it is each attempt's.
         return {"timeout": seconds(route.timeout * (_tries(service) + 1))}
+
+
+def _all_repeatable(route: Route) -> bool:
+    """Whether the route takes no request that may not be sent twice; nothing has to be asked of each then."""
+    return bool(route.methods) and set(route.methods) <= set(IDEMPOTENT)
 
 
 def _repeatable(route: Route) -> str:
@@ -172,7 +177,7 @@ def _retry(service: Service, route: Route) -> JsonObject:
     told = service.retries or Retries()
     tries = _tries(service)
     policy: dict[str, JsonValue] = {
-        "retry_on": _UNSENT,
+        "retry_on": f"{_UNSENT},{_SENT}" if _all_repeatable(route) else _UNSENT,
         "retriable_status_codes": list(told.statuses),
         "num_retries": tries,
         "retry_back_off": {

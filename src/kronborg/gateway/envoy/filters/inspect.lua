@@ -59,6 +59,9 @@ local function inspect(handle)
   local token = nil -- and nil it stays on a public route: nobody verified what came along
   if not settings.public then
     token = token_of(headers:get("authorization"))
+    if token == nil then
+      return "invalid_token"
+    end
     if token.plain and settings == NOTHING then
       return standing_of(token, settings, now_ms) -- most requests: nothing else could be against them
     end

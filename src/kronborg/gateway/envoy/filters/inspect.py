@@ -80,6 +80,7 @@ def script(snapshot: Snapshot, proxy: Proxy) -> str:
         "@ANSWERS@": _answers(),
         "@CACHED_TOKENS@": str(snapshot.limits.cached_tokens),
         "@OTHERS@": _others(snapshot),
+        "@ANY_TYPE@": _any_type(snapshot),
         "@SECRET_FILE@": quoted(str(proxy.secret)),
         "@QUOTA_FOLDER@": quoted(str(proxy.answers)),
         "@BINDING_CLUSTER@": quoted(phantom.CLUSTER),
@@ -109,6 +110,11 @@ def _bytes(text: str) -> list[tuple[str, int]]:
 def _others(snapshot: Snapshot) -> str:
     """The other issuers whose tokens may pass, by their `iss`, as a Lua table."""
     return "{" + ", ".join(f"[{quoted(one.issuer)}] = {quoted(one.name)}" for one in snapshot.issuers) + "}"
+
+
+def _any_type(snapshot: Snapshot) -> str:
+    """Those of them whose access tokens say no type of their own."""
+    return "{" + ", ".join(f"[{quoted(one.issuer)}] = true" for one in snapshot.issuers if one.any_type) + "}"
 
 
 def _source(name: str) -> str:

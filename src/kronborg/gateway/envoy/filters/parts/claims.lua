@@ -30,23 +30,47 @@ local function base64url(text)
   return table.concat(parts)
 end
 
--- What stands in the Authorization header: `jwt` and `access` let nothing pass here but one JWT of a trusted issuer.
+local SCHEMES = { Bearer = "bearer", bearer = "bearer", DPoP = "dpop", dpop = "dpop" }
+local ANY_TYPE = @ANY_TYPE@ -- other issuers, by `iss`, whose access tokens have no type of their own
+local MOST_HEADS = 256
+local heads_known, heads_count = {}, 0
+
+-- The signed header of a token: one for each key and type, so it is read once for many tokens.
+local function head_of(text)
+  local head = heads_known[text]
+  if head == nil then
+    head = read_json(base64url(text))
+    if heads_count >= MOST_HEADS then
+      heads_known, heads_count = {}, 0
+    end
+    heads_known[text] = head
+    heads_count = heads_count + 1
+  end
+  return head
+end
+
+-- What stands in the Authorization header, once `jwt` has verified it; nil unless it is exactly one credential, and an
+-- access token by its type: Envoy looks at neither (RFC 9068 section 4, RFC 8725 section 3.11).
 local function read_token(value)
   local scheme, header, payload = value:match("^(%a+) ([%w_-]+)%.([%w_-]+)%.[%w_-]+$")
-  assert(scheme ~= nil, "not a token")
-  local claims = read_json(base64url(payload))
+  if scheme == nil or SCHEMES[scheme] == nil then
+    return nil
+  end
+  local claims, head = read_json(base64url(payload)), head_of(header)
   assert(type(claims) == "table" and type(claims.iss) == "string")
-  assert(claims.iss ~= ISSUER or type(claims.client_id) == "string")
   local ours = claims.iss == ISSUER
-  scheme = scheme:lower()
+  if head.typ ~= "at+jwt" and (ours or not ANY_TYPE[claims.iss]) then
+    return nil
+  end
+  assert(not ours or type(claims.client_id) == "string")
+  scheme = SCHEMES[scheme]
   return {
     scheme = scheme,
-    header = header,
     claims = claims,
     ours = ours,
     plain = ours and claims.cnf == nil and scheme == "bearer", -- bound to nothing, and not shown as if it were
     seen = false, -- the revision of the ledger that had nothing against it
-    kid = nil,
+    kid = head.kid or false,
   }
 end
 
@@ -54,6 +78,9 @@ local function token_of(value)
   local token = claims_young[value] or claims_old[value]
   if token == nil then
     token = read_token(value)
+    if token == nil then
+      return nil
+    end
     if claims_count >= CLAIMS_PER_GENERATION then
       claims_old, claims_young, claims_count = claims_young, {}, 0
     end

@@ -18,9 +18,6 @@ local function is_revoked(book, token)
   local claims = token.claims
   -- Without `iat` a token is as old as can be.
   local issued_at = type(claims.iat) == "number" and claims.iat or 0
-  if book.keys and token.kid == nil then
-    token.kid = read_json(base64url(token.header)).kid or false
-  end
   -- Every token of ours has a `jti`, a client and a subject; one without could not be revoked.
   return is_named(book.t, claims.jti, issued_at)
     or is_named(book.c, claims.client_id, issued_at)
