@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from gateway.guarding import Desk, compiled, guarding
 from gateway.live import API, Answer, Live
 from kronborg.gateway.content_model import Content, JsonBounds, Sizes
 from kronborg.gateway.model import Path, Route
-from kronborg.gateway.policies import needs_decision
+from kronborg.gateway.policies import Facts, decide, needs_decision
 
 DOCUMENT = b"""
 openapi: 3.1.0
@@ -41,6 +42,25 @@ components:
               price: {type: number, minimum: 0}
 """
 DYNAMIC = "permit(principal, action, resource) when { context.claims.level > 3 };"
+DYNAMICS = (
+    DYNAMIC,
+    'permit(principal, action, resource) when { context.claims.department like "s*" };',
+    "permit(principal, action, resource) when { context.scopes.containsAny(context.roles) };",
+    "permit(principal, action, resource) when { context.claims.level + 1 == 5 };",
+    'permit(principal, action, resource) unless { context.claims.level > 3 && action == Action::"GET" };',
+    'permit(principal, action, resource); forbid(principal in Role::"boss", action, resource)'
+    ' when { context.path like "*/d5" && context.claims.level > 3 };',
+    "permit(principal, action, resource) when { context.claims.sub == context.client };",
+)
+CLAIMS: tuple[dict[str, Any], ...] = (
+    {},
+    {"level": 4, "department": "sales"},
+    {"level": 4.0, "roles": ["boss"]},
+    {"level": "4", "roles": ["catalogue:read"]},
+    {"level": 5, "roles": ["boss", "clerk"], "department": "it"},
+    {"level": None, "department": ["sales"], "sub": "shop-web"},
+    {"__entity": {"type": "Role", "id": "boss"}, "level": 4, "department": "s"},
+)
 ENFORCE = Content(validate="enforce")
 ROUTES = (
     Route("json", Path("prefix", "/json"), "echo", public=True, content=Content(json=JsonBounds(depth=5, string=100))),
@@ -61,6 +81,7 @@ ROUTES = (
         public=True,
         sizes=Sizes(target=100, parameters=3, headers=12, header_bytes=2000),
     ),
+    *(Route(f"d{n}", Path("prefix", f"/d{n}"), "echo", audience=API, policy=text) for n, text in enumerate(DYNAMICS)),
     Route("plain", Path("prefix", "/plain"), "echo", public=True),
 )
 
@@ -212,6 +233,33 @@ def test_a_policy_that_the_proxy_cannot_decide_is_asked(gateway: Live, desk: Des
 
     assert (high.status, low.status, none.status, unknown.status) == (200, 403, 403, 401)
     assert low.json()["reason"] == "policy_denied"
+
+
+def test_the_guard_decides_as_the_library_does(gateway: Live, desk: Desk) -> None:
+    wrong, allowed = [], 0
+
+    for claims in CLAIMS:
+        told = gateway.claims(**claims)
+        token = gateway.token(**told)
+        for n, text in enumerate(DYNAMICS):
+            facts = Facts(
+                subject=str(told["sub"]),
+                client=str(told["client_id"]),
+                method="GET",
+                route=f"d{n}",
+                path=f"/d{n}",
+                scopes=tuple(str(told["scope"]).split()),
+                roles=tuple(claims.get("roles", ())),
+                claims=told,  # type: ignore[arg-type]
+            )
+            wanted = decide(text, facts)
+            allowed += wanted
+            if (gateway.get(f"/d{n}?x=/d5", token=token).status == 200) != wanted:
+                wrong.append((text, claims))
+
+    assert all(needs_decision(text, "d") for text in DYNAMICS)
+    assert not wrong
+    assert 10 < allowed < len(CLAIMS) * len(DYNAMICS) - 10
 
 
 def test_headers_of_the_guard_from_outside_mean_nothing(gateway: Live, desk: Desk) -> None:

@@ -98,7 +98,7 @@ def compile_document(document: JsonObject) -> Compiled:
             by_path.setdefault(path, {})[method.upper()] = maker.operation(path, method, operation, item)
     except (ValueError, ReferencingError) as error:
         # Also what the library says of a schema: a `ValidationError` is a `ValueError`.
-        raise Invalid((Problem("document", "holds a schema that does not stand", "patterns are RE2"),)) from error
+        raise Invalid(Problem("document", "holds a schema that does not stand", "patterns are RE2")) from error
     exact = {path: found for path, found in by_path.items() if "{" not in path}
     # Those with more that is fixed come first, lest `/a/{b}` hide `/a/x-{b}`.
     shapes = sorted((path for path in by_path if "{" in path), key=lambda path: (-len(_PLACE.sub("", path)), path))

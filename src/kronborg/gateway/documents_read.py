@@ -101,7 +101,7 @@ def at(document: JsonValue, place: tuple[str, ...]) -> JsonValue:
 
 
 def _invalid(detail: str, mend: str = "") -> Invalid:
-    return Invalid((Problem("document", detail, mend),))
+    return Invalid(Problem("document", detail, mend))
 
 
 def _plain(content: bytes) -> JsonObject:

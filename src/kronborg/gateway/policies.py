@@ -307,6 +307,9 @@ def _contains(left: JsonValue, right: JsonValue) -> _Known:
     if path is None:
         if str(attr) not in _SETS:
             raise Outside("contains of something that is no set")
+        if literal is None:
+            # Taken for a text that no set holds, a `forbid` would never apply.
+            raise Outside("contains of something else of the request")
         return _total(Test(_SETS[str(attr)], value=literal) if isinstance(literal, str) else FALSE)
     if not path or not isinstance(literal, (str, bool, int)):
         raise Outside("contains of all claims, or of something else than a text, a number, true or false")

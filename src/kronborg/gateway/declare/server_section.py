@@ -19,7 +19,6 @@ from kronborg.core.tls import MutualTlsSettings, TlsListener
 from kronborg.core.token_address import HELD_ALGORITHMS, HeldAlgorithm, HeldKeysSettings
 from kronborg.gateway.access_model import Addresses
 from kronborg.gateway.content_model import Bots
-from kronborg.gateway.content_model import Bots
 from kronborg.gateway.declare.listener_section import AcmeSection, ListenerSection
 from kronborg.gateway.declare.parts import Host, Key, Name, Port, SecretReference, Section, Uri, Words
 from kronborg.gateway.declare.people_section import BrandSection, MailSection, PeopleSection, SignInSection
