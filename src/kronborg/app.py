@@ -18,6 +18,7 @@ from kronborg.accounts.principals import principal_of
 from kronborg.api_keys import account_pages as token_pages
 from kronborg.api_keys import pages as key_pages
 from kronborg.api_keys.model import KeySettings
+from kronborg.api_keys.personal_data import tokens_about
 from kronborg.audit import pages as audit_pages
 from kronborg.audit import webhook_pages
 from kronborg.config import Settings, sms_secret
@@ -203,7 +204,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     app.state.directories = Directories(parts.database, parts.vault)
     app.state.people = engine.people or People.make(parts.vault, parts.issuer, settings.people, brand)
     app.state.registration = app.state.people.settings.registration.open
-    app.state.contributors = (partial(kept_about, engine),)
+    app.state.contributors = (partial(kept_about, engine), partial(tokens_about, engine))
     app.state.announcers = (requests.announcer(engine),)
     app.state.tiles = (partial(tiles_of, parts.database),)
     app.state.policies = policies

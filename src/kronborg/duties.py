@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kronborg.accounts.links import purge_links
+from kronborg.api_keys.personal_data import forget_tokens
 from kronborg.api_keys.store import purge_keys
 from kronborg.audit import deliver as webhooks
 from kronborg.audit import verify
@@ -65,6 +66,11 @@ async def announce_session(engine: Engine, event: Event, now: datetime) -> None:
         await backchannel.announce_session(engine, session_id, user_id=event.subject, now=now)
 
 
+async def forget_tokens_of(engine: Engine, event: Event, now: datetime) -> None:
+    """Personal access tokens go with their person."""
+    await forget_tokens(engine, event.subject)
+
+
 async def announce_user(engine: Engine, event: Event, now: datetime) -> None:
     """The same for the sessions of a user who is gone."""
     await backchannel.announce_user(engine, event.subject, now=now)
@@ -90,7 +96,7 @@ async def tell_person(engine: Engine, event: Event, now: datetime) -> None:
 
 HANDLERS: Mapping[str, tuple[Handler, ...]] = {
     "user.disabled": (revoke_of_user,),
-    "user.deleted": (revoke_of_user, announce_user),
+    "user.deleted": (revoke_of_user, announce_user, forget_tokens_of),
     "user.locked_down": (revoke_of_user,),
     "password.set": (revoke_offline, tell_person),
     "session.begun": (tell_person,),

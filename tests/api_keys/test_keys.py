@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from kronborg.accounts.users import disable_user
+from kronborg.accounts.users import delete_user, disable_user
 from kronborg.api_keys import keys, store
 from kronborg.api_keys.exchange import Uses, exchange_key
 from kronborg.api_keys.model import KeyDraft, KeySettings, kind_of
+from kronborg.api_keys.personal_data import tokens_about
 from kronborg.clients.directory import changed
 from kronborg.clients.model import ClientDraft
 from kronborg.clients.register import save_client
@@ -21,6 +22,7 @@ from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.errors import Conflict, Invalid, NotFound
 from kronborg.tokens import feed, revoke
+from kronborg.worker import Outbox
 from token_site import CART, CATALOGUE, Site, claims_of, token_site
 
 pytestmark = pytest.mark.anyio
@@ -224,3 +226,21 @@ async def test_people_make_none_where_the_installation_says_so(site: Site) -> No
         await keys.make_for_person(
             site.engine, person.user.id, DRAFT, KeySettings(personal=False), actor="test", now=site.clock.now
         )
+
+
+async def test_the_export_of_a_person_lists_their_tokens_and_with_the_person_they_go(site: Site) -> None:
+    engine, now = site.engine, site.clock.now
+    user_id = (await site.person()).user.id
+    made = await keys.make_for_person(engine, user_id, DRAFT, RULES, actor=user_id, now=now)
+    ended = await keys.make_for_person(engine, user_id, DRAFT, RULES, actor=user_id, now=now)
+    await keys.revoke(engine, ended.key.id, actor=user_id, now=now)
+
+    told = await tokens_about(engine, user_id, now)
+    async with engine.database.write() as session:
+        await delete_user(session, user_id, actor="test", now=now)
+    while await Outbox(engine).turn(now=now):
+        pass
+
+    assert [one["begins_with"] for one in told["access_tokens"]] == [made.key.shown]  # type: ignore[index, union-attr]
+    assert made.text not in str(told)
+    assert [await store.find_key(engine.database.lookup, one.key.id) for one in (made, ended)] == [None, None]

@@ -59,6 +59,7 @@ WHERE id = ? AND revoked_at IS NULL AND rotated_at IS NULL AND expires_at > ? RE
 """
 _USED = "UPDATE api_keys_keys SET last_used_at = ? WHERE id = ? AND (last_used_at IS NULL OR last_used_at < ?)"
 _PURGE = "DELETE FROM api_keys_keys WHERE expires_at < ?"
+_FORGET = "DELETE FROM api_keys_keys WHERE user_id = ?"
 _LAST = "~"
 
 
@@ -134,6 +135,11 @@ def mark_used(execute: Execute, used: Mapping[str, datetime]) -> None:
 def purge_keys(execute: Execute, *, expired_before: datetime) -> None:
     """Forget keys that ended long ago."""
     execute(_PURGE, (to_micros(expired_before),))
+
+
+def forget_user(execute: Execute, user_id: str) -> None:
+    """Remove every token of a person."""
+    execute(_FORGET, (user_id,))
 
 
 def _key(row: Row) -> ApiKey:
