@@ -281,6 +281,7 @@ def test_without_the_control_process_no_proof_is_taken(world: World) -> None:
     assert plain.status == 200
 
 
+@pytest.mark.spec("RFC 9449 §8.2")
 @pytest.mark.spec("RFC 9449 §9")
 def test_where_nonces_are_asked_for_the_answer_brings_one(world: World) -> None:
     token = world.token()
@@ -291,6 +292,8 @@ def test_where_nonces_are_asked_for_the_answer_brings_one(world: World) -> None:
 
     refused = world.ask(token, world.proof(token))
     right = world.ask(token, world.proof(token, nonce=refused.headers["dpop-nonce"]))
+    bound = f"{world.control.url}/bound"
+    more = world.ask(token, world.proof(token, nonce=refused.headers["dpop-nonce"], htu=bound), path="/bound")
     world.control.stop()
     world.control.nonces = False
     world.control.start()
@@ -298,7 +301,10 @@ def test_where_nonces_are_asked_for_the_answer_brings_one(world: World) -> None:
 
     assert 'error="use_dpop_nonce"' in refused.headers["www-authenticate"]
     assert refused.json()["reason"] == "proof_needs_nonce"
-    assert right.status == 200
+    assert (right.status, more.status) == (200, 200)
+    # RFC 9449 section 8.2: the nonce for the next proof comes with the answer, where only bound tokens pass.
+    assert more.headers.get_all("dpop-nonce") == [refused.headers["dpop-nonce"]]
+    assert right.headers.get_all("dpop-nonce") is None
 
 
 @pytest.mark.parametrize(

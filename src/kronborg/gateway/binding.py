@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import Receive, Scope, Send
 
-from kronborg.oauth.dpop import check_algorithm, check_nonce, read_proof
+from kronborg.oauth.dpop import check_algorithm, check_nonce, current_nonce, read_proof
 from kronborg.oauth.errors import InvalidDpopProof, UseDpopNonce
 from kronborg.tokens.engine import Engine
 
@@ -49,14 +49,21 @@ class Unproven:
     nonce: str | None = None
 
 
-Check = Callable[[Shown, datetime], Awaitable[Unproven | None]]
-"""Says why a request is not from the holder of the key; None when it is."""
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The caller holds the key; where proofs need nonces, with one for the next (RFC 9449 section 8.2)."""
+
+    nonce: str | None = None
+
+
+Check = Callable[[Shown, datetime], Awaitable[Proven | Unproven]]
+"""Says whether a request is from the holder of the key."""
 
 
 def by_engine(engine: Engine, gateway_url: str) -> Check:
     """The check on the database of this installation; the gateway is known to its callers as `gateway_url`."""
 
-    async def check(shown: Shown, now: datetime) -> Unproven | None:
+    async def check(shown: Shown, now: datetime) -> Proven | Unproven:
         try:
             urls = addresses(shown, gateway_url)
             proof = read_proof(shown.proof, method=shown.method, urls=urls, now=now, access_token=shown.token)
@@ -73,7 +80,7 @@ def by_engine(engine: Engine, gateway_url: str) -> Check:
             return Unproven("proof_needs_nonce", dict(wanted.headers)[b"dpop-nonce"].decode())
         except InvalidDpopProof:
             return Unproven("proof_invalid")
-        return None
+        return Proven(current_nonce(engine.vault, now=now) if required else None)
 
     return check
 
@@ -113,12 +120,12 @@ class BindingApp:
             await _answer(send, 403)
             return
         shown = await _shown(scope, receive)
-        unproven = Unproven("proof_invalid") if shown is None else await self._check(shown, self._clock())
-        if unproven is None:
-            await _answer(send, 204)
-            return
-        nonce = () if unproven.nonce is None else ((b"dpop-nonce", unproven.nonce.encode()),)
-        await _answer(send, 401, (b"x-kronborg-reason", unproven.reason.encode()), *nonce)
+        said = Unproven("proof_invalid") if shown is None else await self._check(shown, self._clock())
+        nonce = () if said.nonce is None else ((b"dpop-nonce", said.nonce.encode()),)
+        if isinstance(said, Proven):
+            await _answer(send, 204, *nonce)
+        else:
+            await _answer(send, 401, (b"x-kronborg-reason", said.reason.encode()), *nonce)
 
 
 async def _shown(scope: Scope, receive: Receive) -> Shown | None:

@@ -140,6 +140,12 @@ def _scope(scopes: Iterable[str]) -> str:
     return f', scope="{listed}"' if listed else ""
 
 
+def next_nonce() -> JsonObject:
+    """The header with the nonce for the next proof (RFC 9449 section 8.2), where `inspect` was given one."""
+    value = "%DYNAMIC_METADATA(kronborg.binding:nonce)%"
+    return {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD", "header": {"key": "dpop-nonce", "value": value}}
+
+
 def dpop_challenge() -> str:
     """What a caller with a DPoP proof is told (RFC 9449 section 7.1); the error is still to be filled in."""
     return f'DPoP realm="{REALM}", error="@ERROR@", algs="{_DPOP_ALGS}"'

@@ -78,6 +78,10 @@ local function check_proof(request, jkt)
   request.headers = handle:headers()
   local status, reason = answer[":status"], answer["x-kronborg-reason"]
   if status == "204" then
+    local nonce = answer["dpop-nonce"]
+    if nonce ~= nil then
+      handle:streamInfo():dynamicMetadata():set("kronborg.binding", "nonce", nonce)
+    end
     return nil
   elseif status == "401" and reason == "proof_needs_nonce" then
     -- RFC 9449 section 9
