@@ -160,6 +160,37 @@ def test_a_counted_quota_oversteps_by_what_was_not_told_yet_at_most(gateway: Liv
     assert gateway.get("/quoted", token=gateway.token()).status == 429
 
 
+def test_what_counted_lets_through_too_many_is_bounded_by_half_a_second_of_each_worker(
+    two_workers: Live, gateway: Live, desk: Desk
+) -> None:
+    """Three workers at two gateways spend one quota: what is not told yet is a quarter of a second, and the way."""
+    quota = fresh(200)
+    desk.publish(replace(ROUTE, quotas=(quota,)))
+    other = Desk(two_workers, counters=desk.counters)
+    other.publish(replace(ROUTE, quotas=(quota,)))
+    tokens = {live: live.token() for live in (gateway, two_workers)}
+    passed: list[float] = []
+    lock = threading.Lock()
+
+    def call(number: int) -> int:
+        live = (two_workers, gateway, two_workers)[number % 3]
+        status = live.get("/quoted", token=tokens[live]).status
+        with lock:
+            if status == 200:
+                passed.append(time.monotonic())
+        return status
+
+    with ThreadPoolExecutor(3) as threads:
+        outcome = list(threads.map(call, range(700)))
+
+    over_at = passed[199] if len(passed) > 199 else passed[-1]
+    wait_until(lambda: desk.spent + other.spent == len(passed))
+    assert set(outcome) == {200, 429}
+    assert len(passed) >= 200
+    # After the quota is spent nobody passes for longer than what is told late.
+    assert passed[-1] - over_at < 0.5
+
+
 @pytest.mark.spec("draft-ietf-httpapi-ratelimit-headers-10 §3, §4, §6")
 @pytest.mark.parametrize("mode", MODES)
 def test_answers_tell_what_is_left_and_when_to_come_back(gateway: Live, desk: Desk, mode: Mode) -> None:
@@ -369,6 +400,23 @@ def test_a_desk_that_hangs_holds_up_one_call_and_not_the_others(gateway: Live, d
     assert {status for status, _ in outcome} == {200}
     assert sorted(seconds for _, seconds in outcome)[-3] < 0.9
     assert time.monotonic() - begun < 4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_control_plane_whose_clock_is_another_or_jumps_back_changes_nothing(
+    gateway: Live, desk: Desk, mode: Mode
+) -> None:
+    """What ends when is told as spans: leases are neither burned nor kept beyond their end."""
+    desk.publish(replace(ROUTE, quotas=(fresh(6, mode=mode, unit="hour", window="flexi"),)))
+    desk.ahead = timedelta(hours=7)
+    first = statuses(gateway, 2)
+
+    desk.ahead = timedelta(hours=-5)
+    back = statuses(gateway, 6)
+    desk.ahead = timedelta(hours=9)
+    wait_until(lambda: statuses(gateway, 1) == [200])
+
+    assert first + back == [200] * 6 + [429] * 2
 
 
 def _timed(gateway: Live) -> tuple[int, float]:

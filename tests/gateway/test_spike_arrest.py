@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 
 import pytest
 
-from gateway.live import API, Live
+from gateway.live import API, Live, wait_until
+from kronborg.gateway.envoy import admin
+from kronborg.gateway.envoy.access_log import path_of
 from kronborg.gateway.limits_model import Per, SpikeArrest, bucket_of, wait_of
 from kronborg.gateway.model import Path, Route
+from kronborg.traffic.lines import COLUMNS, row_of
 
 ROUTE = Route("limited", Path("prefix", "/limited"), "echo", audience=API)
 TOLERANCE = 0.04
@@ -229,6 +233,31 @@ def test_shadow_refuses_nothing_and_is_seen(gateway: Live) -> None:
     assert [answer.status for answer in answers] == [200, 200, 200]
     assert [answer.seen("x-kronborg-shadow") for answer in answers] == [[], ["spike_arrest"], ["spike_arrest"]]
     assert "ratelimit-policy" not in answers[0].headers
+    told = asyncio.run(admin.read_json(gateway.proxy.admin, "/stats?format=json&filter=http_local_rate_limit"))
+    counted = {one["name"]: one["value"] for one in told["stats"]}
+    assert counted["spike_arrest.http_local_rate_limit.rate_limited"] >= 2
+    ids = {answer.seen("x-request-id")[0] for answer in answers[1:]}
+    rows: dict[str, str] = {}
+
+    def recorded() -> bool:
+        for one in path_of(gateway.proxy).read_bytes().splitlines():
+            row = row_of(one, "gateway-1")
+            if row is not None and row[1] in ids:
+                rows[str(row[1])] = str(row[COLUMNS.index("detail")])
+        return rows.keys() == ids
+
+    wait_until(recorded)
+    assert set(rows.values()) == {"via_upstream shadow:spike_arrest"}
+
+
+@pytest.mark.parametrize("lines", [("1", "2"), ("99", "1"), ("1", "99")])
+def test_two_lines_of_a_weight_weigh_as_much_as_one_may(gateway: Live, lines: tuple[str, str]) -> None:
+    gateway.publish(replace(ROUTE, spike_arrest=SpikeArrest("1pm", weight_header="cost", heaviest=10)))
+    token = gateway.token()
+
+    doubled = [gateway.get("/limited", token=token, headers=[("Cost", one) for one in lines]).status for _ in range(2)]
+
+    assert doubled == [200, 429]
 
 
 def test_what_the_first_rate_refuses_takes_nothing_from_the_second(gateway: Live) -> None:

@@ -74,3 +74,16 @@ def _expressions(value: object) -> list[str]:
         here = [value[key] for key in ("expr", "query") if isinstance(value.get(key), str)]
         return here + [text for part in value.values() for text in _expressions(part)]
     return [text for part in value for text in _expressions(part)] if isinstance(value, list) else []
+
+
+def test_what_a_limit_in_shadow_would_refuse_is_counted() -> None:
+    metrics = GatewayMetrics("gateway-1")
+    rows, _ = rows_of([line(1), line(2, sh="spike_arrest"), line(3, sh="monthly")], "gateway-1")
+
+    metrics.add(rows)
+    registry = CollectorRegistry()
+    registry.register(metrics)
+
+    told = generate_latest(registry).decode()
+    for limit in ("spike_arrest", "monthly"):
+        assert f'kronborg_gateway_shadow_refusals_total{{limit="{limit}",node="gateway-1",route="things"}} 1.0' in told

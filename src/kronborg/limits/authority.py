@@ -1,8 +1,8 @@
 """The one who says what is left: reads what gateways tell, counts it, hands out leases, and writes the answer.
 
 A gateway's call is lines of text, five for each counter: quota, identity, what was spent, what is wanted and what is
-needed at least. The answer has one line for each: units granted, used, and in milliseconds since 1970 when the lease
-ends and when (part of) the quota is free again.
+needed at least. The answer has one line for each: units granted, used, and in how many milliseconds the lease ends and
+(part of) the quota is free again: gateways have clocks of their own.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Authority:
             lease = standing.resets
             if quota is not None and quota.window == "rolling":
                 lease = min(lease, now + ROLLING_LEASE)
-            lines.append(f"{standing.granted} {standing.used} {_ms(lease)} {_ms(standing.resets)}\n")
+            lines.append(f"{standing.granted} {standing.used} {_ms(lease - now)} {_ms(standing.resets - now)}\n")
         return "".join(lines).encode()
 
     def _ask(self, quota: Quota, record: Record, now: datetime, node: str) -> Ask:
@@ -107,5 +107,5 @@ def _storable(identity: str) -> str:
     return "".join(f"%{ord(one) - 0xDC00:02X}" if "\udc80" <= one <= "\udcff" else one for one in identity)
 
 
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
+def _ms(span: timedelta) -> int:
+    return max(0, int(span.total_seconds() * 1000))

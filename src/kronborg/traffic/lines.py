@@ -39,6 +39,8 @@ _LATEST_US = to_micros(datetime.fromisoformat("2200-01-01T00:00:00+00:00"))
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _NUL = b"\\u0000"
 _BOUNDED = "bounded."
+SHADOW = " shadow:"
+"""What the details of a record end with that a limit in shadow mode would have refused; the limit's name follows."""
 INSTEAD = instead_name("")
 """How the service of a record begins when something else answered in its place: its breaker was open."""
 _LONGEST = 256
@@ -95,6 +97,9 @@ def row_of(line: bytes, node: str) -> Row | None:
         reason = "breaker_open"
     elif reason == "service_overflow" and cluster.startswith(_BOUNDED):
         reason = "concurrency"  # a cluster of one route, which bounds its calls: what overflows is not the service
+    if told.get("sh"):
+        # A limit in shadow mode would have refused this.
+        detail = f"{detail}{SHADOW}{told['sh']}"
     # A request that reached no route may have been refused before the headers of its caller were taken away.
     known = bool(route)
     found = _TRACE.fullmatch(trace) if trace and known else None

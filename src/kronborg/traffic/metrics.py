@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from kronborg.traffic.lines import COLUMNS, Row
+from kronborg.traffic.lines import COLUMNS, SHADOW, Row
 
 MOST_NAMES = 300
 """Routes, and clients, that are told apart; what comes after is `other`."""
@@ -22,6 +22,7 @@ PARTS = ("total", "upstream", "gateway")
 
 _AT = {name: index for index, name in enumerate(COLUMNS)}
 _ROUTE, _CLIENT, _STATUS, _REASON = (_AT[name] for name in ("route", "client", "status", "reason"))
+_DETAIL = _AT["detail"]
 _DURATION, _UPSTREAM, _IN, _OUT = (_AT[name] for name in ("duration_us", "upstream_us", "bytes_in", "bytes_out"))
 _BOUNDS = tuple(round(second * 1_000_000) for second in SECONDS)
 
@@ -35,7 +36,9 @@ class GatewayMetrics(Collector):
         self._bytes: dict[tuple[str, str], int] = defaultdict(int)
         self._buckets: dict[tuple[str, str], list[int]] = {}
         self._sums: dict[tuple[str, str], int] = defaultdict(int)
+        self._shadows: dict[tuple[str, str], int] = defaultdict(int)
         self._routes: set[str] = set()
+        self._limits: set[str] = set()
         self._clients: set[str] = set()
 
     def add(self, rows: Sequence[Row]) -> None:
@@ -44,6 +47,9 @@ class GatewayMetrics(Collector):
             route = _bounded(self._routes, str(row[_ROUTE]))
             client = _bounded(self._clients, str(row[_CLIENT]))
             self._requests[route, client, str(row[_STATUS]), str(row[_REASON])] += 1
+            _, _, limit = str(row[_DETAIL]).partition(SHADOW)
+            if limit:
+                self._shadows[route, _bounded(self._limits, limit)] += 1
             self._bytes[route, "in"] += int(row[_IN])
             self._bytes[route, "out"] += int(row[_OUT])
             total, upstream = int(row[_DURATION]), int(row[_UPSTREAM])
@@ -77,7 +83,14 @@ class GatewayMetrics(Collector):
                 passed += n
                 buckets.append((edge, float(passed)))
             times.add_metric((self._node, *place), buckets, self._sums[place] / 1_000_000)
-        yield from (requests, sizes, times)
+        shadows = CounterMetricFamily(
+            "kronborg_gateway_shadow_refusals",
+            "Requests that a limit in shadow mode would have refused",
+            labels=("node", "route", "limit"),
+        )
+        for place, n in list(self._shadows.items()):
+            shadows.add_metric((self._node, *place), n)
+        yield from (requests, sizes, shadows, times)
 
     def _time(self, route: str, part: str, microseconds: int) -> None:
         key = (route, part)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kronborg.core.json import JsonObject
-from kronborg.gateway.envoy.filters import jwt
+from kronborg.gateway.envoy.filters import jwt, spike_arrest
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import typed
 
@@ -64,6 +64,7 @@ FIELDS = {
     "si": _header(jwt.SESSION),
     "gi": _header(jwt.GRANT),
     "ke": _header("x-kronborg-key"),
+    "sh": _header(spike_arrest.SHADOW),
     "sc": _header(jwt.SCOPE, _LONGEST_SCOPES),
     "a": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
     "ua": _header("user-agent", LONGEST_AGENT),

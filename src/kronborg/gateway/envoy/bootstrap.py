@@ -20,6 +20,9 @@ _TRACKED = 20
 _KEPT = ("cluster_manager.", "http.gateway.", "listener_manager.", "server.", "overload.")
 # What breakers look at: answers that broke off, and how long calls took, which the router counts only for them.
 _KEPT_TOO = r"cluster\.(?:service|replicas)\..*\.upstream_(?:rq_time|rq_rx_reset|cx_destroy_remote_with_active_rq)"
+# What limits in shadow mode would refuse, and what the others do.
+_KEPT_LIMITS = r"(?:spike_arrest|rate_limit)\.http_local_rate_limit\.(?:rate_limited|enforced)"
+_REGEXES = (_KEPT_TOO, _KEPT_LIMITS)
 _INSIDE = "envoy.extensions.bootstrap.internal_listener.v3.InternalListener"
 
 
@@ -50,7 +53,7 @@ def _own_clusters(proxy: Proxy) -> list[JsonObject]:
 
 
 def _base(limits: Limits, proxy: Proxy) -> dict[str, JsonValue]:
-    patterns: list[JsonValue] = [*({"prefix": prefix} for prefix in _KEPT), {"safe_regex": {"regex": _KEPT_TOO}}]
+    patterns: list[JsonValue] = [*({"prefix": prefix} for prefix in _KEPT), *({"safe_regex": {"regex": one}} for one in _REGEXES)]
     return {
         "node": {"id": proxy.name, "cluster": "kronborg-gateway"},
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": patterns}}},

@@ -247,7 +247,8 @@ local function settle(flight, text, now)
     -- An answer may be older than what was counted by another call meanwhile.
     entry.used = entry.crossed and math.max(entry.used, told[at][2]) or told[at][2]
     entry.crossed = entry.crossed and entry.calls > 0
-    entry.ends, entry.reset, entry.known = told[at][3], told[at][4], now
+    -- From when it was asked at the earliest, so that no lease is good for longer than its giver means.
+    entry.ends, entry.reset, entry.known = flight.began + told[at][3], now + told[at][4], now
     if record.want > 0 then
       entry.wish = 0
       if granted > 0 then
@@ -564,7 +565,7 @@ local function check_quota(request)
     if fine then
       taken[#taken + 1] = { quota = quota, entry = entry, cost = cost }
     elseif quota.shadow then
-      request.headers:replace("x-kronborg-shadow", quota.name)
+      request.headers:add("x-kronborg-shadow", quota.name)
       if fine == false and not quota.leased then
         entry.spent = entry.spent + cost
         enqueue(entry, request.now_ms + TELL_MS)
