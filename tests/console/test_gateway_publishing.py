@@ -18,6 +18,9 @@ from people_site import Visitor
 
 pytestmark = pytest.mark.anyio
 
+ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what a database has no part in."""
+
 SERVICE = Service("orders", ("http://127.0.0.1:9001",))
 ROUTE = Route("orders", Path("prefix", "/orders"), "orders", audience=ORDERS, scopes=("orders:read",))
 FORM = {"name": "items", "kind": "path", "at": "/items", "access": "public", "service": "orders", "method:GET": "1"}
@@ -47,6 +50,7 @@ async def post(browser: Visitor, path: str, **form: str) -> tuple[int, str]:
     return answer.status_code, answer.headers.get("location") or answer.text
 
 
+@ONE_DATABASE
 async def test_lists_show_protection_and_are_filtered(ada: Visitor) -> None:
     routes, none = await ada.get("/console/routes"), await ada.get("/console/routes?q=nothing-like-it")
     services, one = await ada.get("/console/services"), await ada.get("/console/routes/orders")
@@ -70,26 +74,25 @@ async def test_a_route_is_made_and_published_by_its_form(console: Console, ada: 
     assert await latest_version(console.engine.database) == 2
 
 
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"more": "timeut: 3s\n"}, "line 1"),
-        ({"more": "# none\nspike_arrest:\n  rate: 5ps\n  burrst: 2\n"}, "line 4"),
-        ({"more": "methods: [GET]\n"}, "has a field of its own"),
-        ({"more": "a: [1\n"}, "is not YAML"),
-        ({"service": "orderz"}, "did you mean orders?"),
-        ({"access": "token"}, "names neither"),
-        ({"name": "orders"}, "there is a route with this name already"),
-        ({"at": "/../x"}, "is not a path in normal form"),
-        ({"draft": "none"}, "there is no draft with this name any more"),
-    ],
+WRONG: tuple[tuple[dict[str, str], str], ...] = (
+    ({"more": "timeut: 3s\n"}, "line 1"),
+    ({"more": "# none\nspike_arrest:\n  rate: 5ps\n  burrst: 2\n"}, "line 4"),
+    ({"more": "methods: [GET]\n"}, "has a field of its own"),
+    ({"more": "a: [1\n"}, "is not YAML"),
+    ({"service": "orderz"}, "did you mean orders?"),
+    ({"access": "token"}, "names neither"),
+    ({"name": "orders"}, "there is a route with this name already"),
+    ({"at": "/../x"}, "is not a path in normal form"),
+    ({"draft": "none"}, "there is no draft with this name any more"),
 )
-async def test_what_is_wrong_is_said_and_nothing_is_published(
-    console: Console, ada: Visitor, changed: dict[str, str], said: str
-) -> None:
-    status, page = await post(ada, "/console/routes/-/new", **{**FORM, **changed})
 
-    assert (status, said in page) == (422, True), page
+
+@ONE_DATABASE
+async def test_what_is_wrong_is_said_and_nothing_is_published(console: Console, ada: Visitor) -> None:
+    for changed, said in WRONG:
+        status, page = await post(ada, "/console/routes/-/new", **{**FORM, **changed})
+
+        assert (status, said in page) == (422, True), page
     assert await latest_version(console.engine.database) == 1
 
 
@@ -149,6 +152,7 @@ async def test_clashes_are_shown_and_a_draft_can_be_brought_up_to_date(console: 
     assert (undone[0], gone[1]) == (303, "/console/publishing?done=discarded")
 
 
+@ONE_DATABASE
 async def test_what_a_route_needs_and_a_service_that_is_needed_are_told(ada: Visitor) -> None:
     kept = await post(ada, "/console/services/orders/remove")
     gone = await post(ada, "/console/routes/orders/remove")
@@ -158,6 +162,7 @@ async def test_what_a_route_needs_and_a_service_that_is_needed_are_told(ada: Vis
     assert [gone[0], then[0]] == [303, 303]
 
 
+@ONE_DATABASE
 async def test_a_request_is_decided_on_with_its_trail_and_the_token_is_not_repeated(ada: Visitor) -> None:
     claims = '{"aud": "https://shop.example/orders", "scope": "openid"}'
     none = await post(ada, "/console/simulate", method="GET", url="/orders/1")
@@ -184,6 +189,7 @@ async def test_who_may_call_names_clients_and_people(ada: Visitor) -> None:
     assert "No route is there" in none.text
 
 
+@ONE_DATABASE
 async def test_who_only_reads_is_offered_no_change(console: Console, ada: Visitor) -> None:
     reader = await console.signed_in("eve", AUDITOR)
 
