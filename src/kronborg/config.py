@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import orjson
@@ -42,6 +43,9 @@ from kronborg.gateway.telemetry_model import TracingSettings, TrafficSettings
 from kronborg.gateway.watch_model import AlertSettings, SurfaceSettings, watch_problems
 from kronborg.limits.policy import QuotaPolicy
 from kronborg.signin.model import SignInSettings
+
+if TYPE_CHECKING:
+    from kronborg.gateway.declare.server_section import GatewayListener
 
 RESOLVED = "KRONBORG_RESOLVED_SETTINGS"
 """Set by the supervisor for its children, so that each of them need not read and check the file again."""
@@ -201,8 +205,6 @@ def check(settings: Settings) -> tuple[Problem, ...]:
     for name, url in (("issuer", settings.issuer), ("gateway_url", settings.gateway_url)):
         problems += _check_url(name, url, plain=settings.allow_plain_http)
     listeners = (*(() if settings.listeners else (("gateway", settings.gateway),)), ("identity", settings.identity))
-    problems += listener_problems(settings.listeners, plain=settings.allow_plain_http)
-    problems += acme_problems(settings.acme, settings.listeners)
     for name, address in listeners:
         if not address.loopback and not settings.allow_plain_http:
             problems.append(
@@ -214,13 +216,7 @@ def check(settings: Settings) -> tuple[Problem, ...]:
             )
     problems += tls_problems(settings.tls, settings.mtls, proxies=bool(settings.trusted_proxies))
     problems += _network_problems("trusted_proxies", settings.trusted_proxies, "write 127.0.0.1 or 10.0.0.0/8")
-    problems += bots_problems("server.gateway.bots", settings.bots)
-    given = settings.addresses or Addresses()
-    problems += _network_problems("gateway.addresses", (*given.allow, *given.deny), "write 192.0.2.0/24")
-    problems += _network_problems("gateway.trusted_proxies", settings.gateway_proxies, "write 10.0.0.0/8")
-    if any(network.endswith("/0") for network in settings.gateway_proxies):
-        mend = "name the networks of the proxies only"
-        problems.append(Problem("server.gateway.trusted_proxies", "believes everybody", mend))
+    problems += _gateway_problems(settings)
     problems += _network_problems("fetch.allow", settings.fetch_allow, "write 10.1.0.0/16")
     if settings.fetch_ca_file is not None and not settings.fetch_ca_file.is_file():
         problems.append(Problem("server.fetch.ca_file", "is no file", "give a file of certificates in PEM"))
@@ -245,6 +241,18 @@ def check(settings: Settings) -> tuple[Problem, ...]:
     if len(set(ports)) != len(ports):
         problems.append(Problem("server", "two processes are given the same port", "give each its own"))
     return tuple(problems)
+
+
+def _gateway_problems(settings: Settings) -> Iterator[Problem]:
+    yield from listener_problems(settings.listeners, plain=settings.allow_plain_http)
+    yield from acme_problems(settings.acme, settings.listeners)
+    yield from bots_problems("server.gateway.bots", settings.bots)
+    given = settings.addresses or Addresses()
+    yield from _network_problems("gateway.addresses", (*given.allow, *given.deny), "write 192.0.2.0/24")
+    yield from _network_problems("gateway.trusted_proxies", settings.gateway_proxies, "write 10.0.0.0/8")
+    if any(network.endswith("/0") for network in settings.gateway_proxies):
+        mend = "name the networks of the proxies only"
+        yield Problem("server.gateway.trusted_proxies", "believes everybody", mend)
 
 
 def _network_problems(name: str, networks: tuple[str, ...], mend: str) -> list[Problem]:
@@ -309,30 +317,19 @@ def _secret(where: str, env: str | None, file: Path | None) -> str | None:
 
 def _from_file(path: Path) -> Settings:
     from kronborg.gateway.declare.document import load
-    from kronborg.gateway.declare.listener_section import acme_in, gateway_listeners_in
     from kronborg.gateway.declare.people_section import brand_in, mail_in, people_in, sign_in_in
     from kronborg.gateway.declare.server_section import admission_in, fleet_in, held_keys_in, listeners_in
 
     server = load(path).server
     default = Settings()
     tls, mtls = listeners_in(server.identity, path.absolute().parent)
-    return Settings(
+    return replace(
+        _gateway_in(server.gateway, path.absolute().parent),
         file=path.absolute(),
         issuer=server.issuer,
         gateway_url=server.gateway_url,
-        gateway=Address(server.gateway.host, server.gateway.port),
-        gateway_name=server.gateway.name,
-        revocation=server.gateway.revocation,
-        addresses=server.gateway.addresses,
-        bots=server.gateway.bots,
-        gateway_proxies=server.gateway.trusted_proxies,
-        traffic=server.gateway.traffic,
-        tracing=server.gateway.tracing,
-        quotas=server.gateway.quotas,
         surface=server.surface,
         alerts=server.alerts,
-        listeners=gateway_listeners_in(server.gateway.listeners, path.absolute().parent),
-        acme=acme_in(server.gateway.acme, path.absolute().parent),
         fleet=fleet_in(server),
         identity=Address(server.identity.host, server.identity.port),
         identity_workers=server.identity.workers,
@@ -359,4 +356,22 @@ def _from_file(path: Path) -> Settings:
         people=people_in(server.people),
         api_keys=server.api_keys,
         policies=None if server.policies is None else path.absolute().parent / server.policies,
+    )
+
+
+def _gateway_in(gateway: GatewayListener, folder: Path) -> Settings:
+    from kronborg.gateway.declare.listener_section import acme_in, gateway_listeners_in
+
+    return Settings(
+        gateway=Address(gateway.host, gateway.port),
+        gateway_name=gateway.name,
+        revocation=gateway.revocation,
+        addresses=gateway.addresses,
+        bots=gateway.bots,
+        gateway_proxies=gateway.trusted_proxies,
+        traffic=gateway.traffic,
+        tracing=gateway.tracing,
+        quotas=gateway.quotas,
+        listeners=gateway_listeners_in(gateway.listeners, folder),
+        acme=acme_in(gateway.acme, folder),
     )
