@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path as FilePath
 
+import orjson
 import pytest
 
 from gateway.breaker_stage import QUICK, Stage, kept, staged
@@ -16,6 +17,10 @@ from gateway.live import Live, wait_until
 from gateway.misbehaving import Misbehave, good, hang, no_http, reset, reset_in_body
 from kronborg.gateway.model import Path, Route, Service
 from kronborg.gateway.resilience_model import Bounds, Ejection, Fallback
+from kronborg.traffic.lines import Row, rows_of
+from kronborg.traffic.reader import LogReader
+from kronborg.traffic.sqlite_store import SqliteTraffic
+from traffic.lines import line
 from traffic.test_records import Records
 
 ROUTE = Route("orders", Path("prefix", "/orders"), "orders", public=True, timeout=timedelta(milliseconds=300))
@@ -147,3 +152,37 @@ def test_a_reader_that_is_killed_at_any_point_counts_each_request_once(gateway: 
     found = [one.id for one in records.of(service="orders", path="/orders/1")]
     assert len(found) == len(set(found))
     assert set(sent) <= set(found)
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_once(tmp_path: FilePath) -> None:
+    path, first = tmp_path / "access.log", b"".join(line(n) + b"\n" for n in range(100))
+    path.write_bytes(first)
+
+    class Growing(SqliteTraffic):
+        """While it stores, the proxy writes on."""
+
+        written = 0
+
+        def write(self, rows: Sequence[Row]) -> int:
+            self.written += len(rows)
+            if self.written < 300:
+                with path.open("ab") as file:
+                    file.writelines(line(self.written + n) + b"\n" for n in range(100))
+            return super().write(rows)
+
+    async def never() -> None:
+        raise AssertionError("nothing to reopen")
+
+    store = Growing(tmp_path / "traffic")
+    stored = asyncio.run(LogReader(path, "g", store, never).turn())
+
+    assert (stored, store.written) == (300, 300)
+
+
+def test_what_a_killed_proxy_left_of_a_line_takes_no_other_line_with_it() -> None:
+    told = orjson.dumps(orjson.loads(line(7)), option=orjson.OPT_SORT_KEYS)
+
+    rows, broken = rows_of([told[:50] + told, told[:50], b"{}"], "gateway-1")
+
+    assert [row[1] for row in rows] == ["00000000-0000-4000-8000-000000000007"]
+    assert broken == 3

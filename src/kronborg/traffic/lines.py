@@ -38,6 +38,8 @@ LONGEST_LINE = 16_384
 _LATEST_US = to_micros(datetime.fromisoformat("2200-01-01T00:00:00+00:00"))
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _NUL = b"\\u0000"
+_BEGINS = b'{"a":'
+"""The names come in their order; within a text its quotes would be escaped."""
 _BOUNDED = "bounded."
 SHADOW = " shadow:"
 """What the details of a record end with that a limit in shadow mode would have refused; the limit's name follows."""
@@ -65,10 +67,19 @@ def rows_of(lines: Iterable[bytes], node: str) -> tuple[list[Row], int]:
             row = row_of(line, node)
         except (ValueError, TypeError, KeyError):  # orjson's error is a ValueError
             broken += 1
-            continue
+            # A proxy that was killed in the middle of a line left its beginning; the next one wrote on behind it.
+            whole = line.rfind(_BEGINS)
+            row = _row_or_none(line[whole:], node) if whole > 0 else None
         if row is not None:
             rows.append(row)
     return rows, broken
+
+
+def _row_or_none(line: bytes, node: str) -> Row | None:
+    try:
+        return row_of(line, node)
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def row_of(line: bytes, node: str) -> Row | None:

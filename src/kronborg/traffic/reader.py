@@ -111,8 +111,9 @@ class LogReader:
 
     async def _read(self, file: Path) -> int:
         """From the known position to the end; a renamed file that is silent for long enough goes."""
-        stored, (inode, size) = 0, _standing(file)
+        stored = 0
         while True:
+            inode, size = _standing(file)  # each time: it grows while it is read
             offset = self._offsets.get(inode, 0)
             if size < offset:
                 offset = 0  # somebody cut it
