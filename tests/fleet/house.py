@@ -31,6 +31,9 @@ from kronborg.fleet.show import shown
 from kronborg.gateway import store
 from kronborg.gateway.model import Path, Route, Service
 from kronborg.gateway.publish import publish_declared
+from kronborg.limits import live as limits
+from kronborg.limits.live import Live as Counter
+from kronborg.limits.model import Mode, Quota
 from kronborg.supervise import die_with_parent
 from kronborg.tokens.audience import Target
 from kronborg.tokens.engine import open_engine
@@ -39,6 +42,7 @@ from ports import free_port
 
 CATALOGUE = "https://shop.example/catalogue"
 CART = "https://shop.example/cart"
+MODES: tuple[Mode, ...] = ("leased", "counted")
 T = TypeVar("T")
 KRONBORG = FilePath(sys.executable).with_name("kronborg")
 
@@ -159,6 +163,14 @@ class House:
 
         return asyncio.run(_with_database(self.settings, work))
 
+    def used(self, quota: str) -> list[Counter]:
+        """The counters of a quota, as the control plane keeps them."""
+
+        async def work(database: Database) -> list[Counter]:
+            return await limits.live(database, now=clock.now(), quota=quota)
+
+        return asyncio.run(_with_database(self.settings, work))
+
     def publish(self, *names: str) -> int:
         """Routes of these names besides those there are; the version."""
 
@@ -201,6 +213,11 @@ class House:
                 for name, audience in (("catalogue", CATALOGUE), ("cart", CART)):
                     route = Route(name, Path("prefix", f"/{name}"), "echo", audience=audience, scopes=(f"{name}:read",))
                     await store.put_route(session, route, now=now)
+                for mode in MODES:
+                    quota = Quota(mode, 40, unit="month", mode=mode)
+                    path = Path("prefix", f"/{mode}")
+                    route = Route(mode, path, "echo", audience=CATALOGUE, quotas=(quota,))
+                    await store.put_route(session, route, now=now)
                 await publish_declared(
                     session, issuer=settings.issuer, gateway_url=settings.gateway_url, author="t", now=now
                 )
@@ -240,9 +257,8 @@ def get(url: str) -> bytes | None:
 def house(folder: FilePath) -> Iterator[House]:
     """A control plane, running, with routes and a client; no gateway of its own."""
     ports = {name: free_port() for name in ("gateway", "identity", "control", "worker", "fleet")}
-    listeners = "".join(
-        f"  {name}: {{ port: {ports[name]} }}\n" for name in ("gateway", "identity", "control", "worker")
-    )
+    listeners = "".join(f"  {name}: {{ port: {ports[name]} }}\n" for name in ("identity", "control", "worker"))
+    listeners += f"  gateway: {{ port: {ports['gateway']}, quotas: {{ legacy_headers: true }} }}\n"
     fleet = f"  fleet: {{ host: 127.0.0.1, port: {ports['fleet']}, url: 'https://127.0.0.1:{ports['fleet']}' }}\n"
     file = folder / "kronborg.yaml"
     file.write_text(f"version: 1\nserver:\n{listeners}{fleet}")

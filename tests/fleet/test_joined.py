@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.house import At, House, house
+from fleet.house import MODES, At, House, house
 from gateway.live import Live
 from kronborg.config import Settings
 from kronborg.core import clock
@@ -61,6 +61,15 @@ def test_a_gateway_joins_survives_the_control_plane_catches_up_and_is_removed(fl
     # Nothing of the installation's secrets lies on the other machine.
     assert {path.name for path in (fleet.edge / "edge").iterdir()} >= {"identity.pem", "authority.pem", "edge.json"}
     assert not (fleet.edge / "master.key").exists()
+
+    # Quotas are asked for through the node; answers that nobody waits for are left on its disk, and nowhere else.
+    outcome = {mode: [fleet.get(f"/{mode}", jwt) for _ in range(45)] for mode in MODES}
+    for answers in outcome.values():
+        assert [one.status for one in answers] == [200] * 40 + [429] * 5
+        assert answers[0].headers["x-ratelimit-limit"] == "40"
+    fleet.wait(lambda: fleet.status("/counted", jwt) == 429 and [one.used for one in fleet.used("counted")] == [40])
+    assert [(one.node, one.who) for one in fleet.used("counted")] == [("berlin", "batch")]
+    assert not list((fleet.settings.data / "gateway" / "quota").iterdir())
 
     # The control plane and its database go away.
     fleet.kill("control")
