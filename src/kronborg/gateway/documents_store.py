@@ -43,8 +43,8 @@ async def digests_now(lookup: Lookup) -> dict[str, str]:
 
 async def content_of(session: ReadSession, digest: str) -> str | None:
     """The text of a document."""
-    found: str | None = await session.scalar(select(_text.content).where(_text.digest == digest))
-    return found
+    found = await session.scalar(select(_text.content).where(_text.digest == digest))
+    return None if found is None else str(found)
 
 
 async def list_documents(session: ReadSession) -> tuple[ServiceDocument, ...]:
