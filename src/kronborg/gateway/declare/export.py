@@ -33,11 +33,11 @@ from kronborg.gateway.declare.document import (
     OrganisationSection,
     RouteSection,
     ServiceSection,
-    TokenIssuerSection,
     TrustedIssuerSection,
     UserSection,
     WebhookSection,
 )
+from kronborg.gateway.declare.issuer_section import TokenIssuerSection
 from kronborg.gateway.declare.objects import SECTION_OF, Kind, Object, Ref, fields_of, label_of
 from kronborg.gateway.declare.parts import Section
 from kronborg.gateway.declare.yaml_tree import plain_means_text
