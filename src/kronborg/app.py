@@ -65,7 +65,7 @@ from kronborg.signin import account_pages, journey_pages, pages, self_pages
 from kronborg.signin.own_ways import has_own_way
 from kronborg.signin.parts import SignInParts
 from kronborg.tokens.engine import Engine
-from kronborg.traffic import alerts_pages, alerts_rules_pages, surface_pages, what_if_pages
+from kronborg.traffic import alerts_pages, alerts_rules_pages, block_pages, surface_pages, what_if_pages
 from kronborg.traffic import pages as traffic_pages
 from kronborg.traffic.opened import open_traffic
 from kronborg.traffic.parts import Traffic
@@ -157,6 +157,7 @@ _PAGES = (
     audit_pages,
     traffic_pages,
     what_if_pages,
+    block_pages,
     surface_pages,
     alerts_pages,
     alerts_rules_pages,

@@ -51,7 +51,7 @@ async def test_a_plan_is_empty_after_its_apply(installation: Installation, rich:
 
     again = await planned(installation, rich)
 
-    assert len(applied.plan.changes) == 25
+    assert len(applied.plan.changes) == 27
     assert {change.action for change in applied.plan.changes} == {"create"}
     assert (again.changes, again.unmanaged, again.notes) == ((), (), ())
     async with installation.database.read() as session:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kronborg.gateway.alert_model import READY, AlertRule, rule_problems
+from kronborg.gateway.alert_model import READY, AlertRule
+from kronborg.gateway.alert_problems import rule_problems
 from kronborg.traffic.alerts_model import State, advance, first_state, is_due, subjects_of
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)

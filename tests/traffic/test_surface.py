@@ -218,7 +218,7 @@ def test_the_difference_tells_what_became_reachable_open_weaker_closed_and_stron
     assert [(one.path, one.what) for one in found.weaker] == [("shop.example/orders", "scopes gone: orders:read")]
     assert [one.path for one in found.closed] == ["shop.example/old"]
     assert [one.what for one in back.stronger] == [
-        "was public, and is open to only who has what it asks for",
+        "was public, and is open to who has what it asks for besides a token",
         "scopes new: orders:read",
     ]
     assert not differences(before, before).any

@@ -7,7 +7,8 @@ from datetime import datetime
 from kronborg.core.db import Session
 from kronborg.core.errors import Invalid, NotFound, Problem
 from kronborg.core.events import changes, record
-from kronborg.gateway.alert_model import MOST_RULES, READY, AlertRule, rule_problems
+from kronborg.gateway.alert_model import MOST_RULES, READY, AlertRule
+from kronborg.gateway.alert_problems import rule_problems
 from kronborg.gateway.alert_rules_store import count_saved, delete_rule, find_rule, put_rule
 from kronborg.gateway.validate import name_is_valid
 

@@ -111,7 +111,12 @@ class Tile:
     name: str
     figure: str
     note: str
-    href: str
+    section: str
+
+    @property
+    def href(self) -> str:
+        """The section."""
+        return f"/console/{self.section}"
 
 
 TileMaker = Callable[[datetime], Awaitable[Sequence[Tile]]]

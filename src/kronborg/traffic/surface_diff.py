@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from kronborg.traffic.surface_model import Change, Differences, Exposure
 
 _Key = tuple[str, str, str, str]
-_ACCESS = {"public": "anybody", "token": "any token of the API", "narrowed": "only who has what it asks for"}
+_ACCESS = {"public": "anybody", "token": "any token of the API", "narrowed": "who has what it asks for besides a token"}
 
 
 def differences(before: Iterable[Exposure], after: Iterable[Exposure]) -> Differences:
@@ -32,6 +32,14 @@ def differences(before: Iterable[Exposure], after: Iterable[Exposure]) -> Differ
         if key not in new:
             closed.append(_change(key, one, f"was open to {_ACCESS[one.access]}"))
     return Differences(*(tuple(sorted(found, key=_order)) for found in (reachable, opened, weaker, closed, stronger)))
+
+
+def by_path(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """The changes with the methods of which the same is said as one."""
+    merged: dict[tuple[str, str, str, str], list[str]] = {}
+    for one in changes:
+        merged.setdefault((one.host, one.path, one.route, one.what), []).append(one.method)
+    return tuple(Change(host, path, " ".join(some), route, what) for (host, path, route, what), some in merged.items())
 
 
 def _ways(exposures: Iterable[Exposure]) -> dict[_Key, Exposure]:

@@ -19,6 +19,7 @@ from kronborg.sessions.console_pages import Paging, actor_of, asked, done_of, ma
 from kronborg.sessions.model import ConsolePage
 from kronborg.sessions.visits import admitted
 from kronborg.traffic.surface_charts import Trend, trend_of
+from kronborg.traffic.surface_diff import by_path
 from kronborg.traffic.surface_kinds_model import KINDS, FindingKind
 from kronborg.traffic.surface_model import (
     SEVERITIES,
@@ -235,6 +236,7 @@ async def show_changes(request: Request) -> Response:
     before = _date(asked(request, "from")) or today - timedelta(days=7)
     after = _date(asked(request, "to")) or today
     differs, *marks = await compare(parts_of(request).database, before, after)
+    differs = Differences(*(by_path(getattr(differs, name)) for name in Differences.__slots__))
     page = ChangesPage(
         found, "surface", before.isoformat(), after.isoformat(), differs, (marks[0], marks[1]), SHOWN_CHANGES
     )

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 import orjson
 
@@ -167,6 +168,7 @@ async def last_surface(database: Database, day: date | None = None, *, whole: bo
     return surface
 
 
+@lru_cache(maxsize=2)
 def _thawed(day: Day, content: bytes, kept: bytes, *, whole: bool = True) -> Surface:
     shape = orjson.loads(zlib.decompress(content)) if whole else {"listeners": (), "exposures": ()}
     told = orjson.loads(zlib.decompress(kept))

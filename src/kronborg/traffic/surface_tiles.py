@@ -22,6 +22,6 @@ async def tiles_of(database: Database, now: datetime) -> Sequence[Tile]:
             note = f"as of {day.day}"
     grave = sum(alert.severity == "critical" for alert in alerts)
     return (
-        Tile("Attack surface", score, note, "/console/surface"),
-        Tile("Alerts that fire", str(len(alerts)), f"{grave} critical", "/console/alerts"),
+        Tile("Attack surface", score, note, "surface"),
+        Tile("Alerts that fire", str(len(alerts)), f"{grave} critical", "alerts"),
     )

@@ -36,7 +36,8 @@ from kronborg.federation.directory_model import Directory
 from kronborg.federation.model import ProviderDraft
 from kronborg.federation.providers import provider_problems
 from kronborg.gateway.access_model import NamedPolicy, TokenIssuer
-from kronborg.gateway.alert_model import AlertRule, rule_problems
+from kronborg.gateway.alert_model import AlertRule
+from kronborg.gateway.alert_problems import rule_problems
 from kronborg.gateway.declare.current import Current
 from kronborg.gateway.declare.objects import GroupDraft, Object, Ref, fields_of
 from kronborg.gateway.declare.read import Loaded
