@@ -171,3 +171,21 @@ async def test_what_if_a_draft_were_published_is_asked_on_its_page_and_in_the_ad
         assert words in page, words
     assert "No request that can be judged would have met another fate" in version
     assert nobody.status_code == 404
+
+
+async def test_the_token_of_a_request_is_blocked_after_a_question_and_only_by_who_may(console: Console) -> None:
+    browser, auditor = await console.signed_in("ada", ADMIN), await console.signed_in("grace", AUDITOR)
+    address = f"/console/traffic/requests/{ID.format(5)}/block-token"
+
+    shown = (await browser.get(f"/console/traffic/requests/{ID.format(5)}")).text
+    question = (await browser.get(address)).text
+    done = await browser.post(address, {})
+    refused = await auditor.http.get(address)
+
+    assert "block-token" in shown
+    assert "token-1" in question
+    assert done.status_code in (200, 303), done.text
+    assert refused.status_code == 403
+    async with console.engine.database.read() as session:
+        event = (await latest(session))[0]
+    assert (event.name, event.subject) == ("token.revoked", "token-1")

@@ -119,6 +119,12 @@ def end_key(execute: Execute, kid: str, *, now: datetime) -> None:
     tell(execute, (Notice("key", kid),), now=now)
 
 
+def block_token(execute: Execute, jti: str, *, actor: str, now: datetime) -> None:
+    """Tell that a token is not believed any more, of which only the id is known: for as long as any token lives."""
+    record_in(execute, "token.revoked", actor=actor, subject=jti, now=now)
+    tell(execute, (Notice("token", jti),), now=now)
+
+
 def _token_ended(execute: Execute, jti: str, until: datetime, actor: str, now: datetime) -> None:
     record_in(execute, "token.revoked", actor=actor, subject=jti, now=now)
     tell(execute, (Notice("token", jti, until=until),), now=now)

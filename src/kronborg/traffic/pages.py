@@ -20,7 +20,7 @@ from kronborg.core.html import render
 from kronborg.core.parts import part_of, parts_of
 from kronborg.core.policy import Resource
 from kronborg.gateway.store import published_by
-from kronborg.sessions.console_pages import Paging, actor_of, asked, may, paged
+from kronborg.sessions.console_pages import Paging, actor_of, asked, done_of, may, paged
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted
 from kronborg.traffic.charts import Chart, DrawnMap, charts_of, drawn
@@ -44,6 +44,7 @@ from kronborg.traffic.trail import Step, trail_of
 
 HOME = "/console/traffic"
 ROWS = 50
+DONE = {"blocked": "The token is blocked: the gateway refuses it from now on."}
 _SECTION = "traffic"
 _CHOICES = (
     *(("15m", "15 minutes"), ("1h", "Last hour"), ("6h", "6 hours")),
@@ -88,6 +89,7 @@ class RequestPage(ConsolePage):
     may_people: bool
     may_revoke: bool
     now: datetime
+    done: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +163,8 @@ async def show_request(request: Request) -> Response:
     served = None if published is None else await asyncio.to_thread(read_side, published.snapshot)
     version = None if published is None else published.snapshot.version
     revoke = may(request, found, "access:revoke", Resource("access"))
-    page = RequestPage(
-        found, _SECTION, record, meaning_of(record.reason), trail_of(record, served), version, people, revoke, now
-    )
+    trail, done = trail_of(record, served), done_of(request, DONE)
+    page = RequestPage(found, _SECTION, record, meaning_of(record.reason), trail, version, people, revoke, now, done)
     return render(request, "traffic/request.html", page)
 
 
