@@ -9,8 +9,8 @@ from kronborg.core.errors import NotFound
 from kronborg.core.events import record
 from kronborg.gateway import documents_store as store
 from kronborg.gateway.documents_compile import compile_document
-from kronborg.gateway.documents_model import ServiceDocument
-from kronborg.gateway.documents_read import Text, read
+from kronborg.gateway.documents_model import ServiceDocument, Text
+from kronborg.gateway.documents_read import read
 from kronborg.gateway.store import list_services
 
 

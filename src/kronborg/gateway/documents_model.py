@@ -25,6 +25,17 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """A document that may be kept: its canonical JSON and what is shown of it."""
+
+    content: str
+    digest: str
+    title: str
+    version: str
+    operations: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceDocument:
     """The document of a service: `digest` is the SHA-256 of its text, `source` a URL or empty when it was uploaded."""
 

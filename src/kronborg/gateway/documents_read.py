@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote
 
 import orjson
@@ -12,7 +11,7 @@ import orjson
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.content_model import JsonBounds
-from kronborg.gateway.documents_model import LARGEST
+from kronborg.gateway.documents_model import LARGEST, Text
 
 DEEPEST = 32
 MOST_NODES = 200_000
@@ -23,17 +22,6 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 _BOUNDS = JsonBounds(depth=DEEPEST, members=20_000, items=20_000, string=65_536, keys=1_000)
 _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 _MOVING = ("$id", "$dynamicRef", "$recursiveRef", "$dynamicAnchor", "$recursiveAnchor", "$anchor")
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A document that may be kept: its canonical JSON and what is shown of it."""
-
-    content: str
-    digest: str
-    title: str
-    version: str
-    operations: int
 
 
 def read(content: bytes) -> Text:

@@ -9,7 +9,7 @@ from sqlalchemy import Column, Integer, Table, Text, delete, insert, select, upd
 from kronborg.core.db import ReadSession, Session, UtcDateTime, metadata
 from kronborg.core.group_writer import Lookup
 from kronborg.gateway.documents_model import ServiceDocument
-from kronborg.gateway.documents_read import Text as DocumentText
+from kronborg.gateway.documents_model import Text as DocumentText
 
 documents_table = Table(
     "gateway_documents",
