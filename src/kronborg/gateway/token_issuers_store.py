@@ -74,9 +74,7 @@ async def keys_states(session: ReadSession) -> dict[str, KeysState]:
     rows = await session.execute(
         select(_names.name, _names["keys"], _names.fetched_at, _names.failed_at, _names.failure)
     )
-    return {
-        name: KeysState(keys, fetched, failed, failure) for name, keys, fetched, failed, failure in map(tuple, rows)
-    }
+    return {str(row[0]): KeysState(row[1], row[2], row[3], row[4]) for row in rows}
 
 
 async def delete_token_issuer(session: Session, name: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from kronborg.accounts.groups import create_group, delete_group, update_group
+from kronborg.accounts.model import Group
 from kronborg.accounts.organisations import (
     OrganisationDraft,
     create_organisation,
@@ -161,14 +162,7 @@ class _Work:
                 drafted, profile = _with_keys(one, client, current), self.installation.profile
                 await save_client(session, drafted, actor=actor, now=now, profile=profile)
             case GroupDraft() as group:
-                known = current.group(one.ref)
-                if known is None:
-                    await create_group(session, group.name, roles=group.roles, actor=actor, now=now)
-                else:
-                    moved = "" if fields_of(known)["parent"] != fields_of(group)["parent"] else None
-                    await update_group(
-                        session, known.id, name=group.name, roles=group.roles, parent=moved, actor=actor, now=now
-                    )
+                await self._save_group(current.group(one.ref), group)
             case WebhookDraft() as webhook:
                 secret, vault = self.planned.news.fresh.get(one.ref), self.installation.vault
                 await save_webhook(session, vault, webhook, actor=actor, now=now, secret=secret)
@@ -196,16 +190,26 @@ class _Work:
             case Route() as route:
                 await save_route(session, route, actor=actor, now=now)
             case TokenIssuer() as token_issuer:
-                apis = frozenset(api.audience for api in await list_apis(session))
-                await save_token_issuer(
-                    session, token_issuer, own=self.installation.issuer, apis=apis, actor=actor, now=now
-                )
+                await self._save_issuer(token_issuer)
             case NamedPolicy() as policy:
                 await save_policy(session, policy, actor=actor, now=now)
             case TrustedIssuerDraft() as issuer:
                 await save_issuer(session, issuer, own=self.installation.issuer, actor=actor, now=now)
             case _:
                 raise TypeError("a file declares drafts")
+
+    async def _save_issuer(self, issuer: TokenIssuer) -> None:
+        apis = frozenset(api.audience for api in await list_apis(self.session))
+        own = self.installation.issuer
+        await save_token_issuer(self.session, issuer, own=own, apis=apis, actor=self.actor, now=self.now)
+
+    async def _save_group(self, known: Group | None, group: GroupDraft) -> None:
+        session, actor, now = self.session, self.actor, self.now
+        if known is None:
+            await create_group(session, group.name, roles=group.roles, actor=actor, now=now)
+            return
+        moved = "" if fields_of(known)["parent"] != fields_of(group)["parent"] else None
+        await update_group(session, known.id, name=group.name, roles=group.roles, parent=moved, actor=actor, now=now)
 
     async def _nest(self) -> None:
         """Let groups stand in one another once all are there, and none stands where it did before."""

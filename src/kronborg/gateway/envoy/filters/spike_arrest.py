@@ -30,6 +30,8 @@ _TYPE = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
 _HEADERS = {"client": jwt.CLIENT, "user": jwt.SUBJECT, "key": "x-kronborg-key"}
 # A name is one principal's only together with who issued it; the header is there on tokens of other issuers.
 _VERIFIED = ("client", "user", "claim")
+# The action of addresses has a key of its own, and takes no other.
+_ADDRESS = "masked_remote_address"
 
 
 def listener_filter(name: str) -> JsonObject:
@@ -79,8 +81,7 @@ def _config(policy: str, arrest: SpikeArrest, route: Route, limits: Limits) -> J
             {"append_action": "APPEND_IF_EXISTS_OR_ADD", "header": {"key": SHADOW, "value": policy}}
         ]
     actions = [_identifier(arrest)]
-    # The action of addresses has a key of its own, and takes no other.
-    key = "masked_remote_address" if arrest.per == "address" else arrest.per
+    key = _ADDRESS if arrest.per == "address" else arrest.per
     descriptors: list[JsonValue] = [{"entries": [{"key": key}], "token_bucket": tokens}]
     if route.issuers and arrest.per in _VERIFIED:
         actions.append(
