@@ -103,8 +103,12 @@ def simulate_callers(
             [asdict(one) for one in callers.clients], as_json=False, columns=("id", "name", "alone", "with_people")
         )
         for holders in callers.roles:
-            names = [*(f"group {name}" for _, name in holders.groups), *(name for _, name in holders.people)]
+            groups = [f"group {name}" for _, name in holders.groups]
+            people = [f"{name} (through {group})" if group else name for _, name, group in holders.people]
+            names = [*groups, *people, *(["and more"] if holders.more_people else [])]
             typer.echo(f"role {holders.role}: {', '.join(names) or 'nobody'}")
+        for sentence in callers.besides:
+            typer.echo(sentence)
 
 
 def _decide(settings: Settings, question: Question) -> Decision:

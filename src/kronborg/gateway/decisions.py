@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from kronborg.clients.model import Client
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.model import METHODS, Route, Snapshot
-from kronborg.gateway.simulate import Ready, decide, prepare
+from kronborg.gateway.simulate import decide, prepare
 from kronborg.gateway.simulate_nouns import Call, Held
+from kronborg.gateway.simulate_way import Ready
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.live import account_of
 from kronborg.tokens.people_store import find_subject

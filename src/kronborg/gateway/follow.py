@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from prometheus_client import Gauge
 
@@ -91,10 +91,11 @@ async def follow_apart(ledger: Ledger, url: str, *, clock: Callable[[], datetime
             await database.close()
 
     with ThreadPoolExecutor(1, thread_name_prefix="follow") as pool:
-        following = asyncio.get_running_loop().run_in_executor(pool, lambda: asyncio.run(apart()))
+        following: asyncio.Future[None] = asyncio.get_running_loop().run_in_executor(pool, lambda: asyncio.run(apart()))
         stopping = asyncio.ensure_future(stop.wait())
+        either: set[asyncio.Future[None] | asyncio.Future[Literal[True]]] = {following, stopping}
         try:
-            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
             over.set()
