@@ -414,7 +414,7 @@ def statuses_of(live: Live, headers: Headers) -> Iterator[str]:
     state = h2.connection.H2Connection(settings)
     state.initiate_connection()
     state.send_headers(1, headers, end_stream=True)
-    with socket.create_connection(("127.0.0.1", live.proxy.port), timeout=1) as connection:
+    with socket.create_connection(("127.0.0.1", live.proxy.port), timeout=0.4) as connection:
         connection.sendall(state.data_to_send())
         with contextlib.suppress(OSError, h2.exceptions.ProtocolError):
             while part := connection.recv(65_536):
