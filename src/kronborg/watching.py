@@ -34,8 +34,14 @@ def listeners_of(settings: Settings) -> tuple[Listener, ...]:
 
 
 def _listeners(settings: Settings) -> Iterator[Listener]:
-    gateway = settings.gateway
-    yield Listener("gateway", f"{gateway.host}:{gateway.port}", "APIs", False, _beyond(gateway.host))
+    for one in settings.listeners:
+        asks = "" if one.tls is None or one.tls.client_certificates == "none" else "client certificates"
+        serves = f"APIs, {one.kind}" if one.redirect is None else f"redirects to port {one.redirect}"
+        tls = one.tls is not None
+        yield Listener(f"gateway {one.name}", f"{one.host}:{one.port}", serves, tls, _beyond(one.host), asks)
+    if not settings.listeners:
+        gateway = settings.gateway
+        yield Listener("gateway", f"{gateway.host}:{gateway.port}", "APIs", False, _beyond(gateway.host))
     address = settings.identity
     serves = "sign-in, tokens, console, admin API"
     yield Listener("identity", f"{address.host}:{address.port}", serves, False, _beyond(address.host))

@@ -16,7 +16,8 @@ RULE = AlertRule("errors", "errors", 5, lasting=timedelta(minutes=2), calm=timed
 
 def played(rule: AlertRule, values: list[float | None]) -> list[str]:
     """The moves of one value a minute."""
-    state, moves = first_state(rule, "", NOW), []
+    state = first_state(rule, "", NOW)
+    moves: list[str] = []
     for minute, value in enumerate(values):
         state, move = advance(rule, state, value, now=NOW + timedelta(minutes=minute))
         moves.append(move)

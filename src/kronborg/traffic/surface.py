@@ -15,6 +15,8 @@ from kronborg.traffic.surface_score import score_of
 
 MOST_FINDINGS = 20_000
 """Of more, the gravest are kept."""
+_REDIRECTS = "redirects"
+"""What a listener serves that only sends callers on to HTTPS."""
 _PUBLIC_LISTENERS = "/console/surface/listeners"
 
 
@@ -42,7 +44,7 @@ def judge(facts: Facts, acknowledged: Iterable[Acknowledgement] = (), *, now: da
 
 def _listeners(facts: Facts) -> Iterator[Finding]:
     for one in facts.listeners:
-        if one.beyond and not one.tls:
+        if one.beyond and not one.tls and not one.serves.startswith(_REDIRECTS):
             yield finding("plain_listener", one.name, f"{one.address}: {one.serves}", _PUBLIC_LISTENERS)
 
 

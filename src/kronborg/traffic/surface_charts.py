@@ -67,6 +67,6 @@ def bars_of(alerts: Sequence[Alert], now: datetime) -> tuple[tuple[Bar, ...], in
     bars = []
     for place, (day, count) in enumerate(zip(days, counts, strict=True)):
         height = round(_HEIGHT * count / highest) if highest else 0
-        label = f"{day:%d %b}" if place % 3 == 1 else ""
+        label = f"{day:%d %b}" if place % 3 == 0 else ""
         bars.append(Bar(place * width + 6, BOTTOM - height, width - 12, height, f"{day.isoformat()}: {count}", label))
     return tuple(bars), highest
