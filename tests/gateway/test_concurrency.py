@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import pytest
 
 from gateway.live import Live, Quiet, wait_until
+from kronborg.gateway.envoy import admin
 from kronborg.gateway.limits_model import Concurrency
 from kronborg.gateway.model import Path, Route, Service
 from ports import free_port
@@ -105,11 +108,7 @@ def test_a_caller_who_hangs_up_gives_the_place_back(gateway: Live, slow: Slow) -
 
 def _has_place(gateway: Live) -> bool:
     """Whether the proxy counts nothing under way to the service."""
-    import asyncio
-
-    from kronborg.gateway.envoy import admin
-
-    told = asyncio.run(admin.read_json(gateway.proxy.admin, "/clusters?format=json&filter=^bounded"))
+    told: Any = asyncio.run(admin.read_json(gateway.proxy.admin, "/clusters?format=json&filter=^bounded"))
     hosts = [host for cluster in told["cluster_statuses"] for host in cluster["host_statuses"]]
     active = [stat for host in hosts for stat in host["stats"] if stat["name"] == "rq_active"]
     return bool(active) and all(int(stat.get("value", 0)) == 0 for stat in active)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -233,7 +234,7 @@ def test_shadow_refuses_nothing_and_is_seen(gateway: Live) -> None:
     assert [answer.status for answer in answers] == [200, 200, 200]
     assert [answer.seen("x-kronborg-shadow") for answer in answers] == [[], ["spike_arrest"], ["spike_arrest"]]
     assert "ratelimit-policy" not in answers[0].headers
-    told = asyncio.run(admin.read_json(gateway.proxy.admin, "/stats?format=json&filter=http_local_rate_limit"))
+    told: Any = asyncio.run(admin.read_json(gateway.proxy.admin, "/stats?format=json&filter=http_local_rate_limit"))
     counted = {one["name"]: one["value"] for one in told["stats"]}
     assert counted["spike_arrest.http_local_rate_limit.rate_limited"] >= 2
     ids = {answer.seen("x-request-id")[0] for answer in answers[1:]}

@@ -403,7 +403,8 @@ end
 
 -- True, false, or nil when nobody could say.
 local function take_leased(request, quota, entry, cost)
-  for _ = 1, 3 do
+  local again = false
+  for _ = 1, 4 do
     local now = request.now_ms
     if now >= entry.ends then
       entry.left = 0
@@ -429,7 +430,11 @@ local function take_leased(request, quota, entry, cost)
     end
     if entry.left < cost then
       if not ask(request, entry, math.max(batch(entry, now), need), need) then
-        return nil
+        -- A connection that broke is tried once more, with the same number; one that hangs is not.
+        if again or request.handle:timestamp() - now >= ASK_MS / 2 then
+          return nil
+        end
+        again = true
       end
       request.now_ms = request.handle:timestamp()
       if entry.left < cost and entry.calls > 0 then
