@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from certificates import certificate
 from kronborg.core.errors import Invalid
 from kronborg.fleet.link import read_listeners
 from kronborg.gateway.listener_model import Listener, ListenerTls
-from kronborg.gateway.secret_files import from_folder
+from kronborg.gateway.secret_files import Shown, from_folder
 
 
 def test_listeners_are_read_and_checked(tmp_path: Path) -> None:
@@ -37,12 +38,15 @@ def test_listeners_are_read_and_checked(tmp_path: Path) -> None:
 def test_certificates_are_taken_from_files_once_they_belong_together(tmp_path: Path) -> None:
     _, chain = certificate(tmp_path, "api.kronborg.example")
     (tmp_path / "public.pem").write_text(chain.read_text())
-    read = from_folder(tmp_path)
 
-    before = asyncio.run(read(("public", "other")))
+    before = asyncio.run(_read(tmp_path))
     (tmp_path / "public.key").write_text((tmp_path / "key.pem").read_text())
-    after = asyncio.run(read(("public", "other")))
+    after = asyncio.run(_read(tmp_path))
 
     assert before == {}
     assert list(after) == ["public"]
     assert "PRIVATE KEY" not in repr(after)
+
+
+async def _read(folder: Path) -> Mapping[str, Shown]:
+    return await from_folder(folder)(("public", "other"))

@@ -83,7 +83,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("listeners")
     (folder / "authority.pem").write_bytes(AUTHORITY.pem)
     (folder / "revoked.pem").write_bytes(revoked())
-    vouched = {"authorities": str(folder / "authority.pem")}
     usual = ListenerTls(("here", "shop"), hsts=timedelta(days=365))
     listeners = (
         Listener("external", port=free_port(), tls=usual),
@@ -92,7 +91,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         Listener(
             "partners",
             port=free_port(),
-            tls=ListenerTls(("here",), client_certificates="required", revoked=str(folder / "revoked.pem"), **vouched),
+            tls=ListenerTls(
+                ("here",),
+                client_certificates="required",
+                revoked=str(folder / "revoked.pem"),
+                authorities=str(folder / "authority.pem"),
+            ),
         ),
         Listener("plain", port=free_port(), redirect=8443),
     )
@@ -113,6 +117,8 @@ def test_the_certificate_for_the_name_is_shown_and_the_first_for_others(world: W
     with caller.connected("localhost") as one, caller.connected("shop.example") as other:
         first, second = one.getpeercert(), other.getpeercert()
 
+    assert first is not None
+    assert second is not None
     assert first["subjectAltName"] == (("DNS", "localhost"),)
     assert second["subjectAltName"] == (("DNS", "shop.example"),)
     with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"), caller.connected("other.example"):
