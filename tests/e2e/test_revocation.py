@@ -171,7 +171,7 @@ async def furnish(settings: Settings, upstream: int) -> dict[str, str]:
         async with database.write() as session:
             for name, audience in (("catalogue", CATALOGUE), ("cart", CART)):
                 form = "reference" if name == "cart" else "jwt"
-                api = ApiDraft(audience, name, (Scope(f"{name}:read", "Read"),), token_format=form)  # type: ignore[arg-type]
+                api = ApiDraft(audience, name, (Scope(f"{name}:read", "Read"),), token_format=form)
                 await save_api(session, api, actor="t", now=now)
                 route = Route(name, RoutePath("prefix", f"/{name}"), "echo", audience=audience)
                 await store.put_service(session, Service("echo", (f"http://127.0.0.1:{upstream}",)), now=now)

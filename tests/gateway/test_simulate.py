@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from gateway.live import API, OTHER_API, Answer, Live
 from kronborg.gateway.access_model import AccessRule, Addresses, ClaimRule, StepUp
 from kronborg.gateway.model import METHODS, Cors, Path, Route, Snapshot
-from kronborg.gateway.simulate import Ready, decide, prepare
+from kronborg.gateway.simulate import decide, prepare
 from kronborg.gateway.simulate_nouns import Call, Decision, Facts, Held, Unfit
+from kronborg.gateway.simulate_way import Ready
 from kronborg.gateway.traffic_model import Condition, Redirect
 
 PAGE = "https://shop.example"

@@ -15,9 +15,10 @@ from kronborg.core import opaque
 from kronborg.core.jose import parse
 from kronborg.gateway.listener_model import Listener
 from kronborg.gateway.model import Audience, Path, Route
-from kronborg.gateway.simulate import Ready, decide, prepare
+from kronborg.gateway.simulate import decide, prepare
 from kronborg.gateway.simulate_issuer import signed_by
 from kronborg.gateway.simulate_nouns import Call, Held, Unfit
+from kronborg.gateway.simulate_way import Ready
 
 BOUND_API = "https://shop.example/orders"
 CERTIFICATE, JKT = {"x5t#S256": "c" * 43}, {"jkt": "k" * 43}
