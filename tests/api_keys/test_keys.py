@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -241,6 +241,7 @@ async def test_the_export_of_a_person_lists_their_tokens_and_with_the_person_the
     while await Outbox(engine).turn(now=now):
         pass
 
-    assert [one["begins_with"] for one in told["access_tokens"]] == [made.key.shown]  # type: ignore[index, union-attr]
+    listed = cast("list[dict[str, object]]", told["access_tokens"])
+    assert [one["begins_with"] for one in listed] == [made.key.shown]
     assert made.text not in str(told)
     assert [await store.find_key(engine.database.lookup, one.key.id) for one in (made, ended)] == [None, None]

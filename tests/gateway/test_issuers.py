@@ -14,9 +14,9 @@ from joserfc.jwk import ECKey, RSAKey
 
 from gateway.live import API, ISSUER, OTHER_API, Live, b64
 from kronborg.gateway.access_model import AudienceMapping, TokenIssuer
+from kronborg.gateway.issuer_keys import usable_keys
 from kronborg.gateway.limits_model import SpikeArrest
 from kronborg.gateway.model import Path, Route, Snapshot
-from kronborg.gateway.token_issuers import usable_keys
 
 ACME, UMBRELLA = "https://login.acme.example", "https://id.umbrella.example/"
 OPEN = Route("open", Path("prefix", "/open"), "echo", audience=API, issuers=("acme", "umbrella"))

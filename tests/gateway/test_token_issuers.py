@@ -16,9 +16,10 @@ from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
 from kronborg.core.fetch import Fetcher
 from kronborg.gateway.access_model import AudienceMapping, TokenIssuer
+from kronborg.gateway.issuer_keys import usable_keys
 from kronborg.gateway.publish import draft
 from kronborg.gateway.source import DatabaseSource
-from kronborg.gateway.token_issuers import refresh, usable_keys, with_keys
+from kronborg.gateway.token_issuers import refresh, with_keys
 from kronborg.gateway.token_issuers_store import fetched_keys, keys_now, put_keys, put_token_issuer
 
 pytestmark = pytest.mark.anyio

@@ -72,9 +72,9 @@ async def put_failure(session: Session, name: str, failure: str, *, forget: bool
 async def keys_states(session: ReadSession) -> dict[str, KeysState]:
     """What was fetched and what was not, by name."""
     rows = await session.execute(
-        select(_names.name, _names["keys"], _names.fetched_at, _names.failed_at, _names.failure)
+        select(_names.name, _names["keys"].label("known"), _names.fetched_at, _names.failed_at, _names.failure)
     )
-    return {str(row[0]): KeysState(row[1], row[2], row[3], row[4]) for row in rows}
+    return {str(row.name): KeysState(str(row.known), row.fetched_at, row.failed_at, str(row.failure)) for row in rows}
 
 
 async def delete_token_issuer(session: Session, name: str) -> bool:
