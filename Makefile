@@ -35,12 +35,13 @@ setup-dev: $(VENV)/.dev ## ... and what checks and tests need
 
 setup-test: setup-dev ## ... and the browser, the directory and the Node clients that the tests drive
 	@.ci/system-packages chromium node npm slapd ldapadd xmlsec1
-	@.ci/system-packages --optional softhsm2-util
+	@.ci/system-packages --optional softhsm2-util faketime
 	@$(MAKE) --no-print-directory $(patsubst %/package.json,%/node_modules/.stamp,$(wildcard tests/*/package.json)) \
 	  $(VENV)/.pebble
 
 setup-bench: setup-dev ## ... and the peers that the benchmarks compare with
 	@.ci/system-packages --optional nginx node npm
+	@$(UV) pip install --quiet --python $(BIN)/python --group bench
 	@if command -v npm >/dev/null; then \
 	  $(MAKE) --no-print-directory $(patsubst %/package.json,%/node_modules/.stamp,$(wildcard bench/*/package.json)); fi
 

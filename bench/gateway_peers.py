@@ -21,11 +21,13 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from bench.gateway_full import FullWorld
 from bench.gateway_load import Round, cpu_seconds, load
-from bench.gateway_world import ENDING, World, free_port, world
+from bench.gateway_world import ENDING, World, free_port
 
 BAR = 0.5
-OURS = "kronborg"
+OURS = "full"
+"""Everything at once; see `gateway_full.py`."""
 
 TRAEFIK_STATIC = """
 entryPoints: {{ web: {{ address: "127.0.0.1:{port}" }} }}
@@ -124,11 +126,13 @@ async def _rounds(everything: World, rounds: int, seconds: float) -> list[dict[s
 
 def measure(rounds: int, seconds: float) -> dict[str, object]:
     """The figures of every variant; `met` says whether ours is below half of each peer."""
-    with (
-        tempfile.TemporaryDirectory(prefix="kb") as folder,
-        world(Path(folder), tokens=2000, clients=200, routes=20) as everything,
-    ):
-        results = asyncio.run(_rounds(everything, rounds, seconds))
+    with tempfile.TemporaryDirectory(prefix="kb") as folder:
+        everything = FullWorld(Path(folder), tokens=2000, clients=200, routes=20, only=(OURS,))
+        try:
+            everything.start()
+            results = asyncio.run(_rounds(everything, rounds, seconds))
+        finally:
+            everything.stop()
     lines: list[dict[str, object]] = []
     print(f"{'variant':<12}{'CPU µs/request':>16}{'ours ÷ it':>12}{'requests/s':>12}{'failed':>8}  bar")
     for name in results[0]:
