@@ -162,7 +162,7 @@ NOW = int(time.time())
 def test_it_answers_as_the_proxy(
     served: tuple[Live, Ready], method: str, path: str, claims: dict[str, object] | None
 ) -> None:
-    ask(*served, Call(method, "localhost", path, None if claims is None else TOKEN), **(claims or {}))
+    ask(served[0], served[1], Call(method, "localhost", path, None if claims is None else TOKEN), **(claims or {}))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_it_answers_as_the_proxy(
     ],
 )
 def test_it_answers_as_the_proxy_to_other_hosts_pages_and_bodies(served: tuple[Live, Ready], call: Call) -> None:
-    ask(*served, call)
+    ask(served[0], served[1], call)
 
 
 PARTS = (
@@ -234,7 +234,7 @@ def test_it_answers_as_the_proxy_whatever_is_asked(
 ) -> None:
     path = "/" + "/".join(parts)
 
-    ask(*served, Call(method, host, path, None if claims is None else TOKEN), **(claims or {}))
+    ask(served[0], served[1], Call(method, host, path, None if claims is None else TOKEN), **(claims or {}))
 
 
 def test_a_trail_tells_each_stage_and_what_was_never_reached() -> None:
