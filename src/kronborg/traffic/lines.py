@@ -45,6 +45,8 @@ SHADOW = " shadow:"
 """What the details of a record end with that a limit in shadow mode would have refused; the limit's name follows."""
 INSTEAD = instead_name("")
 """How the service of a record begins when something else answered in its place: its breaker was open."""
+_CALLER = ("k", "u", "jt", "si", "gi", "ke", "sc")
+_NOBODY = ("",) * len(_CALLER)
 _LONGEST = 256
 _BIGGEST = (1 << 62) - 1
 
@@ -100,14 +102,8 @@ def row_of(line: bytes, node: str) -> Row | None:
         return None
     identity = told["i"] or told["j"] or f"{at}-{zlib.crc32(node.encode() + line):08x}"
     route, flags, trace = told["r"] or "", told["f"] or "", told["tp"]
-    cluster = told["s"] or ""
-    service = service_of(cluster)
     flags = "" if flags == "-" else flags
-    reason = reason_of(detail, flags, status, told["w"] or "")
-    if reason == "service_unhealthy" and cluster.startswith(INSTEAD):
-        reason = "breaker_open"
-    elif reason == "service_overflow" and cluster.startswith(_BOUNDED):
-        reason = "concurrency"  # a cluster of one route, which bounds its calls: what overflows is not the service
+    service, reason = _judged(told["s"] or "", reason_of(detail, flags, status, told["w"] or ""))
     if told.get("sh"):
         # A limit in shadow mode would have refused this.
         detail = f"{detail}{SHADOW}{told['sh']}"
@@ -129,13 +125,7 @@ def row_of(line: bytes, node: str) -> Row | None:
         reason,
         detail[:_LONGEST],
         flags[:_LONGEST],
-        (told["k"] or "") if known else "",
-        (told["u"] or "") if known else "",
-        (told["jt"] or "") if known else "",
-        (told["si"] or "") if known else "",
-        (told["gi"] or "") if known else "",
-        (told["ke"] or "") if known else "",
-        (told["sc"] or "") if known else "",
+        *([told[name] or "" for name in _CALLER] if known else _NOBODY),
         told["a"] or "",
         told["ua"] or "",
         told["pr"] or "",
@@ -156,6 +146,15 @@ def service_of(cluster: str) -> str:
         return cluster.rpartition("@")[2]
     kind, dot, name = cluster.partition(".")
     return name if dot and kind in ("service", "replicas") else cluster
+
+
+def _judged(cluster: str, reason: str) -> tuple[str, str]:
+    """The service, and the reason by what its cluster stands for."""
+    if reason == "service_unhealthy" and cluster.startswith(INSTEAD):
+        reason = "breaker_open"
+    elif reason == "service_overflow" and cluster.startswith(_BOUNDED):
+        reason = "concurrency"  # a cluster of one route, which bounds its calls: what overflows is not the service
+    return service_of(cluster), reason
 
 
 def record_of(row: Row) -> AccessRecord:
