@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kronborg.gateway.envoy.route_tree import Block, buckets
 from kronborg.gateway.model import Cors, Path, Route, Service, Snapshot
-from kronborg.gateway.path_patterns import read_regex, read_template
+from kronborg.gateway.pattern_model import read_regex, read_template
 from kronborg.gateway.traffic_model import (
     Canary,
     Condition,

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from kronborg.gateway.content_model import BotRule, Bots
-from kronborg.gateway.path_patterns import Pattern
+from kronborg.gateway.pattern_model import Pattern
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ from datetime import timedelta
 from typing import Literal
 
 from kronborg.core.durations import Octets, Span
+from kronborg.core.once import once
 from kronborg.gateway.access_model import AccessRule, Addresses, Credential, NamedPolicy, StepUp, TokenIssuer
 from kronborg.gateway.binding_model import Bound
 from kronborg.gateway.content_model import Bots, Content, Sizes
 from kronborg.gateway.documents_model import Published
 from kronborg.gateway.edge_model import EDGE
 from kronborg.gateway.limits_model import Concurrency, SpikeArrest
-from kronborg.gateway.once import once
-from kronborg.gateway.path_patterns import Pattern, read_regex, read_template
+from kronborg.gateway.pattern_model import Pattern, read_regex, read_template
 from kronborg.gateway.resilience_model import (
     Bounds,
     Breaker,

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Literal
 
 from kronborg.core.durations import Octets, Span
-from kronborg.gateway.model import EDGE
+from kronborg.gateway.edge_model import EDGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from kronborg.core.errors import Problem
 from kronborg.gateway.envoy.hygiene import unwanted
 from kronborg.gateway.model import Path, Route, Service
-from kronborg.gateway.path_patterns import substitution
 from kronborg.gateway.path_problems import host_is_valid, is_absolute, path_is_valid
+from kronborg.gateway.pattern_model import substitution
 from kronborg.gateway.traffic_model import Condition, HeaderEdits
 
 _STRIPPED = re.compile(unwanted(cookies=True))

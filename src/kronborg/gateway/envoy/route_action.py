@@ -12,7 +12,7 @@ from kronborg.gateway.envoy.resource import seconds
 from kronborg.gateway.envoy.route_match import is_method
 from kronborg.gateway.envoy.target import Targets, bounded_name, cluster_name
 from kronborg.gateway.model import METHODS, Path, Route, Snapshot
-from kronborg.gateway.path_patterns import substitution
+from kronborg.gateway.pattern_model import substitution
 from kronborg.gateway.traffic_model import Canary, HeaderEdits, HeaderLine, Mirror, Redirect, Sticky
 
 IDLE = timedelta(minutes=5)
