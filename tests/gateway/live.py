@@ -72,6 +72,7 @@ class Echo(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # Headers and body in one packet: otherwise the kernel waits 40 ms between them.
     wbufsize = -1
+    raw_requestline: bytes
 
     def parse_request(self) -> bool:
         # Whatever came first on the line: what was smuggled in here need not be a request.
