@@ -31,7 +31,7 @@ from kronborg.gateway.model import Path as RoutePath
 from kronborg.gateway.quota_endpoint import quotas_of
 from kronborg.gateway.resilience_model import Breaker, Fallback
 from kronborg.limits.authority import Authority
-from kronborg.limits.counters import ProcessCounters
+from kronborg.limits.counters_model import ProcessCounters
 from kronborg.limits.model import Quota
 from kronborg.tokens.feed import Page
 from kronborg.tokens.feed_store import Revocation

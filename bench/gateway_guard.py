@@ -89,7 +89,9 @@ def main() -> None:
         token = live.token(level=4)
         live.publish(*routes(guarded=False))
         time.sleep(0.5)
-        rows = [("plain, no guard in the snapshot", "/plain", None, None)]
+        rows: list[tuple[str, str, bytes | None, str | None]] = [
+            ("plain, no guard in the snapshot", "/plain", None, None)
+        ]
         show(live, guard, rows)
         live.publish(*routes(guarded=True))
         time.sleep(0.5)

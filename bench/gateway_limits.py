@@ -33,7 +33,7 @@ from kronborg.gateway.model import Path as RoutePath
 from kronborg.gateway.quota_answers import Answers, Tell
 from kronborg.gateway.quota_endpoint import once_by, quotas_of
 from kronborg.limits.authority import Authority
-from kronborg.limits.counters import ProcessCounters
+from kronborg.limits.counters_model import ProcessCounters
 from kronborg.limits.model import Quota
 
 RAW = "raw Envoy"

@@ -166,7 +166,7 @@ async def _one(engine: Engine, proxy: Proxy, number: int) -> Took:
         token = await _token(engine, back=OLD - 2 * number)
         border = now() - timedelta(seconds=OLD - 2 * number - 1)
     else:
-        token = await _token(engine, **{claim: subject})
+        token = await _token(engine, **{claim: subject})  # type: ignore[arg-type]  # claims are texts
     callers = [http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=5) for _ in range(PROBES)]
     try:
         return await _until_refused(callers, token, _revoker(engine, kind, subject, border), proxy)

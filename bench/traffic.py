@@ -16,9 +16,9 @@ from pathlib import Path
 
 import orjson
 
-from kronborg.traffic.lines import rows_of
 from kronborg.traffic.parquet_store import ParquetTraffic
 from kronborg.traffic.postgres_store import PostgresTraffic
+from kronborg.traffic.row_model import rows_of
 from kronborg.traffic.search_model import Search, Span, TrafficStore
 from kronborg.traffic.sqlite_store import SqliteTraffic
 
@@ -85,7 +85,7 @@ def main() -> None:
 
 def ingest(store: TrafficStore, number: int) -> tuple[float, float]:
     """CPU seconds of this process for parsing, and wall seconds for storing."""
-    chance, parsing, storing = random.Random(1), 0.0, 0.0  # noqa: S311  # made-up records
+    chance, parsing, storing = random.Random(1), 0.0, 0.0  # made-up records
     first = int(START.timestamp() * 1_000_000)
     for start in range(0, number, BATCH):
         lines = [line(chance, first + (start + i) * 1000) for i in range(min(BATCH, number - start))]

@@ -90,11 +90,11 @@ class Settings:
     addresses: Addresses | None = None
     bots: Bots | None = None
     gateway_proxies: tuple[str, ...] = ()
-    traffic: TrafficSettings = TrafficSettings()
+    traffic: TrafficSettings = field(default_factory=TrafficSettings)
     tracing: TracingSettings | None = None
     quotas: QuotaPolicy = field(default_factory=QuotaPolicy)
-    surface: SurfaceSettings = SurfaceSettings()
-    alerts: AlertSettings = AlertSettings()
+    surface: SurfaceSettings = field(default_factory=SurfaceSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
     identity: Address = Address("127.0.0.1", 8081)
     identity_workers: int = 1
     tls: TlsListener | None = None

@@ -29,10 +29,10 @@ from kronborg.gateway.binding import PATH as BINDING_PATH
 from kronborg.gateway.binding import BindingApp, by_engine
 from kronborg.gateway.canary import from_engine, watch
 from kronborg.gateway.deliver import Deliverer, Refused, make_folder, prepare
+from kronborg.gateway.documents_fetch import keep_documents
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.tls import needed
 from kronborg.gateway.exchange import ExchangeApp, Phantom, ShownKey
-from kronborg.gateway.documents_fetch import keep_documents
 from kronborg.gateway.follow import follow_apart, show, take_over
 from kronborg.gateway.guard_endpoint import GuardApp, PublishedRules
 from kronborg.gateway.guard_model import PATH as GUARD_PATH
@@ -187,7 +187,8 @@ def control_app(engine: Engine, secret: str, uses: Uses, keeper: Keeper, answers
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         chosen: ASGIApp = rest
         if scope["type"] == "http":
-            known: dict[str, ASGIApp] = {"/exchange": trade, BINDING_PATH: binding, QUOTA_PATH: quotas, GUARD_PATH: guard}
+            known: dict[str, ASGIApp] = {"/exchange": trade, BINDING_PATH: binding}
+            known |= {QUOTA_PATH: quotas, GUARD_PATH: guard}
             chosen = challenges if scope["path"].startswith(PREFIX) else known.get(scope["path"], rest)
         await chosen(scope, receive, send)
 

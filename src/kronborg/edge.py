@@ -43,7 +43,6 @@ from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.tls import shown_to_services
 from kronborg.gateway.follow import follow, show, take_over
 from kronborg.gateway.ledger import Ledger
-from kronborg.gateway.listener_model import ACME_PATH
 from kronborg.gateway.model import Snapshot
 from kronborg.gateway.quota_answers import TELL, Answers, Tell
 from kronborg.gateway.registration import Announcements
@@ -113,7 +112,8 @@ async def edge(settings: Settings, stop: asyncio.Event) -> None:
     show(ledger, joined.name, clock=clock.now)
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(serve(edge_app(link, secret, Answers(proxy.answers)), host="127.0.0.1", port=joined.control_port, stop=stop))
+            app = edge_app(link, secret, Answers(proxy.answers))
+            tasks.create_task(serve(app, host="127.0.0.1", port=joined.control_port, stop=stop))
             tasks.create_task(source.run(stop))
             tasks.create_task(deliverer.run(stop))
             tasks.create_task(follow(ledger, revocations_over(link), clock=clock.now, stop=stop))
@@ -148,9 +148,7 @@ def edge_app(link: Link, secret: str, answers: Answers) -> ASGIApp:
     return app
 
 
-async def _relay(
-    link: Link, secret: bytes, answers: Answers, scope: Scope, receive: Receive, send: Send
-) -> None:
+async def _relay(link: Link, secret: bytes, answers: Answers, scope: Scope, receive: Receive, send: Send) -> None:
     """One question of the proxy; 503 while the control plane is away, so that what is new waits and nothing passes."""
     shown = [value for name, value in scope["headers"] if name == SECRET]
     if scope["method"] != "POST" or len(shown) != 1 or not hmac.compare_digest(shown[0], secret):

@@ -13,22 +13,22 @@ OPEN = {"service": "shop", "prefix": "/shop", "public": True}
 
 
 async def test_a_draft_is_made_looked_at_published_and_gone_back_from(admin: Admin) -> None:
-    http, write = admin.http, {"headers": admin.write}
-    await http.put("/api/services/shop", json=SERVICE, **write)
-    await http.put("/api/routes/shop", json=OPEN, **write)
+    http, write = admin.http, admin.write
+    await http.put("/api/services/shop", json=SERVICE, headers=write)
+    await http.put("/api/routes/shop", json=OPEN, headers=write)
 
-    made = await http.post("/api/drafts/autumn", json={"comment": "New"}, **write)
-    again = await http.post("/api/drafts/autumn", json={}, **write)
-    put = await http.put("/api/drafts/autumn/routes/news", json={**OPEN, "prefix": "/news"}, **write)
+    made = await http.post("/api/drafts/autumn", json={"comment": "New"}, headers=write)
+    again = await http.post("/api/drafts/autumn", json={}, headers=write)
+    put = await http.put("/api/drafts/autumn/routes/news", json={**OPEN, "prefix": "/news"}, headers=write)
     looked = (await http.get("/api/drafts/autumn", headers=admin.read)).json()
     read_only = await http.post("/api/drafts/autumn/publish", json={}, headers=admin.read)
-    stale = await http.post("/api/drafts/autumn/publish", json={"digest": "x"}, **write)
-    done = await http.post("/api/drafts/autumn/publish", json={"digest": looked["digest"]}, **write)
+    stale = await http.post("/api/drafts/autumn/publish", json={"digest": "x"}, headers=write)
+    done = await http.post("/api/drafts/autumn/publish", json={"digest": looked["digest"]}, headers=write)
     versions = (await http.get("/api/versions?limit=1", headers=admin.read)).json()
     older = (await http.get(f"/api/versions?before={versions['next']}", headers=admin.read)).json()
     one = (await http.get("/api/versions/3", headers=admin.read)).json()
     differs = (await http.get("/api/versions/3/diff", headers=admin.read)).json()
-    back = await http.post("/api/versions/2/rollback", json={"comment": "too early"}, **write)
+    back = await http.post("/api/versions/2/rollback", json={"comment": "too early"}, headers=write)
     routes = (await http.get("/api/routes", headers=admin.read)).json()
 
     assert [made.status_code, again.status_code, put.status_code] == [201, 409, 204]

@@ -9,7 +9,7 @@ import pytest
 from admin.conftest import Admin
 from kronborg.core import clock
 from kronborg.core.db import Database
-from kronborg.limits.counters import Kept
+from kronborg.limits.counters_model import Kept
 from kronborg.limits.store import save
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from datetime import timedelta
 from cli.shell import Shell
 from kronborg.core import clock
 from kronborg.core.db import Database
-from kronborg.limits.counters import Kept
+from kronborg.limits.counters_model import Kept
 from kronborg.limits.store import save
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from cli.shell import Shell
 from kronborg.core import clock
-from kronborg.traffic.lines import rows_of
+from kronborg.traffic.row_model import rows_of
 from kronborg.traffic.sqlite_store import SqliteTraffic
 from traffic.lines import NOON, line
 

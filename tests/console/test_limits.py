@@ -10,7 +10,7 @@ import pytest
 
 from console.conftest import ADMIN, AUDITOR, Console
 from kronborg.core import clock
-from kronborg.limits.counters import Kept
+from kronborg.limits.counters_model import Kept
 from kronborg.limits.store import save
 
 pytestmark = pytest.mark.anyio

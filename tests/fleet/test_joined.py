@@ -47,6 +47,34 @@ async def take_out(settings: Settings) -> None:
         await database.close()
 
 
+def quotas_hold(fleet: House, jwt: str) -> None:
+    """They are asked for through the node; answers that nobody waits for are left on its disk, and nowhere else."""
+    outcome = {mode: [fleet.get(f"/{mode}", jwt) for _ in range(45)] for mode in MODES}
+    for answers in outcome.values():
+        assert [one.status for one in answers] == [200] * 40 + [429] * 5
+        assert answers[0].headers["x-ratelimit-limit"] == "40"
+    fleet.wait(lambda: fleet.status("/counted", jwt) == 429 and [one.used for one in fleet.used("counted")] == [40])
+    assert [(one.node, one.who) for one in fleet.used("counted")] == [("berlin", "batch")]
+    assert not list((fleet.settings.data / "gateway" / "quota").iterdir())
+
+
+def goes_on_alone(fleet: House, jwt: str, cached: str, unseen: str) -> None:
+    """While the control plane and its database are away, and over a restart of the gateway itself."""
+    fleet.start_local()
+    here = At(fleet.settings.gateway.port)
+    alone = [ask(here, token) for token in (jwt, None, jwt[:-6] + "AAAAAA")]
+    during = [fleet.status("/catalogue/away", jwt) for _ in range(20)]
+    reference = (fleet.status("/cart", cached), fleet.status("/cart", unseen))
+    fleet.processes["gateway"].terminate()
+    fleet.processes.pop("gateway").wait(timeout=20)
+    fleet.start_gateway()
+    fleet.wait(lambda: fleet.status("/catalogue/away", jwt) == 200)
+
+    assert alone == [200, 401, 401]
+    assert during == [200] * 20
+    assert reference == (200, 503)
+
+
 def test_a_gateway_joins_survives_the_control_plane_catches_up_and_is_removed(fleet: House) -> None:
     jwt, cached, unseen = fleet.furnish()
     token = fleet.invite()
@@ -62,34 +90,13 @@ def test_a_gateway_joins_survives_the_control_plane_catches_up_and_is_removed(fl
     assert {path.name for path in (fleet.edge / "edge").iterdir()} >= {"identity.pem", "authority.pem", "edge.json"}
     assert not (fleet.edge / "master.key").exists()
 
-    # Quotas are asked for through the node; answers that nobody waits for are left on its disk, and nowhere else.
-    outcome = {mode: [fleet.get(f"/{mode}", jwt) for _ in range(45)] for mode in MODES}
-    for answers in outcome.values():
-        assert [one.status for one in answers] == [200] * 40 + [429] * 5
-        assert answers[0].headers["x-ratelimit-limit"] == "40"
-    fleet.wait(lambda: fleet.status("/counted", jwt) == 429 and [one.used for one in fleet.used("counted")] == [40])
-    assert [(one.node, one.who) for one in fleet.used("counted")] == [("berlin", "batch")]
-    assert not list((fleet.settings.data / "gateway" / "quota").iterdir())
+    quotas_hold(fleet, jwt)
 
     # The control plane and its database go away.
     fleet.kill("control")
     database = fleet.settings.data / "kronborg.db"
     database.rename(database.with_suffix(".away"))
-    # The gateway of that machine too starts from its disk alone.
-    fleet.start_local()
-    here = At(fleet.settings.gateway.port)
-    alone = [ask(here, token) for token in (jwt, None, jwt[:-6] + "AAAAAA")]
-    during = [fleet.status("/catalogue/away", jwt) for _ in range(20)]
-    reference = (fleet.status("/cart", cached), fleet.status("/cart", unseen))
-    # Even the gateway dies: it starts from what lies on its disk.
-    fleet.processes["gateway"].terminate()
-    fleet.processes.pop("gateway").wait(timeout=20)
-    fleet.start_gateway()
-    fleet.wait(lambda: fleet.status("/catalogue/away", jwt) == 200)
-
-    assert alone == [200, 401, 401]
-    assert during == [200] * 20
-    assert reference == (200, 503)
+    goes_on_alone(fleet, jwt, cached, unseen)
 
     # They come back: the gateway takes what was published, and what it saw is told, once.
     database.with_suffix(".away").rename(database)

@@ -64,7 +64,7 @@ def guarding(live: Live) -> Iterator[Desk]:
 @contextlib.contextmanager
 def serving(app: Callable[..., object], port: int) -> Iterator[None]:
     """Answers on a port of this machine until it is left."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off")  # type: ignore[arg-type]
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

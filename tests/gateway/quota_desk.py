@@ -12,7 +12,7 @@ from gateway.live import Live
 from kronborg.gateway.model import Route
 from kronborg.gateway.quota_endpoint import quotas_of
 from kronborg.limits.authority import Authority, parse
-from kronborg.limits.counters import Away, Counters, ProcessCounters
+from kronborg.limits.counters_model import Away, Counters, ProcessCounters
 from kronborg.limits.model import Quota
 
 

@@ -61,6 +61,7 @@ async def test_a_revocation_on_the_real_feed_is_measured_and_kept(gateway: Live,
         stop.set()
     ledger.close()
 
+    assert result is not None
     assert result.outcome == "refused"
     assert result.took < timedelta(seconds=1)
     async with engine.database.read() as session:
@@ -103,6 +104,7 @@ async def test_a_gateway_that_does_not_refuse_is_told_of(
 
     result = await turn(engine.database, immortal, gateway.proxy, clock=now)
 
+    assert result is not None
     assert result.outcome == "late"
     async with engine.database.read() as session:
         [event] = [one for one in await latest(session) if one.name == "gateway.revocation_late"]

@@ -13,6 +13,7 @@ from kronborg.core.errors import Conflict, Invalid, NotFound
 from kronborg.gateway import drafts, store
 from kronborg.gateway.difference import difference
 from kronborg.gateway.drafts import Looked
+from kronborg.gateway.drafts_store import Kind, list_drafts
 from kronborg.gateway.limits_model import SpikeArrest
 from kronborg.gateway.model import Cors, Path, Route, Service, Snapshot
 from kronborg.gateway.publish import publish_declared
@@ -43,7 +44,7 @@ async def look(database: Database) -> Looked:
 async def wish(database: Database, now: datetime, *things: Service | Route, gone: tuple[str, ...] = ()) -> None:
     async with database.write() as session:
         for thing in things:
-            kind: drafts.Kind = "service" if isinstance(thing, Service) else "route"
+            kind: Kind = "service" if isinstance(thing, Service) else "route"
             await drafts.wish(session, "autumn", kind, thing.name, thing, actor="bob", now=now)
         for name in gone:
             await drafts.wish(session, "autumn", "route", name, None, actor="bob", now=now)
@@ -62,7 +63,7 @@ async def test_nothing_is_published_before_the_draft_is_and_then_all_of_it(decla
     async with declared.read() as session:
         latest = await store.latest_published(session)
         told = [event.name for event in await events.latest(session)]
-        assert await drafts.list_drafts(session) == ()
+        assert await list_drafts(session) == ()
     assert (before, published.version, looked.ready) == (1, 2, True)
     assert [route.name for route in published.routes] == ["stock"]
     assert latest is not None

@@ -198,7 +198,7 @@ def test_parameters_of_headers_cookies_and_paths() -> None:
 
 @pytest.mark.spec("OpenAPI 3.1 §4.8.8")
 def test_concrete_paths_come_first_and_servers_have_paths() -> None:
-    paths = {"/x/me": {"get": {}}, "/x/{id}": {"post": {}}}
+    paths: dict[str, object] = {"/x/me": {"get": {}}, "/x/{id}": {"post": {}}}
     found = compiled(document(paths, servers=[{"url": "https://shop.example/v1"}]))
 
     assert wrong(found, sent("/x/me")) == []

@@ -270,7 +270,9 @@ def test_a_caller_stays_with_one_replica(gateway: Live) -> None:
         twins = Service("twins", (one.url, two.url))
         deliver(
             gateway,
-            replace(route("cookie", "prefix", "/cookie", cookies=True, sticky=Sticky("cookie", "stay")), service="twins"),
+            replace(
+                route("cookie", "prefix", "/cookie", cookies=True, sticky=Sticky("cookie", "stay")), service="twins"
+            ),
             replace(route("header", "prefix", "/header", sticky=Sticky("header", "shard")), service="twins"),
             services=(twins,),
         )

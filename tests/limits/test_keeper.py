@@ -10,7 +10,7 @@ import pytest
 
 from kronborg.core.db import Database
 from kronborg.limits.authority import Malformed, parse
-from kronborg.limits.counters import Away
+from kronborg.limits.counters_model import Away
 from kronborg.limits.keeper import Keeper
 from kronborg.limits.model import Quota
 from kronborg.limits.policy import QuotaPolicy, WhenAway

@@ -10,7 +10,7 @@ from kronborg.core import clock
 from kronborg.core.db import Database
 from kronborg.core.errors import NotFound
 from kronborg.core.events import latest
-from kronborg.limits.counters import Kept
+from kronborg.limits.counters_model import Kept
 from kronborg.limits.live import live, reset
 from kronborg.limits.store import resets_after, save
 

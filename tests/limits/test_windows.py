@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kronborg.limits.model import Quota, Unit, WindowKind
-from kronborg.limits.windows import Window, add, seconds_of, slot_at, window_at
+from kronborg.limits.window_model import Window, add, seconds_of, slot_at, window_at
 
 
 def at(text: str, zone: str = "UTC") -> datetime:

@@ -25,8 +25,8 @@ from kronborg.gateway.canary_store import CanaryResult, add_result
 from kronborg.gateway.watch_model import AlertSettings
 from kronborg.traffic.alerts import Turn, end_silence, evaluate, silence
 from kronborg.traffic.alerts_store import firing, list_alerts, list_states
-from kronborg.traffic.lines import rows_of
 from kronborg.traffic.parts import Traffic
+from kronborg.traffic.row_model import rows_of
 from kronborg.traffic.sqlite_store import SqliteTraffic
 from kronborg.traffic.surface_model import Day
 from kronborg.traffic.surface_store import put_day

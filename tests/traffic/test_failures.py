@@ -17,8 +17,8 @@ from gateway.live import Live, wait_until
 from gateway.misbehaving import Misbehave, good, hang, no_http, reset, reset_in_body
 from kronborg.gateway.model import Path, Route, Service
 from kronborg.gateway.resilience_model import Bounds, Ejection, Fallback
-from kronborg.traffic.lines import Row, rows_of
 from kronborg.traffic.reader import LogReader
+from kronborg.traffic.row_model import Row, rows_of
 from kronborg.traffic.sqlite_store import SqliteTraffic
 from traffic.lines import line
 from traffic.test_records import Records

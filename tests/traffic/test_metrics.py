@@ -19,8 +19,8 @@ from kronborg.core.db import Database
 from kronborg.core.health import health_routes
 from kronborg.gateway.model import Path, Route
 from kronborg.traffic.follow import follow_traffic
-from kronborg.traffic.lines import rows_of
 from kronborg.traffic.metrics import MOST_NAMES, GatewayMetrics
+from kronborg.traffic.row_model import rows_of
 from kronborg.traffic.search_model import Keeping
 from kronborg.traffic.sqlite_store import SqliteTraffic
 from traffic.lines import line

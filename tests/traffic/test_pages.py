@@ -28,7 +28,7 @@ from kronborg.gateway.model import Route, Service
 from kronborg.gateway.publish import publish_declared
 from kronborg.gateway.store import put_route, put_service
 from kronborg.tokens.engine import open_engine
-from kronborg.traffic.lines import rows_of
+from kronborg.traffic.row_model import rows_of
 from kronborg.traffic.sqlite_store import SqliteTraffic
 from traffic.lines import NOON, line
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
-from kronborg.traffic.lines import rows_of
 from kronborg.traffic.postgres_store import SCHEMA, NoRight, PostgresTraffic
+from kronborg.traffic.row_model import rows_of
 from kronborg.traffic.search_model import Keeping, Search, Span
 from traffic.lines import NOON, line
 

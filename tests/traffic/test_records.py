@@ -16,9 +16,9 @@ from kronborg.gateway.envoy.admin import reopen_logs
 from kronborg.gateway.limits_model import SpikeArrest
 from kronborg.gateway.model import Path, Route, Service
 from kronborg.gateway.reasons import DETAILS, FLAGS, REASONS, STATUSES, reason_of
-from kronborg.traffic.lines import record_of
 from kronborg.traffic.model import AccessRecord
 from kronborg.traffic.reader import Bounds, LogReader
+from kronborg.traffic.row_model import record_of
 from kronborg.traffic.search_model import Search, Span
 from kronborg.traffic.sqlite_store import SqliteTraffic
 from ports import free_port

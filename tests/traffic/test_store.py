@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kronborg.traffic.histogram import percentile
-from kronborg.traffic.lines import Row, record_of, row_of_record, rows_of
+from kronborg.traffic.histogram_model import percentile
+from kronborg.traffic.row_model import Row, record_of, row_of_record, rows_of
 from kronborg.traffic.search_model import GATEWAY, TOTAL, Keeping, Search, Span, TrafficStore
 from traffic.lines import NOON, line
 

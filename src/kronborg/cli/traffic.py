@@ -16,10 +16,10 @@ from kronborg.cli.output import JsonOption, print_rows
 from kronborg.cli.store_access import find_settings
 from kronborg.config import Settings
 from kronborg.core import clock
-from kronborg.traffic.lines import Row
 from kronborg.traffic.opened import open_traffic
 from kronborg.traffic.questions import SPANS, search_of, shown, span_of
 from kronborg.traffic.questions import top as most_of
+from kronborg.traffic.row_model import Row
 from kronborg.traffic.search_model import By, Span, TrafficStore
 
 traffic_commands = typer.Typer(help="What passed the gateway: tail, search, top.", no_args_is_help=True)

@@ -39,9 +39,9 @@ from kronborg.fleet.nodes import NotOfTheFleet
 from kronborg.fleet.report_model import LARGEST, decode
 from kronborg.fleet.resilience import take_stand, write_known
 from kronborg.fleet.revocations import write_page
-from kronborg.gateway.listener_model import ACME_PATH
 from kronborg.gateway.guard_model import LARGEST as LARGEST_QUESTION
 from kronborg.gateway.guard_model import PATH as GUARD_PATH
+from kronborg.gateway.listener_model import ACME_PATH
 from kronborg.gateway.model import Delivery
 from kronborg.gateway.quota_endpoint import PATH as QUOTA_PATH
 from kronborg.gateway.source import DeliveryRecord

@@ -61,7 +61,7 @@ class Mark:
 
 
 class Ledger:
-    """One gateway's ledger, open for writing by this process alone, one thread at a time. Times come from the caller."""
+    """One gateway's ledger, open for writing by this process alone, one thread at a time. Times are told."""
 
     def __init__(self, path: Path, lock: int) -> None:
         self._path, self._lock = path, lock

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from kronborg.limits.counters import Away
+from kronborg.limits.counters_model import Away
 
 TELL = b"x-kronborg-tell"
 """The request header that says whose call this is, which one, and where the answer goes."""

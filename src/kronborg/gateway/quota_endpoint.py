@@ -19,7 +19,7 @@ from kronborg.gateway.model import Snapshot
 from kronborg.gateway.quota_answers import TELL, Answers, Once, Tell
 from kronborg.gateway.store import latest_published, latest_version
 from kronborg.limits.authority import LONGEST, Authority, Malformed
-from kronborg.limits.counters import Away
+from kronborg.limits.counters_model import Away
 from kronborg.limits.model import Quota
 
 log = get_logger("kronborg.gateway.quota")

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from kronborg.limits.counters import Ask, Counters, Standing
+from kronborg.limits.counters_model import Ask, Counters, Standing
 from kronborg.limits.model import Quota
-from kronborg.limits.windows import slot_at
+from kronborg.limits.window_model import slot_at
 
 MOST_RECORDS = 512
 LONGEST = 512 * 1024

@@ -10,7 +10,7 @@ from pathlib import Path
 from kronborg.core.db import Database
 from kronborg.core.log import get_logger
 from kronborg.limits.authority import Authority, Quotas
-from kronborg.limits.counters import Ask, Away, Counters, Guarded, Kept, ProcessCounters, Standing, Storable
+from kronborg.limits.counters_model import Ask, Away, Counters, Guarded, Kept, ProcessCounters, Standing, Storable
 from kronborg.limits.policy import QuotaPolicy
 from kronborg.limits.store import DatabaseCounters, forget_old, last_reset, open_slots, resets_after, save
 from kronborg.limits.valkey_store import ValkeyCounters

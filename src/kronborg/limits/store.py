@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Column, Integer, Table, Text, and_, delete, f
 from sqlalchemy.dialects.postgresql import insert
 
 from kronborg.core.db import Database, ReadSession, Session, UtcDateTime, metadata
-from kronborg.limits.counters import Ask, Counters, Kept, Standing, settled
+from kronborg.limits.counters_model import Ask, Counters, Kept, Standing, settled
 
 counters_table = Table(
     "quota_counters",

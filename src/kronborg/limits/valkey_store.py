@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kronborg.core.db import from_micros, to_micros
-from kronborg.limits.counters import Ask, Away, Counters, Standing
+from kronborg.limits.counters_model import Ask, Away, Counters, Standing
 
 if TYPE_CHECKING:
     from valkey.asyncio import Valkey

@@ -18,7 +18,7 @@ from kronborg.gateway.canary_store import canary_results
 from kronborg.limits.live import live
 from kronborg.traffic.alerts_model import Measured
 from kronborg.traffic.alerts_store import count_failed_sign_ins
-from kronborg.traffic.histogram import percentile
+from kronborg.traffic.histogram_model import percentile
 from kronborg.traffic.parts import Traffic
 from kronborg.traffic.search_model import TOTAL, Count, Span
 from kronborg.traffic.surface_store import list_days

@@ -16,10 +16,10 @@ from kronborg.core.policy import Resource
 from kronborg.sessions.console_pages import ConfirmPage, actor_of, confirm, may
 from kronborg.sessions.visits import admitted
 from kronborg.tokens.ending import block_token
-from kronborg.traffic.lines import record_of
 from kronborg.traffic.model import AccessRecord
 from kronborg.traffic.parts import Traffic
 from kronborg.traffic.questions import search_of, span_of
+from kronborg.traffic.row_model import record_of
 
 HOME = "/console/traffic/requests"
 

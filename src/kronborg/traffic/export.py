@@ -8,8 +8,8 @@ from datetime import datetime
 
 from kronborg.core.db import Database
 from kronborg.core.events import record
-from kronborg.traffic.lines import Row
 from kronborg.traffic.parts import Traffic
+from kronborg.traffic.row_model import Row
 from kronborg.traffic.search_model import Search
 
 MOST = 100_000

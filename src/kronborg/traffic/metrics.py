@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from kronborg.traffic.lines import COLUMNS, SHADOW, Row
+from kronborg.traffic.row_model import COLUMNS, SHADOW, Row
 
 MOST_NAMES = 300
 """Routes, and clients, that are told apart; what comes after is `other`."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from kronborg.core.log import get_logger
-from kronborg.traffic.lines import rows_of
+from kronborg.traffic.row_model import rows_of
 from kronborg.traffic.search_model import TrafficStore
 
 log = get_logger("kronborg.traffic")

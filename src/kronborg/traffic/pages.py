@@ -26,7 +26,6 @@ from kronborg.sessions.visits import admitted
 from kronborg.traffic.charts import Chart, DrawnMap, charts_of, drawn
 from kronborg.traffic.export import export_rows, note_export
 from kronborg.traffic.judge import read_side
-from kronborg.traffic.lines import Row, record_of
 from kronborg.traffic.model import AccessRecord
 from kronborg.traffic.parts import Traffic
 from kronborg.traffic.questions import (
@@ -40,6 +39,7 @@ from kronborg.traffic.questions import (
     shown,
     span_of,
 )
+from kronborg.traffic.row_model import Row, record_of
 from kronborg.traffic.trail import Step, trail_of
 
 HOME = "/console/traffic"

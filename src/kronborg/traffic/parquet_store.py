@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from kronborg.traffic import sql_store
-from kronborg.traffic.lines import COLUMNS, Row, bounds_of, day_of, seq_of
-from kronborg.traffic.rollup import tally
-from kronborg.traffic.search_model import By, Count, Keeping, Latency, Person, Search, Span
+from kronborg.traffic.rollup_model import tally
+from kronborg.traffic.row_model import COLUMNS, Row, bounds_of, day_of, seq_of
+from kronborg.traffic.search_model import By, Count, Keeping, Latency, Person, Search, Span, TrafficStore
 from kronborg.traffic.sql_store import LATENCY, MINUTES, PEOPLE, RECORDS, ROLLUPS, Value, columns_sql
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _ROLLUPS = "rollups"
 _TABLES = (RECORDS, MINUTES, LATENCY, PEOPLE)
 
 
-class ParquetTraffic:
+class ParquetTraffic(TrafficStore):
     """A folder of days, each a folder of parts."""
 
     def __init__(self, folder: Path, *, threads: int = 2, memory: str = "1GB") -> None:

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kronborg.traffic import sql_store
-from kronborg.traffic.lines import COLUMNS, Row, bounds_of, day_of, seq_of
-from kronborg.traffic.rollup import tally
-from kronborg.traffic.search_model import By, Count, Keeping, Latency, Person, Search, Span
+from kronborg.traffic.rollup_model import tally
+from kronborg.traffic.row_model import COLUMNS, Row, bounds_of, day_of, seq_of
+from kronborg.traffic.search_model import By, Count, Keeping, Latency, Person, Search, Span, TrafficStore
 from kronborg.traffic.sql_store import (
     INDEXED,
     LATENCY,
@@ -62,7 +62,7 @@ def _schema() -> list[str]:
     return made
 
 
-class PostgresTraffic:
+class PostgresTraffic(TrafficStore):
     """A schema beside the installation's tables, or tables beside them where no schema may be made.
 
     Several processes may write. Records are in a partition for each day, counts in one for each month.

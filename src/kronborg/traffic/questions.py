@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from kronborg.core.errors import Invalid, Problem
 from kronborg.gateway.reasons import REASONS
-from kronborg.traffic.histogram import percentile
-from kronborg.traffic.lines import COLUMNS, Row, record_of
+from kronborg.traffic.histogram_model import percentile
 from kronborg.traffic.model import AccessRecord
+from kronborg.traffic.row_model import COLUMNS, Row, record_of
 from kronborg.traffic.search_model import (
     EXACT,
     GATEWAY,

@@ -18,7 +18,7 @@ import orjson
 from prometheus_client import Counter
 
 from kronborg.core.log import get_logger
-from kronborg.traffic.lines import LONGEST_LINE, Row, rows_of
+from kronborg.traffic.row_model import LONGEST_LINE, Row, rows_of
 from kronborg.traffic.search_model import RecordStore
 
 log = get_logger("kronborg.traffic.reader")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from kronborg.traffic.lines import Row, seq_of
+from kronborg.traffic.row_model import Row, seq_of
 
 By = Literal["route", "service", "client", "status", "reason"]
 """What counts may be kept apart by."""

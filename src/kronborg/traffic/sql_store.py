@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from kronborg.traffic.lines import COLUMNS, NUMBERS, Row
+from kronborg.traffic.row_model import COLUMNS, NUMBERS, Row
 from kronborg.traffic.search_model import EXACT, By, Count, Latency, Person, Search, Span
 
 Value = int | str

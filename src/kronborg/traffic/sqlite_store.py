@@ -14,9 +14,9 @@ from itertools import groupby
 from pathlib import Path
 
 from kronborg.traffic import sql_store
-from kronborg.traffic.lines import COLUMNS, Row, bounds_of, day_of, seq_of
-from kronborg.traffic.rollup import tally
-from kronborg.traffic.search_model import By, Count, Keeping, Latency, Person, Search, Span
+from kronborg.traffic.rollup_model import tally
+from kronborg.traffic.row_model import COLUMNS, Row, bounds_of, day_of, seq_of
+from kronborg.traffic.search_model import By, Count, Keeping, Latency, Person, Search, Span, TrafficStore
 from kronborg.traffic.sql_store import (
     INDEXED,
     LATENCY,
@@ -63,7 +63,7 @@ def _rollups() -> list[str]:
     ]
 
 
-class SqliteTraffic:
+class SqliteTraffic(TrafficStore):
     """A folder of days. One process writes; any may read."""
 
     def __init__(self, folder: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 
-from kronborg.traffic.lines import COLUMNS, NUMBERS, Row
+from kronborg.traffic.row_model import COLUMNS, NUMBERS, Row
 from kronborg.traffic.search_model import RecordStore
 
 AT_ONCE = 500

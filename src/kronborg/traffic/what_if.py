@@ -17,9 +17,9 @@ from kronborg.gateway.simulate_ask import snapshot_of
 from kronborg.gateway.store import published_by
 from kronborg.gateway.versions import would_roll_back
 from kronborg.traffic.judge import WHYS, Judged, Side, Verdict, judge, read_side
-from kronborg.traffic.lines import Row, record_of
 from kronborg.traffic.model import AccessRecord
 from kronborg.traffic.parts import Traffic
+from kronborg.traffic.row_model import Row, record_of
 from kronborg.traffic.search_model import Search, Span
 
 MOST = 200_000

@@ -134,9 +134,8 @@ async def _get(admin: Path, target: str, *, method: str = "GET") -> bytes:
         async with asyncio.timeout(_SECONDS):
             reader, writer = await asyncio.open_unix_connection(str(admin))
             try:
-                writer.write(
-                    f"{method} {target} HTTP/1.1\r\nHost: admin\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
-                )
+                asked = f"{method} {target} HTTP/1.1\r\nHost: admin\r\nContent-Length: 0\r\n"
+                writer.write(f"{asked}Connection: close\r\n\r\n".encode())
                 await writer.drain()
                 answer = await reader.read(-1)
             finally:

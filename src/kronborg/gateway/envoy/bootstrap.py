@@ -53,7 +53,8 @@ def _own_clusters(proxy: Proxy) -> list[JsonObject]:
 
 
 def _base(limits: Limits, proxy: Proxy) -> dict[str, JsonValue]:
-    patterns: list[JsonValue] = [*({"prefix": prefix} for prefix in _KEPT), *({"safe_regex": {"regex": one}} for one in _REGEXES)]
+    patterns: list[JsonValue] = [{"prefix": prefix} for prefix in _KEPT]
+    patterns += [{"safe_regex": {"regex": one}} for one in _REGEXES]
     return {
         "node": {"id": proxy.name, "cluster": "kronborg-gateway"},
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": patterns}}},

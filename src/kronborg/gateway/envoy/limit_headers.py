@@ -9,7 +9,7 @@ from __future__ import annotations
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.limits_model import Rate, SpikeArrest, wait_of
 from kronborg.gateway.model import Route
-from kronborg.limits.windows import seconds_of
+from kronborg.limits.window_model import seconds_of
 
 STANDING = "x-kronborg-limit"
 """The request header in which `inspect` keeps what is left of quotas until the answer goes out."""

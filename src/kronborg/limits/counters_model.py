@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from kronborg.limits.windows import Slot
+from kronborg.limits.window_model import Slot
 
 MOST_KEPT = 500_000
 """Counters that one process keeps; the one that was made first goes."""

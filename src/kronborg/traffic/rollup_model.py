@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kronborg.traffic.histogram import bucket_of
-from kronborg.traffic.lines import COLUMNS, PLACES, Row
+from kronborg.traffic.histogram_model import bucket_of
+from kronborg.traffic.row_model import COLUMNS, PLACES, Row
 from kronborg.traffic.search_model import GATEWAY, TOTAL, UPSTREAM
 
 _MINUTE = 60_000_000 * PLACES

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -84,6 +84,11 @@ def _row_or_none(line: bytes, node: str) -> Row | None:
         return None
 
 
+def _is_canary(told: Mapping[str, object]) -> bool:
+    """Whether this is the canary with its own token; who tries that door without one is recorded."""
+    return told["r"] == told["k"] == CANARY_ROUTE.name and told["h"] == CANARY_HOST
+
+
 def row_of(line: bytes, node: str) -> Row | None:
     """One line; None for the gateway's own: health checks, and the canary of revocations.
 
@@ -95,10 +100,7 @@ def row_of(line: bytes, node: str) -> Row | None:
     at, status, detail, path = int(told["t"]), int(told["c"] or 0), told["d"] or "", told["p"] or ""
     if not 0 < at < _LATEST_US:
         raise ValueError("the time is out of bounds")
-    if path == HEALTH and detail == "direct_response":
-        return None
-    # The canary's own tokens only: who tries the door without one is recorded.
-    if told["r"] == told["k"] == CANARY_ROUTE.name and told["h"] == CANARY_HOST:
+    if (path == HEALTH and detail == "direct_response") or _is_canary(told):
         return None
     identity = told["i"] or told["j"] or f"{at}-{zlib.crc32(node.encode() + line):08x}"
     route, flags, trace = told["r"] or "", told["f"] or "", told["tp"]
