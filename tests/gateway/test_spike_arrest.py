@@ -254,7 +254,7 @@ def test_shadow_refuses_nothing_and_is_seen(gateway: Live) -> None:
 @pytest.mark.parametrize("lines", [("1", "2"), ("99", "1"), ("1", "99")])
 def test_two_lines_of_a_weight_weigh_as_much_as_one_may(gateway: Live, lines: tuple[str, str]) -> None:
     gateway.publish(replace(ROUTE, spike_arrest=SpikeArrest("1pm", weight_header="cost", heaviest=10)))
-    token = gateway.token()
+    token = gateway.token(client_id="-".join(("two", *lines)))
 
     doubled = [gateway.get("/limited", token=token, headers=[("Cost", one) for one in lines]).status for _ in range(2)]
 
