@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from prometheus_client import Gauge
 
@@ -57,14 +57,9 @@ def from_database(lookup: Lookup) -> Source:
     return read
 
 
-class Stop(Protocol):
-    """Says when it is over: an event of whichever kind."""
-
-    def is_set(self) -> bool:
-        """Whether it is over."""
-
-
-async def follow(ledger: Ledger, source: Source, *, clock: Callable[[], datetime], stop: Stop) -> None:
+async def follow(
+    ledger: Ledger, source: Source, *, clock: Callable[[], datetime], stop: asyncio.Event | threading.Event
+) -> None:
     """Follow until `stop` is set. While the source fails there is no heartbeat, and the ledger grows old."""
     failing = False
     while not stop.is_set():
