@@ -107,6 +107,7 @@ def test_a_gateway_joins_survives_the_control_plane_catches_up_and_is_removed(fl
     fleet.wait(lambda: len(records_of(fleet.settings, "/catalogue/away")) >= 21)
     ids = records_of(fleet.settings, "/catalogue/away")
     fleet.wait(lambda: fleet.version_of("berlin") == version)
+    fleet.wait(lambda: fleet.fleet()["berlin"]["revocation_ms"] is not None)
     told = fleet.fleet()["berlin"]
 
     assert len(ids) == len(set(ids))
