@@ -288,7 +288,7 @@ def test_what_stands_in_the_way_is_a_message_and_never_a_traceback(shell: Shell)
     assert (unknown.returncode, "is not a database URL" in unknown.stderr) == (1, True)
     assert (keyless.returncode, "KRONBORG_MASTER_KEY_FILE: cannot be read" in keyless.stderr) == (1, True)
     assert (unwritable.returncode, "No such file" in unwritable.stderr) == (1, True)
-    assert (per.returncode, "client, user, address, route" in per.stderr) == (2, True)
+    assert (per.returncode, "client, user, key, address, route" in per.stderr) == (2, True)
 
 
 def test_the_database_is_private_even_in_a_folder_that_is_not(tmp_path: Path) -> None:
