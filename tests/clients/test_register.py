@@ -340,7 +340,7 @@ async def test_the_admin_api_is_made_once(database: Database, now: datetime) -> 
     async with database.read() as session:
         apis = await store.list_apis(session)
     assert [(api.audience, api.scope_names) for api in apis] == [
-        ("http://localhost:8081/api", ("admin:read", "admin:write", "revocations:read"))
+        ("http://localhost:8081/api", ("admin:read", "admin:write", "revocations:read", "services:register"))
     ]
 
 
