@@ -92,7 +92,12 @@ def wrong(text: str) -> list[Problem]:
             "is not a possible name",
             "use lower-case letters, digits and dashes, at most 63",
         ),
-        ("version: 1\nroutes:\n  r: {service: s}", "k.yaml:3:6 routes.r", "needs either path or prefix", ""),
+        (
+            "version: 1\nroutes:\n  r: {service: s}",
+            "k.yaml:3:6 routes.r",
+            "needs one of path, prefix, template or regex",
+            "",
+        ),
         ("a: [1, 2", "k.yaml:1:9", "is not YAML", None),
         ("version: 1\n---\nversion: 1", "k.yaml:2:1", "holds a second document", "keep one document in the file"),
         ("version: !!int 1", "k.yaml:1:10", "carries a tag", "write the plain value"),

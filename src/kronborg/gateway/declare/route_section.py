@@ -195,7 +195,7 @@ class RouteSection(Section):
     @model_validator(mode="after")
     def _one_path(self) -> RouteSection:
         if sum(getattr(self, key) is not None for key in _SPELLINGS.values()) != 1:
-            raise PydanticCustomError("path", f"needs either {' or '.join(_SPELLINGS.values())}")
+            raise PydanticCustomError("path", "needs one of path, prefix, template or regex")
         if (self.redirect is None) == (not self.service):
             raise PydanticCustomError("service", "needs either service or redirect")
         return self
