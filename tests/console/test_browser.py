@@ -155,6 +155,6 @@ async def test_on_a_phone_the_menu_opens_by_keyboard_and_leads_on(running: Runni
 
     await page.get_by_text("Menu", exact=True).focus()
     await page.keyboard.press("Enter")
-    await page.get_by_role("navigation", name="Console, menu").get_by_role("link", name="Keys").click()
+    await page.get_by_role("navigation", name="Console, menu").get_by_role("link", name="Keys", exact=True).click()
 
     await expect(page.get_by_role("heading", name="Keys", exact=True)).to_be_visible()

@@ -78,7 +78,7 @@ class Echo(BaseHTTPRequestHandler):
         # Whatever came first on the line: what was smuggled in here need not be a request.
         requests: list[bytes] = self.server.__dict__.setdefault("requests", [])
         requests.append(self.raw_requestline)
-        del requests[:-1000]
+        del requests[:-1_000_000]
         return super().parse_request()
 
     def answer(self) -> None:
