@@ -118,7 +118,8 @@ def test_what_is_no_http_has_a_record_without_a_caller(gateway: Live, records: R
     gateway.raw(b"rubbish\r\n\r\n")
     gateway.get("/open", headers={f"h{number}": "1" for number in range(90)})
 
-    wait_until(lambda: records.read() > 0 or bool(records.of(reason="headers_too_large")))
+    # Envoy writes its log now and then: the three may come in more than one part.
+    wait_until(lambda: records.read() >= 0 and bool(records.of(reason="headers_too_large")))
     assert records.of(reason="malformed_request")
     assert [(one.client, one.subject) for one in records.of(path="/open/evil/b")] == [("", "")]
     assert not records.of(client="evil")

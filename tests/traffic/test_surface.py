@@ -71,6 +71,7 @@ def test_a_route_that_asks_for_a_scope_and_has_a_limit_is_fine() -> None:
         (replace(GOOD, scopes=(), roles=("clerk",)), []),
         (replace(GOOD, scopes=(), rules=(AccessRule(scopes=("orders:write",)),)), []),
         (replace(GOOD, scopes=(), policy="permit(principal, action, resource);"), []),
+        (replace(GOOD, scopes=(), policies=("staff",)), []),
         (replace(GOOD, path=Path("prefix", "/")), ["whole_host"]),
         (replace(GOOD, methods=()), ["every_method"]),
         (replace(GOOD, spike_arrest=None), ["unlimited"]),

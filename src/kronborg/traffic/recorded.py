@@ -13,6 +13,7 @@ from typing import Literal
 from kronborg.core.json import JsonValue
 from kronborg.gateway.access_model import AccessRule
 from kronborg.gateway.model import Route, Snapshot
+from kronborg.gateway.shared_policies import settled
 from kronborg.gateway.simulate_nouns import Call, Held, Unfit
 from kronborg.gateway.simulate_rights import rights_of
 from kronborg.gateway.traffic_model import Condition
@@ -68,6 +69,13 @@ NOTHING = Parts(dict.fromkeys(ORDER), ())
 """What no route asks."""
 
 
+def _policy_of(route: Route, snapshot: Snapshot) -> str | None:
+    """The whole text that judges a route: its own, and those that it names."""
+    if not route.policies:
+        return route.policy
+    return settled(replace(snapshot, routes=(route,))).routes[0].policy
+
+
 def parts_of(route: Route, method: str, snapshot: Snapshot) -> Parts:
     """The parts of a route."""
     rights = rights_of(route, method)
@@ -78,7 +86,7 @@ def parts_of(route: Route, method: str, snapshot: Snapshot) -> Parts:
         "issuers": frozenset(route.issuers),
         "claims": rights.claims,
         "roles": tuple(sorted(tuple(sorted(any_of)) for any_of in rights.roles)),
-        "policy": route.policy,
+        "policy": _policy_of(route, snapshot),
         "binding": (bound, route.bound) if bound or route.bound != "as_issued" else None,
         "step_up": rights.step_ups,
         "filters": _set_fields(route),

@@ -46,7 +46,7 @@ def exposure_of(route: Route, *, whole: bool = False) -> Exposure:
         scopes=route.scopes,
         roles=route.roles,
         rules=len(route.rules),
-        policy=route.policy is not None,
+        policy=route.policy is not None or bool(route.policies),
         step_up=route.step_up is not None,
         credentials=route.credentials,
         bound=route.bound,
@@ -60,7 +60,7 @@ def exposure_of(route: Route, *, whole: bool = False) -> Exposure:
 def _is_narrowed(route: Route) -> bool:
     """Whether some token of the API is not enough."""
     rules = any(rule.scopes or rule.roles or rule.claims or rule.step_up for rule in route.rules)
-    return bool(route.scopes or route.roles or rules or route.policy or route.step_up)
+    return bool(route.scopes or route.roles or rules or route.policy or route.policies or route.step_up)
 
 
 def route_link(name: str) -> str:

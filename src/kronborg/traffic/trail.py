@@ -115,7 +115,7 @@ def _asked(record: AccessRecord, route: Route | None) -> Mapping[Stage, str]:
     if not route.public:
         if rights.scopes or rights.roles or rights.claims:
             asked["access"] = told_rights(rights)
-        if route.policy is not None:
+        if route.policy is not None or route.policies:
             asked["policy"] = "What the Cedar policy of the route permits."
         if rights.step_ups:
             asked["step_up"] = " ".join(_sign_in(one) for one in rights.step_ups)
