@@ -28,7 +28,8 @@ from kronborg.gateway.ledger import Ledger
 from kronborg.gateway.limits_model import SpikeArrest
 from kronborg.gateway.model import Audience, Limits, Route, Service, Snapshot
 from kronborg.gateway.model import Path as RoutePath
-from kronborg.gateway.quota_endpoint import quotas_of
+from kronborg.gateway.quota_answers import Answers, Tell
+from kronborg.gateway.quota_endpoint import once_by, quotas_of
 from kronborg.gateway.resilience_model import Breaker, Fallback
 from kronborg.limits.authority import Authority
 from kronborg.limits.counters_model import ProcessCounters
@@ -122,9 +123,7 @@ class FullWorld(World):
         proxy = Proxy(folder=folder, port=free_port(), exchange_port=free_port())
         secret = make_folder(proxy)
         traded = dict(zip(self.references, self.internal, strict=True)) if variant.reference else {}
-        helper = _FORK.Process(
-            target=desk, args=(proxy.exchange_port, secret, variant.snapshot, traded, self.exchanges), daemon=True
-        )
+        helper = _FORK.Process(target=desk, args=(proxy, secret, variant.snapshot, traded, self.exchanges), daemon=True)
         helper.start()
         self.desks.append(helper)
         keys = json.dumps({"keys": [self.key.as_dict(private=False)]})
@@ -160,19 +159,22 @@ def filled(path: Path, entries: int) -> Ledger:
     return ledger
 
 
-def desk(port: int, secret: str, snapshot: Snapshot, traded: Mapping[str, str], asked: Synchronized[int]) -> None:
+def desk(proxy: Proxy, secret: str, snapshot: Snapshot, traded: Mapping[str, str], asked: Synchronized[int]) -> None:
     """What the control process does for a gateway: trades reference tokens, and counts calls against quotas."""
     known = quotas_of(snapshot)
 
     async def quotas(_: str) -> Mapping[str, Quota]:
         return known
 
-    authority, lock = Authority(ProcessCounters(), quotas, "bench"), threading.Lock()
-    loop = asyncio.new_event_loop()
+    once, answers = once_by(Authority(ProcessCounters(), quotas, "bench")), Answers(proxy.answers)
+    lock, loop = threading.Lock(), asyncio.new_event_loop()
 
-    def settle(body: bytes) -> bytes:
+    def settle(tell: Tell, body: bytes) -> bytes:
         with lock:
-            return loop.run_until_complete(authority.settle(body, now=datetime.now(UTC)))
+            told = loop.run_until_complete(once.settle(tell, body, now=datetime.now(UTC)))
+        if tell.by_file:
+            answers.leave(tell, told)
+        return told
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -181,10 +183,10 @@ def desk(port: int, secret: str, snapshot: Snapshot, traded: Mapping[str, str], 
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            told = b""
+            tell, told = Tell.parse(self.headers.get("x-kronborg-tell", "")), b""
             if self.headers["x-kronborg-exchange"] == secret:
-                if self.path == "/quota":
-                    told = settle(body)
+                if tell is not None:
+                    told = settle(tell, body)
                 else:
                     asked.value += 1
                     told = traded.get(body.decode(), "").encode()
@@ -197,7 +199,7 @@ def desk(port: int, secret: str, snapshot: Snapshot, traded: Mapping[str, str], 
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+    ThreadingHTTPServer(("127.0.0.1", proxy.exchange_port), Handler).serve_forever()
 
 
 def recorded(folder: Path, least: int, seconds: float = 5.0) -> int:
