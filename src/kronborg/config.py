@@ -39,7 +39,8 @@ from kronborg.gateway.fleet_model import FleetSettings, fleet_problems
 from kronborg.gateway.listener_model import Listener
 from kronborg.gateway.listener_problems import acme_problems, listener_problems
 from kronborg.gateway.revocation_model import DEFAULT_POLICY, RevocationPolicy
-from kronborg.gateway.telemetry_model import TracingSettings, TrafficSettings
+from kronborg.gateway.telemetry_model import MetricsSettings, TracingSettings, TrafficSettings
+from kronborg.gateway.telemetry_problems import telemetry_problems
 from kronborg.gateway.watch_model import AlertSettings, SurfaceSettings, watch_problems
 from kronborg.limits.policy import QuotaPolicy
 from kronborg.signin.model import SignInSettings
@@ -92,6 +93,7 @@ class Settings:
     gateway_proxies: tuple[str, ...] = ()
     traffic: TrafficSettings = field(default_factory=TrafficSettings)
     tracing: TracingSettings | None = None
+    metrics: MetricsSettings | None = None
     quotas: QuotaPolicy = field(default_factory=QuotaPolicy)
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
@@ -246,6 +248,7 @@ def check(settings: Settings) -> tuple[Problem, ...]:
 def _gateway_problems(settings: Settings) -> Iterator[Problem]:
     yield from listener_problems(settings.listeners, plain=settings.allow_plain_http)
     yield from acme_problems(settings.acme, settings.listeners)
+    yield from telemetry_problems(settings.tracing, settings.metrics)
     yield from bots_problems("server.gateway.bots", settings.bots)
     given = settings.addresses or Addresses()
     yield from _network_problems("gateway.addresses", (*given.allow, *given.deny), "write 192.0.2.0/24")
@@ -371,6 +374,7 @@ def _gateway_in(gateway: GatewayListener, folder: Path) -> Settings:
         gateway_proxies=gateway.trusted_proxies,
         traffic=gateway.traffic,
         tracing=gateway.tracing,
+        metrics=gateway.metrics,
         quotas=gateway.quotas,
         listeners=gateway_listeners_in(gateway.listeners, folder),
         acme=acme_in(gateway.acme, folder),

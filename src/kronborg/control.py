@@ -72,6 +72,7 @@ def proxy_of(settings: Settings) -> Proxy:
         exchange_port=settings.control.port,
         revocation=settings.revocation,
         tracing=settings.tracing,
+        metrics=settings.metrics,
         legacy_limit_headers=settings.quotas.legacy_headers,
         listeners=tuple(replace(one, host=_numeric(one.host)) for one in settings.listeners),
         challenges=settings.acme is not None,

@@ -3,73 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path as FilePath
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from gateway.live import Live, Quiet, running, wait_until
+from gateway.live import Live, running, wait_until
+from gateway.otlp import Collector
 from kronborg.gateway.deliver import prepare
 from kronborg.gateway.envoy.admin import set_runtime
 from kronborg.gateway.model import Path, Route
 from kronborg.gateway.telemetry_model import TracingSettings
-from ports import free_port
 
 CALLERS = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-class Collector:
-    """Takes OTLP over HTTP."""
+class Traces(Collector):
+    """Keeps the spans it was sent."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
-        spans = self.spans
+        super().__init__("/v1/traces", self.take)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                asked = ExportTraceServiceRequest.FromString(self._chunks())
-                for resource in asked.resource_spans:
-                    for scope in resource.scope_spans:
-                        spans.extend(scope.spans)
-                self.send_response(200)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def _chunks(self) -> bytes:
-                body = b""
-                while size := int(self.rfile.readline(), 16):
-                    body += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-                return body
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        self.server = Quiet(("127.0.0.1", free_port()), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}/v1/traces"
+    def take(self, body: bytes) -> None:
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            for scope in resource.scope_spans:
+                self.spans.extend(scope.spans)
 
 
 @pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    made = Collector()
+def collector() -> Iterator[Traces]:
+    made = Traces()
     yield made
     made.server.die()
 
 
 @pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Live]:
+def traced(tmp_path_factory: pytest.TempPathFactory, collector: Traces) -> Iterator[Live]:
     with running(tmp_path_factory.mktemp("traced")) as live:
         yield live
 
@@ -86,7 +59,7 @@ def begin(live: Live, tracing: TracingSettings) -> None:
 @pytest.mark.spec("W3C Trace Context §3.2")
 @pytest.mark.parametrize("trusted", [False, True])
 def test_a_trace_begins_at_the_gateway_unless_callers_are_trusted(
-    traced: Live, collector: Collector, trusted: bool
+    traced: Live, collector: Traces, trusted: bool
 ) -> None:
     begin(traced, TracingSettings(collector.url, percent=100, trust_callers=trusted))
     collector.spans.clear()

@@ -1,4 +1,4 @@
-"""What is kept of the traffic that passed, and who else is told: told by `server.gateway.traffic` and `…tracing`."""
+"""What is kept of the traffic that passed, and who else is told: by `server.gateway.traffic`, `…tracing`, `…metrics`."""
 
 from __future__ import annotations
 
@@ -40,3 +40,15 @@ class TracingSettings:
     trust_callers: bool = False
     """Whether `traceparent` from outside is continued. Otherwise it is taken away at the door and a trace of our own
     begins: a caller could have every request traced, or its own spans hung into somebody else's trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """OpenTelemetry metrics from the gateway."""
+
+    __pydantic_config__ = EDGE
+
+    collector: str
+    """The OTLP/HTTP address for metrics, such as `http://127.0.0.1:4318/v1/metrics`."""
+    every: Span = timedelta(seconds=10)
+    """How often they are sent, a second to a minute. Breakers with `slow_after` see slow calls so late."""

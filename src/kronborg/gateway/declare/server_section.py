@@ -24,7 +24,7 @@ from kronborg.gateway.declare.parts import Host, Key, Name, Port, SecretReferenc
 from kronborg.gateway.declare.people_section import BrandSection, MailSection, PeopleSection, SignInSection
 from kronborg.gateway.fleet_model import NODE_NAME, FleetSettings
 from kronborg.gateway.revocation_model import DEFAULT_POLICY, RevocationPolicy
-from kronborg.gateway.telemetry_model import TracingSettings, TrafficSettings
+from kronborg.gateway.telemetry_model import MetricsSettings, TracingSettings, TrafficSettings
 from kronborg.gateway.watch_model import AlertSettings, SurfaceSettings
 from kronborg.limits.policy import QuotaPolicy
 
@@ -59,6 +59,8 @@ class GatewayListener(Section):
     """What is kept of the requests that passed."""
     tracing: TracingSettings | None = None
     """OpenTelemetry traces; none when absent."""
+    metrics: MetricsSettings | None = None
+    """OpenTelemetry metrics; none when absent."""
     addresses: Addresses | None = None
     """Where requests to any route may come from; a route may narrow it down."""
     bots: Bots | None = None

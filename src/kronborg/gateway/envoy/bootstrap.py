@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kronborg.core.json import JsonObject, JsonValue
-from kronborg.gateway.envoy import challenge, tracing
+from kronborg.gateway.envoy import challenge, metrics, tracing
 from kronborg.gateway.envoy.clusters import exchange_cluster
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import typed
@@ -49,7 +49,7 @@ def trial(limits: Limits, proxy: Proxy, listeners: Sequence[JsonObject], cluster
 
 
 def _own_clusters(proxy: Proxy) -> list[JsonObject]:
-    return [exchange_cluster(proxy), *challenge.clusters(proxy), *tracing.clusters(proxy)]
+    return [exchange_cluster(proxy), *challenge.clusters(proxy), *tracing.clusters(proxy), *metrics.clusters(proxy)]
 
 
 def _base(limits: Limits, proxy: Proxy) -> dict[str, JsonValue]:
@@ -58,8 +58,7 @@ def _base(limits: Limits, proxy: Proxy) -> dict[str, JsonValue]:
     return {
         "node": {"id": proxy.name, "cluster": "kronborg-gateway"},
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": patterns}}},
-        # Whoever asks gets the histograms of this moment, and nobody else pays for them.
-        "stats_flush_on_admin": True,
+        **metrics.sinks(proxy),
         "overload_manager": _overload(limits),
         # Envoy refuses larger regular expressions than this; the one of `hygiene` is larger than its default.
         "layered_runtime": {

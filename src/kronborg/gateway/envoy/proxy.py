@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kronborg.gateway.listener_model import Listener
 from kronborg.gateway.revocation_model import DEFAULT_POLICY, RevocationPolicy
-from kronborg.gateway.telemetry_model import TracingSettings
+from kronborg.gateway.telemetry_model import MetricsSettings, TracingSettings
 
 _LONGEST_SOCKET_PATH = 100
 
@@ -29,6 +29,7 @@ class Proxy:
     exchange_port: int = 8082
     revocation: RevocationPolicy = DEFAULT_POLICY
     tracing: TracingSettings | None = None
+    metrics: MetricsSettings | None = None
     legacy_limit_headers: bool = False
     listeners: tuple[Listener, ...] = ()
     challenges: bool = False

@@ -6,16 +6,12 @@ these names is taken away unless callers are trusted.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
-from kronborg.core.json import JsonObject, JsonValue
+from kronborg.core.json import JsonObject
+from kronborg.gateway.envoy import collector
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import typed
-from kronborg.gateway.telemetry_model import TracingSettings
 
 CLUSTER = "collector"
-_PORTS = {"http": 80, "https": 443}
-_TRUST = "/etc/ssl/certs/ca-certificates.crt"
 _MOST = 100.0
 
 
@@ -24,10 +20,9 @@ def connection_options(proxy: Proxy) -> JsonObject:
     tracing = proxy.tracing
     if tracing is None:
         return {}
-    uri: JsonObject = {"uri": tracing.collector, "cluster": CLUSTER, "timeout": "2s"}
     provider = typed(
         "envoy.config.trace.v3.OpenTelemetryConfig",
-        http_service={"http_uri": uri},
+        http_service=collector.service(tracing.collector, CLUSTER),
         service_name="kronborg-gateway",
     )
     share: JsonObject = {"value": min(max(tracing.percent, 0.0), _MOST)}
@@ -62,30 +57,4 @@ def early_mutations(proxy: Proxy) -> list[JsonObject]:
 
 def clusters(proxy: Proxy) -> list[JsonObject]:
     """The collector; none where none is named."""
-    return [] if proxy.tracing is None else [_collector(proxy.tracing)]
-
-
-def _collector(tracing: TracingSettings) -> JsonObject:
-    place = urlsplit(tracing.collector)
-    host, port = place.hostname or "", place.port or _PORTS[place.scheme]
-    address: JsonObject = {"socket_address": {"address": host, "port_value": port}}
-    cluster: dict[str, JsonValue] = {
-        "name": CLUSTER,
-        "type": "STRICT_DNS",
-        "connect_timeout": "1s",
-        "load_assignment": {
-            "cluster_name": CLUSTER,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
-        },
-    }
-    if place.scheme == "https":
-        cluster["transport_socket"] = {
-            "name": "tls",
-            "typed_config": typed(
-                "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-                sni=host,
-                auto_sni_san_validation=True,
-                common_tls_context={"validation_context": {"trusted_ca": {"filename": _TRUST}}},
-            ),
-        }
-    return cluster
+    return [] if proxy.tracing is None else [collector.cluster(CLUSTER, proxy.tracing.collector)]
