@@ -23,6 +23,9 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
+# Tests start over a hundred processes: what Python compiled is kept, whatever this machine is used to.
+export PYTHONDONTWRITEBYTECODE :=
+
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
