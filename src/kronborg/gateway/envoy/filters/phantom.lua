@@ -127,7 +127,8 @@ local function by_key(handle, value, now)
   for kind, form in pairs(KEYS) do
     local token = value:match(form)
     if token ~= nil and audience ~= nil and (" " .. kinds .. " "):find(" " .. kind .. " ", 1, true) then
-      local address, name = address_of(handle), value .. " " .. audience
+      -- No header value holds a line end: none can be the name of what another credential, or another address, got.
+      local address, name = address_of(handle), value .. "\n" .. audience
       local more = { ["x-kronborg-audience"] = audience, ["x-kronborg-address"] = address }
       local entry = young[name] or old[name]
       if entry == nil or entry.until_ <= now or not entry.bound then
@@ -135,7 +136,7 @@ local function by_key(handle, value, now)
       end
       if entry and (entry.bound or entry.refused) then
         -- Another address gets another answer.
-        entry = look_up(handle, name .. " " .. address, token, now, more)
+        entry = look_up(handle, name .. "\n" .. address, token, now, more)
       end
       return entry, kind
     end
