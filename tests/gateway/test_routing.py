@@ -239,6 +239,15 @@ def test_many_routes_of_a_host_are_decided_and_guarded_like_few(gateway: Live) -
         path: (gateway.get(path).status, gateway.get(path, token=token).status)
         for path in ("/area/17/x", "/area/199?q=/area/17", "/area/x/shared", "/area/18/other/1", "/areas", "/area/1%3b")
     }
+    # What is asked in front of all routes looks at the path alone, and at the method and the host of every request.
+    queried = [gateway.get(f"/area/1?{query}", token=token).status for query in ("a=;b", "a=%3b", "a=?;", "%5c")]
+    odd = [
+        gateway.request("TRACE", "/area/1", token=token).status,
+        gateway.get("/area/1", token=token, host="localhost:x").status,
+        gateway.get("/healthz?x").status,
+        gateway.get("/healthz/x").status,
+        gateway.get("/area/1;/x?a", token=token).status,
+    ]
     open_ = [asked(gateway.get(path)) for path in ("/area/17", "/area/200", "/area/x", "/area")]
     large = gateway.request("POST", "/area/19/large", token=token, body=b"x" * 11)
 
@@ -250,6 +259,8 @@ def test_many_routes_of_a_host_are_decided_and_guarded_like_few(gateway: Live) -
         "/areas": (404, 404),
         "/area/1%3b": (400, 400),
     }
+    assert queried == [200, 200, 200, 200]
+    assert odd == [405, 400, 200, 404, 400]
     assert open_ == ["exact", "all", "all", "all"]
     assert (large.status, preflight("https://app.example")) == (413, (200, "https://app.example"))
     assert preflight("https://evil.example") == (403, None)
