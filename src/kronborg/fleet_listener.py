@@ -87,8 +87,8 @@ async def serve_fleet(
 def records_into(store: TrafficStore) -> Records:
     """Keeps what gateways elsewhere saw beside what ours saw."""
 
-    async def records(node: str, body: bytes) -> None:
-        rows = await asyncio.to_thread(read_rows, body, node)
+    async def records(node: str, body: bytes, now: datetime) -> None:
+        rows = await asyncio.to_thread(read_rows, body, node, now=now)
         await asyncio.to_thread(store.write, rows)
 
     return records

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -17,15 +16,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
-from starlette.types import Receive, Scope, Send
 
+from fleet.door_site import SECRET, Site
 from kronborg.core.crypto import Vault
-from kronborg.core.db import Database
 from kronborg.core.errors import Conflict, Invalid
-from kronborg.core.tls import ServerContext, TlsListener
 from kronborg.fleet import nodes
-from kronborg.fleet.authority import LIFETIME, Authority, _make, _opened, new_request, open_authority, read_shown
-from kronborg.fleet.door_api import Door, answer
+from kronborg.fleet.authority import LIFETIME, _make, _opened, new_request, read_shown
 from kronborg.fleet.link import EdgeSettings, Link, Rejected, join, write_private
 from kronborg.fleet.model import Standing
 from kronborg.fleet.nodes import JoinToken, NotOfTheFleet
@@ -33,76 +29,13 @@ from kronborg.fleet.report_model import encode
 from kronborg.fleet.resilience import Known
 from kronborg.fleet.store import list_nodes
 from kronborg.gateway.breakers_store import Ordered, Stand, put_order, stands_of
-from kronborg.gateway.model import Snapshot
+from kronborg.gateway.model import Service
 from kronborg.gateway.registration_model import Announced
 from kronborg.gateway.registration_store import put_announced
-from kronborg.gateway.source import DatabaseSource
-from kronborg.gateway.watch import Watch
-from kronborg.server import serve
-from ports import free_port
+from kronborg.gateway.resilience_model import Breaker
+from kronborg.gateway.store import put_service
 
 pytestmark = pytest.mark.anyio
-SECRET = "s" * 40
-
-
-@dataclass
-class Site:
-    """A door on a real port; `now` is what its clock says."""
-
-    database: Database
-    vault: Vault
-    authority: Authority
-    url: str
-    folder: Path
-    now: datetime
-
-    async def token(self, name: str = "berlin", **more: timedelta) -> JoinToken:
-        return await nodes.invite(
-            self.database, self.vault, self.authority, name, url=self.url, actor="t", now=self.now, **more
-        )
-
-    async def joined(self, name: str = "berlin") -> Link:
-        data = self.folder / name
-        await join(await self.token(name), data, EdgeSettings("", ""))
-        return Link(data)
-
-
-async def inner(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with what it was shown."""
-    shown = {name.decode(): value.decode() for name, value in scope["headers"]}
-    await answer(send, 200, orjson.dumps({"body": (await receive())["body"].decode(), **shown}))
-
-
-@pytest.fixture
-async def site(database: Database, vault: Vault, tmp_path: Path) -> AsyncIterator[Site]:
-    now = datetime.now().astimezone()
-    authority = await open_authority(database, vault, now=now)
-    port = free_port()
-    made = Site(database, vault, authority, f"https://127.0.0.1:{port}", tmp_path, now)
-    issued, key = authority.serve(made.url, now=now)
-    for name, content in (("ca", authority.pem), ("cert", issued.certificate), ("key", key)):
-        write_private(tmp_path / name, content)
-    listener = TlsListener("127.0.0.1", port, str(tmp_path / "cert"), str(tmp_path / "key"))
-    context = ServerContext(listener, authorities=str(tmp_path / "ca"), ask=True).context
-
-    async def keys() -> str:
-        return '{"keys":[]}'
-
-    watch = Watch(DatabaseSource(database, keys, Snapshot("http://localhost:8081"), "gateway-1"))
-    door = Door(database, vault, authority, watch, inner, SECRET, lambda: made.now)
-    stop = asyncio.Event()
-    serving = asyncio.create_task(serve(door, host="127.0.0.1", port=port, stop=stop, tls=context))
-    watching = asyncio.create_task(watch.run(stop))
-    for _ in range(500):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.close()
-            break
-        except OSError:
-            await asyncio.sleep(0.01)
-    yield made
-    stop.set()
-    await asyncio.gather(serving, watching)
 
 
 async def test_an_invitation_is_good_once(site: Site) -> None:
@@ -332,6 +265,7 @@ async def test_breakers_and_announced_endpoints_reach_a_gateway_elsewhere(site: 
     known = Known(link)
     one = Announced("shop", "a", "203.0.113.7", 8000, 1, "shop", site.now, site.now + timedelta(minutes=1))
     async with site.database.write() as session:
+        await put_service(session, Service("shop", ("http://127.0.0.1:9",), breaker=Breaker()), now=site.now)
         await put_order(session, Ordered("shop", "open", "t", site.now))
         await put_announced(session, one)
 

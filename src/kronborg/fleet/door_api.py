@@ -45,6 +45,7 @@ from kronborg.gateway.listener_model import ACME_PATH
 from kronborg.gateway.model import Delivery
 from kronborg.gateway.quota_endpoint import PATH as QUOTA_PATH
 from kronborg.gateway.source import DeliveryRecord
+from kronborg.gateway.store import latest_version
 from kronborg.gateway.watch import Watch
 from kronborg.tokens.feed import Page
 
@@ -65,8 +66,8 @@ LARGEST_RECORDS = 4 * 1024 * 1024
 SECRET = b"x-kronborg-exchange"
 NODE = b"x-kronborg-node"
 
-Records = Callable[[str, bytes], Awaitable[None]]
-"""Keeps the access records of a node; raises `ValueError` for what is none."""
+Records = Callable[[str, bytes, datetime], Awaitable[None]]
+"""Keeps the access records that a node brings at a moment; raises `ValueError` for what is none."""
 Feed = Callable[[int], Awaitable[Page]]
 """Reads the revocations after a number; waits a moment when there are none yet."""
 
@@ -126,7 +127,7 @@ class Door:
             case "POST /standing":
                 await self._standing(node, receive, send)
             case "POST /records" if self.records is not None:
-                await self.records(node.name, await body_of(receive, LARGEST_RECORDS))
+                await self.records(node.name, await body_of(receive, LARGEST_RECORDS), self.clock())
                 await answer(send, 204)
             case "GET /resilience":
                 await answer(send, 200, await write_known(self.database, now=self.clock()))
@@ -196,8 +197,10 @@ class Door:
         await answer(send, 200, orjson.dumps({"at": to_micros(now)}))
 
     async def _record(self, node: Node, standing: Standing, *, now: datetime) -> None:
-        """What it says to a version is kept beside those of the other proxies, once."""
-        if self.deliver is None or standing.offered == 0 or standing.took == "none":
+        """What it says to a version is kept beside those of the other proxies, once; only to one that there was."""
+        if self.deliver is None or standing.took == "none":
+            return
+        if not 0 < standing.offered <= await latest_version(self.database):
             return
         said = Delivery(node.name, standing.offered, standing.took, standing.reason)
         if self.told.get(node.id) == said:

@@ -16,6 +16,7 @@ from kronborg.gateway.breaker_orders import keep_stand
 from kronborg.gateway.breakers_store import Stand, orders_now
 from kronborg.gateway.registration_model import Announced
 from kronborg.gateway.registration_store import living
+from kronborg.gateway.store import find_service
 
 EVERY_SECONDS = 1.0
 _ORDERS: dict[str, Order] = {"open": "open", "closed": "closed"}
@@ -31,14 +32,20 @@ async def write_known(database: Database, *, now: datetime) -> bytes:
 
 
 async def take_stand(database: Database, node: str, body: bytes, *, now: datetime) -> None:
-    """Write down where a breaker of a gateway stands. Raises `ValueError`."""
+    """Write down where a breaker of a gateway stands; nothing of a service that has none. Raises `ValueError`.
+
+    That is no error: a gateway may be a version behind, and would tell it again for ever.
+    """
     told = orjson.loads(body)
     if not isinstance(told, dict) or told.get("phase") not in _PHASES:
         raise ValueError("a breaker's stand is not as written")
     service, why = told.get("service"), told.get("why")
     if not isinstance(service, str) or not isinstance(why, str) or max(len(service), len(why)) > _LONGEST:
         raise ValueError("a breaker's stand is not as written")
-    await keep_stand(database, Stand(node, service, _PHASES[told["phase"]], now), why)
+    async with database.read() as session:
+        found = await find_service(session, service)
+    if found is not None and found.breaker is not None:
+        await keep_stand(database, Stand(node, service, _PHASES[told["phase"]], now), why)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,16 @@ from kronborg.core import events
 from kronborg.core.db import Database, ReadSession, Session
 from kronborg.core.errors import NotFound
 from kronborg.gateway.breaker_model import Order, Phase
-from kronborg.gateway.breakers_store import Ordered, Stand, drop_order, list_orders, list_stands, put_order, put_stand
+from kronborg.gateway.breakers_store import (
+    Ordered,
+    Stand,
+    drop_order,
+    list_orders,
+    list_stands,
+    put_order,
+    put_stand,
+    stands_of,
+)
 from kronborg.gateway.resilience_model import Fallback
 from kronborg.gateway.store import list_services
 
@@ -61,10 +70,11 @@ async def force(session: Session, service: str, wanted: Order | None, *, actor: 
 
 
 async def keep_stand(database: Database, stand: Stand, why: str) -> None:
-    """Write down that a breaker changed: where it stands, and that it opened or closed."""
+    """Write down that a breaker changed: where it stands, and that it opened or closed. To say it again is no news."""
     async with database.write() as session:
+        known = {one.service: one.phase for one in await stands_of(session, stand.proxy)}
         await put_stand(session, stand)
-        if stand.phase == "half_open":
+        if stand.phase in ("half_open", known.get(stand.service, "closed")):
             return
         name = "breaker.opened" if stand.phase == "open" else "breaker.closed"
         await events.record(

@@ -7,18 +7,35 @@ what is sent twice counts once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import get_args
 
 import orjson
 
-from kronborg.traffic.row_model import COLUMNS, NUMBERS, Row
+from kronborg.traffic.model import Decision
+from kronborg.traffic.row_model import COLUMNS, NUMBERS, Row, seq_of
 from kronborg.traffic.search_model import RecordStore
 
 AT_ONCE = 500
 """Rows in one call."""
+OLDEST = timedelta(days=92)
+"""What is older is of no day that anybody keeps."""
+AHEAD = timedelta(hours=1)
+"""Clocks differ, but not by more."""
 _LONGEST = 4096
 _BIGGEST = (1 << 62) - 1
-_NODE = COLUMNS.index("node")
+_MOST: Mapping[str, int] = {
+    "status": 999,
+    "attempts": 1000,
+    "duration_us": 1 << 40,
+    "upstream_us": 1 << 40,
+    "bytes_in": 1 << 44,
+    "bytes_out": 1 << 44,
+}
+"""More than a request can have. Figures add up: a few numbers without bound would end all adding up."""
+_NODE, _SEQ = COLUMNS.index("node"), COLUMNS.index("seq")
+_DECISIONS = frozenset(get_args(Decision))
 
 Send = Callable[[bytes], Awaitable[bool]]
 """Brings rows to the control plane; whether it has them."""
@@ -46,23 +63,31 @@ class RemoteRecords(RecordStore):
         return await self._send(body)
 
 
-def read_rows(body: bytes, node: str) -> list[Row]:
-    """The rows of a call, as those of `node` whatever they say. Raises `ValueError` when one is none."""
+def read_rows(body: bytes, node: str, *, now: datetime) -> list[Row]:
+    """The rows of a call, as those of `node` whatever they say. Raises `ValueError` when one is none.
+
+    Those of a time that cannot be are left out: a gateway would send them for ever, and a day far ahead never ends.
+    """
     told = orjson.loads(body)
     if not isinstance(told, list) or len(told) > AT_ONCE:
         raise ValueError("the rows are none, or too many")
-    return [_row(one, node) for one in told]
+    first, last = seq_of(now - OLDEST), seq_of(now + AHEAD)
+    return [row for one in told if first <= int((row := _row(one, node))[_SEQ]) < last]
 
 
 def _row(told: object, node: str) -> Row:
     if not isinstance(told, list) or len(told) != len(COLUMNS):
         raise ValueError("a row is not as written")
-    for name, value in zip(COLUMNS, told, strict=True):
+    for place, (name, value) in enumerate(zip(COLUMNS, told, strict=True)):
         if name in NUMBERS:
             fine = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _BIGGEST
+        elif name == "decision":
+            fine = isinstance(value, str) and value in _DECISIONS
         else:
             fine = isinstance(value, str) and len(value) <= _LONGEST and "\0" not in value
         if not fine:
             raise ValueError("a value of a row is not as written")
+        if name in _MOST:
+            told[place] = min(value, _MOST[name])
     told[_NODE] = node
     return tuple(told)
