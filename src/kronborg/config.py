@@ -91,6 +91,7 @@ class Settings:
     addresses: Addresses | None = None
     bots: Bots | None = None
     gateway_proxies: tuple[str, ...] = ()
+    gateway_certificate_header: str | None = None
     traffic: TrafficSettings = field(default_factory=TrafficSettings)
     tracing: TracingSettings | None = None
     metrics: MetricsSettings | None = None
@@ -256,6 +257,9 @@ def _gateway_problems(settings: Settings) -> Iterator[Problem]:
     if any(network.endswith("/0") for network in settings.gateway_proxies):
         mend = "name the networks of the proxies only"
         yield Problem("server.gateway.trusted_proxies", "believes everybody", mend)
+    if settings.gateway_certificate_header is not None and not settings.gateway_proxies:
+        mend = "name them in server.gateway.trusted_proxies"
+        yield Problem("server.gateway.certificate_header", "is believed of trusted proxies only", mend)
 
 
 def _network_problems(name: str, networks: tuple[str, ...], mend: str) -> list[Problem]:
@@ -372,6 +376,7 @@ def _gateway_in(gateway: GatewayListener, folder: Path) -> Settings:
         addresses=gateway.addresses,
         bots=gateway.bots,
         gateway_proxies=gateway.trusted_proxies,
+        gateway_certificate_header=gateway.certificate_header,
         traffic=gateway.traffic,
         tracing=gateway.tracing,
         metrics=gateway.metrics,

@@ -28,6 +28,8 @@ from kronborg.fleet_listener import age_of, records_into, report_own, serve_flee
 from kronborg.gateway.binding import PATH as BINDING_PATH
 from kronborg.gateway.binding import BindingApp, by_engine
 from kronborg.gateway.canary import from_engine, watch
+from kronborg.gateway.certificate_endpoint import PATH as CERTIFICATE_PATH
+from kronborg.gateway.certificate_endpoint import CertificateApp
 from kronborg.gateway.deliver import Deliverer, Refused, make_folder, prepare
 from kronborg.gateway.documents_fetch import keep_documents
 from kronborg.gateway.envoy.proxy import Proxy
@@ -116,6 +118,7 @@ def source_of(settings: Settings, database: Database, keys: Keys, proxy: Proxy) 
         settings.revocation,
         addresses=settings.addresses,
         trusted_proxies=settings.gateway_proxies,
+        certificate_header=settings.gateway_certificate_header,
         bots=settings.bots,
         legacy_headers=settings.quotas.legacy_headers,
     )
@@ -182,6 +185,7 @@ def control_app(engine: Engine, secret: str, uses: Uses, keeper: Keeper, answers
     quotas = quota_app(keeper.authority, answers, secret=secret, clock=clock.now)
     guard = GuardApp(PublishedRules(engine.database, clock.now), secret=secret)
     binding = BindingApp(by_engine(engine, gateway_url), secret=secret, clock=clock.now)
+    certificates = CertificateApp(secret=secret)
     challenges = ChallengeApp(engine.database, clock.now)
     rest = Starlette(routes=health_routes(engine.database))
 
@@ -189,7 +193,7 @@ def control_app(engine: Engine, secret: str, uses: Uses, keeper: Keeper, answers
         chosen: ASGIApp = rest
         if scope["type"] == "http":
             known: dict[str, ASGIApp] = {"/exchange": trade, BINDING_PATH: binding}
-            known |= {QUOTA_PATH: quotas, GUARD_PATH: guard}
+            known |= {QUOTA_PATH: quotas, GUARD_PATH: guard, CERTIFICATE_PATH: certificates}
             chosen = challenges if scope["path"].startswith(PREFIX) else known.get(scope["path"], rest)
         await chosen(scope, receive, send)
 

@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, cast, get_args
 
 from joserfc import jws
 from joserfc.jwk import ECKey
 
+from kronborg.core.forwarded_certificate import CertificateHeader
+from kronborg.gateway.certificate_endpoint import thumbprint_of
 from kronborg.gateway.deliver import make_folder, prepare, put
 from kronborg.gateway.envoy import admin
 from kronborg.gateway.envoy.process import envoy_argv
@@ -112,6 +114,10 @@ class FakeExchange:
     asked: list[str] = field(default_factory=list)
     told: list[dict[str, str]] = field(default_factory=list)
     bound: set[str] = field(default_factory=set)
+    shown: list[bytes] = field(default_factory=list)
+    """Headers with certificates that were asked about."""
+    broken: int = 0
+    """The status of every answer about certificates, if there is to be no right one."""
     server: Quiet | None = None
     port: int = 0
     desk: Callable[[bytes], bytes | None] | None = None
@@ -130,6 +136,9 @@ class FakeExchange:
                 if self.path == "/quota":
                     self.quota()
                     return
+                if self.path == "/certificate":
+                    self.certificate()
+                    return
                 token = self.rfile.read(int(self.headers.get("content-length", "0"))).decode()
                 exchange.asked.append(token)
                 exchange.told.append({name.lower(): value for name, value in self.headers.items()})
@@ -145,6 +154,19 @@ class FakeExchange:
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body.encode())
+
+            def certificate(self) -> None:
+                value = self.rfile.read(int(self.headers.get("content-length", "0")))
+                exchange.shown.append(value)
+                kind = str(self.headers.get("x-kronborg-certificate-header"))
+                known = self.headers.get("x-kronborg-exchange") == exchange.secret and kind in get_args(
+                    CertificateHeader
+                )
+                told = thumbprint_of(cast("CertificateHeader", kind), value) if known else ""
+                self.send_response(exchange.broken or (200 if told else 404))
+                self.send_header("content-length", str(len(told)))
+                self.end_headers()
+                self.wfile.write(told.encode())
 
             def quota(self) -> None:
                 asked = self.rfile.read(int(self.headers.get("content-length", "0")))

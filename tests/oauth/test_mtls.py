@@ -351,3 +351,17 @@ def test_rfc9440_headers_are_read(now: datetime) -> None:
 )
 def test_a_header_that_is_not_well_formed_tells_no_certificate(value: str) -> None:
     assert forwarded_certificates(XFCC, [(XFCC.encode(), value.encode())]) == ()
+
+
+def test_the_header_of_nginx_is_read(now: datetime) -> None:
+    own = certify("CN=a", now)
+    pem = "-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(own.der).decode() + "-----END CERTIFICATE-----\n"
+    one = quote(pem, safe="").encode()
+
+    read = [
+        forwarded_certificates("x-ssl-client-cert", [(b"x-ssl-client-cert", value)])
+        for value in (one, one + one, one[:-30], b"", b"%", pem.encode().replace(b"\n", b" "))
+    ]
+
+    assert [len(found) for found in read] == [1, 0, 0, 0, 0, 1]
+    assert read[0] == (own.der,)

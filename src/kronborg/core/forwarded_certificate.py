@@ -1,4 +1,5 @@
-"""The client certificate as a proxy passes it on: Envoy's `X-Forwarded-Client-Cert`, or `Client-Cert` of RFC 9440.
+"""The client certificate as a proxy passes it on: Envoy's `X-Forwarded-Client-Cert`, `Client-Cert` of RFC 9440, or
+`X-SSL-Client-Cert` with nginx's `$ssl_client_escaped_cert`.
 
 Anyone can write such a header, so it is looked at only in requests of trusted proxies (`forwarded.py`), and those have
 to throw away what a client sent under its name.
@@ -13,7 +14,7 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote
 
-CertificateHeader = Literal["x-forwarded-client-cert", "client-cert"]
+CertificateHeader = Literal["x-forwarded-client-cert", "client-cert", "x-ssl-client-cert"]
 MAX_VALUE = 48 * 1024
 MAX_CHAIN = 10
 
@@ -39,6 +40,8 @@ def forwarded_certificates(kind: CertificateHeader, headers: Iterable[tuple[byte
         return ()
     if kind == "x-forwarded-client-cert":
         return _of_envoy(own[0].decode("latin-1"))
+    if kind == "x-ssl-client-cert":
+        return _of_nginx(own[0].decode("latin-1"))
     return _of_rfc9440(own[0].decode("latin-1"), ",".join(one.decode("latin-1") for one in others))
 
 
@@ -61,6 +64,13 @@ def _of_envoy(text: str) -> tuple[bytes, ...]:
     if len(own) != 1:
         return ()
     return own + tuple(one for one in chain if one != own[0])
+
+
+@lru_cache(maxsize=256)
+def _of_nginx(text: str) -> tuple[bytes, ...]:
+    """One certificate in PEM, its unusual characters as percent signs and digits."""
+    found = _of_pem(unquote(text))
+    return found if len(found) == 1 else ()
 
 
 def _of_pem(text: str) -> tuple[bytes, ...]:

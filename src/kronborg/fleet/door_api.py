@@ -39,6 +39,7 @@ from kronborg.fleet.nodes import NotOfTheFleet
 from kronborg.fleet.report_model import LARGEST, decode
 from kronborg.fleet.resilience import take_stand, write_known
 from kronborg.fleet.revocations import write_page
+from kronborg.gateway.certificate_endpoint import PATH as CERTIFICATE_PATH
 from kronborg.gateway.guard_model import LARGEST as LARGEST_QUESTION
 from kronborg.gateway.guard_model import PATH as GUARD_PATH
 from kronborg.gateway.listener_model import ACME_PATH
@@ -51,7 +52,7 @@ from kronborg.tokens.feed import Page
 
 log = get_logger("kronborg.fleet.door")
 
-RELAYED = ("/exchange", QUOTA_PATH, "/binding", GUARD_PATH)
+RELAYED = ("/exchange", QUOTA_PATH, "/binding", CERTIFICATE_PATH, GUARD_PATH)
 """What a gateway's proxy may ask through its node."""
 LARGEST_RELAYED = 64 * 1024
 """Bytes of a question; those of the guard hold the body of a request."""

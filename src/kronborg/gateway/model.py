@@ -246,6 +246,7 @@ class Snapshot:
     issuers: tuple[TokenIssuer, ...] = ()
     addresses: Addresses | None = None
     trusted_proxies: tuple[str, ...] = ()
+    certificate_header: str | None = None
     policies: tuple[NamedPolicy, ...] = ()
     bots: Bots | None = None
     version: int = 0

@@ -66,8 +66,10 @@ class DatabaseSource(Source):
     addresses: Addresses | None = None
     """Where every request may come from, as the settings say."""
     trusted_proxies: tuple[str, ...] = ()
-    bots: Bots | None = None
     """Proxies in front of the gateway, as the settings say."""
+    certificate_header: str | None = None
+    """The header in which they pass the certificate of a caller on."""
+    bots: Bots | None = None
     legacy_headers: bool = False
     """Whether answers carry the headers about limits that older clients know, as the settings say."""
 
@@ -101,7 +103,12 @@ class DatabaseSource(Source):
         known = with_keys(snapshot, others)
         limits = replace(known.limits, legacy_headers=known.limits.legacy_headers or self.legacy_headers)
         return replace(
-            known, addresses=self.addresses, trusted_proxies=self.trusted_proxies, bots=self.bots, limits=limits
+            known,
+            addresses=self.addresses,
+            trusted_proxies=self.trusted_proxies,
+            certificate_header=self.certificate_header,
+            bots=self.bots,
+            limits=limits,
         )
 
     async def record(self, said: Delivery, *, now: datetime) -> None:

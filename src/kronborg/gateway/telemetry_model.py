@@ -1,4 +1,4 @@
-"""What is kept of the traffic that passed, and who else is told: by `server.gateway.traffic`, `…tracing`, `…metrics`."""
+"""What is kept of the traffic that passed, and who else is told: by traces and metrics."""
 
 from __future__ import annotations
 

@@ -68,6 +68,8 @@ class GatewayListener(Section):
     trusted_proxies: Annotated[tuple[Host, ...], Field(max_length=50)] = ()
     """Addresses or networks of load balancers in front of the gateway, whose `X-Forwarded-For` and `X-Forwarded-Proto`
     are believed. From anywhere else these headers are taken away."""
+    certificate_header: CertificateHeader | None = None
+    """The header in which those load balancers pass the certificate of a caller on, for tokens that are bound to it."""
     listeners: Annotated[dict[Name, ListenerSection], Field(max_length=16)] = Field(default_factory=dict)
     """Where it listens, by name, in place of `host` and `port`."""
     acme: AcmeSection | None = None

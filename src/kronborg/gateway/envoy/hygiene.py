@@ -15,7 +15,7 @@ PASSED = ("x-csrf-token", "x-idempotency-key", "x-requested-with")
 """The only `x-` headers that pass from outside."""
 
 _FAMILIES = (
-    r"(?:auth|authenticated|client|consumer|email|forwarded|group|groups|id|identity|jwt|kronborg|principal"
+    r"(?:auth|authenticated|consumer|email|forwarded|group|groups|id|identity|jwt|kronborg|principal"
     r"|proxy|real|remote|role|roles|scope|scopes|ssl|sub|subject|tenant|token|true|username|userid)(?:-.*)?"
 )
 _USERS = r"user(?:-(?:email|group|groups|id|ip|name|principal|role|roles|scope|scopes))?"
@@ -45,11 +45,12 @@ def _literal(character: str) -> str:
 
 def unwanted(*, cookies: bool = False, keys: bool = False, more: tuple[str, ...] = ()) -> str:
     """The regular expression of the header names that are taken away; without `cookies` the Cookie header too, without
-    `keys` that of API keys. `more` of `x-` pass."""
+    `keys` that of API keys. `more` of `x-` and `client-` pass."""
     passed = (*PASSED, KEY_HEADER, *more) if keys else (*PASSED, *more)
-    rest = all_but(tuple(name.removeprefix("x-") for name in passed))
+    rest = all_but(tuple(name.removeprefix("x-") for name in passed if name.startswith("x-")))
+    clients = all_but(tuple(name.removeprefix("client-") for name in passed if name.startswith("client-")))
     cookie = "" if cookies else "|cookie"
-    return rf"x-(?:{rest})?|x|.*\..*|{_FAMILIES}|{_USERS}|{_PRODUCTS}|{_OTHERS}{cookie}"
+    return rf"x-(?:{rest})?|x|.*\..*|{_FAMILIES}|client(?:-(?:{clients})?)?|{_USERS}|{_PRODUCTS}|{_OTHERS}{cookie}"
 
 
 def stripping(*, cookies: bool, keys: bool = False, more: tuple[str, ...] = ()) -> JsonObject:

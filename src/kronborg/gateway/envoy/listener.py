@@ -161,7 +161,7 @@ def _filters(snapshot: Snapshot, keys: str, proxy: Proxy, here: Listener, *, tru
         phantom.NAME: phantom.listener_filter(proxy),
         jwt.NAME: jwt.listener_filter(snapshot, keys),
         access.NAME: access.listener_filter(),
-        inspect.NAME: inspect.listener_filter(snapshot, proxy),
+        inspect.NAME: inspect.listener_filter(snapshot, proxy, trusted=trusted),
         spike_arrest.AFTER: spike_arrest.listener_filter(spike_arrest.AFTER),
         spike_arrest.SECOND: spike_arrest.listener_filter(spike_arrest.SECOND),
         body.NAME: body.listener_filter(),
@@ -203,14 +203,14 @@ def _of_tls(here: Listener, *, trusted: bool) -> dict[str, JsonObject]:
 
 def _connection(snapshot: Snapshot, proxy: Proxy, *, trusted: bool) -> JsonObject:
     limits = snapshot.limits
-    more = trusted_proxies.FORWARDED if trusted else ()
+    more = trusted_proxies.believed(snapshot) if trusted else ()
     return {
         "stat_prefix": "gateway",
         "codec_type": "AUTO",
         "server_name": "kronborg",
         **(trusted_proxies.connection(snapshot) if trusted else {"use_remote_address": True}),
         # Who a caller is, is never read from a header that it sent.
-        "forward_client_cert_details": "SANITIZE",
+        "forward_client_cert_details": trusted_proxies.certificates(snapshot) if trusted else "SANITIZE",
         "always_set_request_id_in_response": True,
         "normalize_path": True,
         "merge_slashes": True,

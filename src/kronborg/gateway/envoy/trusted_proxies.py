@@ -14,7 +14,18 @@ from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.model import Snapshot
 
 FORWARDED = ("x-forwarded-for", "x-forwarded-proto")
-"""What these proxies may say."""
+"""What these proxies may always say."""
+_ENVOYS = "x-forwarded-client-cert"
+
+
+def believed(snapshot: Snapshot) -> tuple[str, ...]:
+    """The headers that these proxies may write: the certificate of a caller too, where the settings name its header."""
+    return FORWARDED if snapshot.certificate_header is None else (*FORWARDED, snapshot.certificate_header)
+
+
+def certificates(snapshot: Snapshot) -> str:
+    """What becomes of Envoy's own header about certificates on these connections."""
+    return "ALWAYS_FORWARD_ONLY" if snapshot.certificate_header == _ENVOYS else "SANITIZE"
 
 
 def match(snapshot: Snapshot) -> JsonObject:
@@ -43,7 +54,13 @@ def told(snapshot: Snapshot) -> dict[str, JsonValue]:
     if not snapshot.trusted_proxies:
         return {}
     header: JsonObject = {"key": "x-forwarded-for", "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}
-    return {"request_headers_to_add": [{"append_action": "OVERWRITE_IF_EXISTS_OR_ADD", "header": header}]}
+    told: dict[str, JsonValue] = {
+        "request_headers_to_add": [{"append_action": "OVERWRITE_IF_EXISTS_OR_ADD", "header": header}]
+    }
+    if snapshot.certificate_header is not None:
+        # It was for the gateway: a service that took it for the caller's own word would believe anybody who gets there.
+        told["request_headers_to_remove"] = [snapshot.certificate_header]
+    return told
 
 
 def _ranges(snapshot: Snapshot) -> list[JsonObject]:

@@ -25,7 +25,7 @@ from kronborg.gateway.model import Route, Snapshot
 from kronborg.gateway.reasons import REASONS
 
 NAME = "inspect"
-FOUNDATIONS = ("json", "claims", "ledger")
+FOUNDATIONS = ("json", "claims", "ledger", "certificate")
 """What the checks stand on, first to last."""
 CHECKS = ("issuers", "revocation", "binding", "step_up", "quota")
 """The parts that decide, in their order; the first reason wins."""
@@ -37,9 +37,10 @@ _TYPE = "envoy.extensions.filters.http.lua.v3."
 _FOLDER = "kronborg.gateway.envoy.filters"
 
 
-def listener_filter(snapshot: Snapshot, proxy: Proxy) -> JsonObject:
-    """On, unless a route turns it off: a route that says nothing is inspected."""
-    lua = typed(_TYPE + "Lua", default_source_code={"inline_string": script(snapshot, proxy)}, clear_route_cache=False)
+def listener_filter(snapshot: Snapshot, proxy: Proxy, *, trusted: bool = False) -> JsonObject:
+    """On, unless a route turns it off: a route that says nothing is inspected. `trusted`: behind proxies of ours."""
+    source: JsonObject = {"inline_string": script(snapshot, proxy, trusted=trusted)}
+    lua = typed(_TYPE + "Lua", default_source_code=source, clear_route_cache=False)
     return {"name": NAME, "typed_config": lua}
 
 
@@ -73,8 +74,9 @@ def is_bound(route: Route, snapshot: Snapshot) -> bool:
     return route.bound == "required" or any(one.bound and one.uri == route.audience for one in snapshot.audiences)
 
 
-def script(snapshot: Snapshot, proxy: Proxy) -> str:
+def script(snapshot: Snapshot, proxy: Proxy, *, trusted: bool = False) -> str:
     """The Lua source: the parts in their order, then what runs them."""
+    header = snapshot.certificate_header if trusted else None
     values = {
         "@ISSUER@": quoted(snapshot.issuer),
         "@ANSWERS@": _answers(),
@@ -83,6 +85,7 @@ def script(snapshot: Snapshot, proxy: Proxy) -> str:
         "@ANY_TYPE@": _any_type(snapshot),
         "@SECRET_FILE@": quoted(str(proxy.secret)),
         "@QUOTA_FOLDER@": quoted(str(proxy.answers)),
+        "@CERTIFICATE_HEADER@": quoted(header) if header is not None else "nil",
         "@BINDING_CLUSTER@": quoted(phantom.CLUSTER),
         "@BINDING_SECRET_FILE@": quoted(str(proxy.secret)),
         "@DPOP_CHALLENGE@": quoted(replies.dpop_challenge()),

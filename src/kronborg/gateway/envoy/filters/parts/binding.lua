@@ -2,47 +2,11 @@
 -- section 3). A certificate is compared here; a proof is signed with a key that it brings along, which Envoy cannot
 -- verify, so the control process is asked: only requests with the scheme DPoP pay for that.
 
-local BINDING_CLUSTER = @BINDING_CLUSTER@
-local BINDING_SECRET_FILE = @BINDING_SECRET_FILE@
-local BINDING_TIMEOUT_MS = 2000
 local LONGEST_PROOF = 4096
 local DPOP_CHALLENGE = @DPOP_CHALLENGE@
-local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
--- Hexadecimal digits as base64url without padding.
-local function to_base64url(digits)
-  local parts = {}
-  for at = 1, #digits, 6 do
-    local group = digits:sub(at, at + 5)
-    local bits = tonumber(group, 16) * 16 ^ (6 - #group)
-    for place = 3, 3 - math.ceil(#group * 4 / 6) + 1, -1 do
-      local sextet = math.floor(bits / 64 ^ place) % 64
-      parts[#parts + 1] = ALPHABET:sub(sextet + 1, sextet + 1)
-    end
-  end
-  return table.concat(parts)
-end
-
--- RFC 8705 section 3.1: the SHA-256 of the certificate that the caller proved to hold in the handshake.
-local function peer_thumbprint(handle)
-  local connection = handle:streamInfo():downstreamSslConnection()
-  if connection == nil or not connection:peerCertificatePresented() then
-    return nil
-  end
-  local digest = connection:sha256PeerCertificateDigest()
-  return digest:find("^%x+$") and #digest == 64 and to_base64url(digest) or nil
-end
 
 local function challenged(reason, error_, nonce)
   return reason, { ["www-authenticate"] = DPOP_CHALLENGE:gsub("@ERROR@", error_), ["dpop-nonce"] = nonce }
-end
-
-local function binding_secret()
-  local file = assert(io.open(BINDING_SECRET_FILE, "r"))
-  local text = file:read("*l")
-  file:close()
-  assert(text ~= nil and #text >= 32)
-  return text
 end
 
 -- The token as the caller sent it: a reference token was exchanged by now, and the proof is for that one.
@@ -109,8 +73,11 @@ local function check_binding(request)
   if certificate == nil and jkt == nil then
     return "not_bound" -- bound in a way that we cannot check: RFC 7800 section 3.1
   end
-  if certificate ~= nil and certificate ~= peer_thumbprint(request.handle) then
-    return "wrong_certificate"
+  if certificate ~= nil then
+    local shown, unknown = thumbprint_of(request)
+    if certificate ~= shown then
+      return unknown or "wrong_certificate"
+    end
   end
   if jkt == nil then
     if token.scheme == "dpop" then
