@@ -6,7 +6,6 @@ need one that does is refused when it is made ready.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -14,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.json import JsonObject, JsonValue
+from kronborg.gateway.documents_paths import PLACE, Shape, shape_of
 from kronborg.gateway.documents_read import at, operations_of, resolved
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ _PLACES = ("path", "query", "header", "cookie")
 _STYLES = {"path": "simple", "header": "simple", "query": "form", "cookie": "form"}
 _IGNORED = ("accept", "content-type", "authorization")
 """OpenAPI 3.1 section 4.8.12: header parameters of these names are ignored."""
-_PLACE = re.compile(r"\{([^{}]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class Compiled:
     document: JsonObject
     bases: tuple[str, ...]
     exact: Mapping[str, Mapping[str, Operation]]
-    shapes: tuple[tuple[re.Pattern[str], tuple[str, ...], Mapping[str, Operation]], ...]
+    shapes: tuple[tuple[Shape, Mapping[str, Operation]], ...]
 
     def find(self, path: str) -> tuple[Mapping[str, Operation], dict[str, str]]:
         """The operations of a path by method, and what stands in its places; none when it is not described."""
@@ -78,10 +77,10 @@ class Compiled:
             # OpenAPI 3.1 section 4.8.8.2: concrete paths are matched before their templated counterparts.
             if rest in self.exact:
                 return self.exact[rest], {}
-            for shape, names, operations in self.shapes:
-                found = shape.fullmatch(rest)
+            for shape, operations in self.shapes:
+                found = shape.read(rest)
                 if found is not None:
-                    return operations, dict(zip(names, found.groups(), strict=True))
+                    return operations, found
         return {}, {}
 
 
@@ -101,19 +100,14 @@ def compile_document(document: JsonObject) -> Compiled:
         raise Invalid(Problem("document", "holds a schema that does not stand", "patterns are RE2")) from error
     exact = {path: found for path, found in by_path.items() if "{" not in path}
     # Those with more that is fixed come first, lest `/a/{b}` hide `/a/x-{b}`.
-    shapes = sorted((path for path in by_path if "{" in path), key=lambda path: (-len(_PLACE.sub("", path)), path))
-    return Compiled(told, _bases(told), exact, tuple((*_shape(path), by_path[path]) for path in shapes))
+    shapes = sorted((path for path in by_path if "{" in path), key=lambda path: (-len(PLACE.sub("", path)), path))
+    return Compiled(told, _bases(told), exact, tuple((shape_of(path), by_path[path]) for path in shapes))
 
 
 def _draft() -> int:
     from jsonschema_rs import Draft202012
 
     return int(Draft202012)
-
-
-def _shape(path: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    names = tuple(_PLACE.findall(path))
-    return re.compile("([^/]+)".join(re.escape(part) for part in _PLACE.split(path)[::2])), names
 
 
 def _bases(document: JsonObject) -> tuple[str, ...]:

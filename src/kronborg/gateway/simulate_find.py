@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 from kronborg.gateway.envoy.filters.spike_arrest import weight_guards
 from kronborg.gateway.envoy.route_match import by_path, twin_match, twisted
+from kronborg.gateway.linear import Fits, matcher
 from kronborg.gateway.listener_model import Listener
 from kronborg.gateway.model import METHODS, WELL_KNOWN, Cors, Route, Snapshot
 from kronborg.gateway.protected_resource import describe
@@ -29,14 +29,14 @@ class Group:
     """The routes of one path, in the order in which they are asked."""
 
     routes: tuple[Route, ...]
-    pattern: re.Pattern[str] | None
-    twin: re.Pattern[str] | None
+    pattern: Fits | None
+    twin: Fits | None
     guards: tuple[tuple[Route, tuple[Guard, ...]], ...]
 
     def takes(self, path: str) -> bool:
         """Whether the path fits."""
         if self.pattern is not None:
-            return self.pattern.fullmatch(path) is not None
+            return self.pattern(path)
         own = self.routes[0].path
         return path == own.stem or (own.kind == "prefix" and path.startswith(own.stem + "/"))
 
@@ -62,7 +62,7 @@ class Table:
             for group in self.wide.get(path[:length], ()) if length <= len(path) else ():
                 if group.takes(path):
                     return group
-                if group.twin is not None and group.twin.fullmatch(path):
+                if group.twin is not None and group.twin(path):
                     return None
         return None
 
@@ -114,22 +114,16 @@ def _table(routes: Sequence[Route], snapshot: Snapshot) -> Table:
         tuple(sorted({len(literal) for literal in wide}, reverse=True)),
         frozenset(describe(routes, snapshot).documents),
         first,
-        _compiled(twisted(routes)),
+        re.compile(twisted(routes), re.ASCII),
     )
 
 
 def _group(same_path: Sequence[Route], twin: object) -> Group:
     path = same_path[0].path
-    pattern = None if path.kind in ("exact", "prefix") else _compiled(path.identity)
+    pattern = None if path.kind in ("exact", "prefix") else matcher(path.identity)
     guards = tuple((route, tuple(found)) for route in same_path if (found := weight_guards(route)))
-    closed = _compiled(f"(?:{path.identity})/") if twin is not None and pattern is not None else None
+    closed = matcher(f"(?:{path.identity})/") if twin is not None and pattern is not None else None
     return Group(tuple(same_path), pattern, closed, guards)
-
-
-@lru_cache(maxsize=32_768)
-def _compiled(regex: str) -> re.Pattern[str]:
-    # As RE2 reads it: "$", "\d" and "\w" mean ASCII and the end only.
-    return re.compile(regex, re.ASCII)
 
 
 def odd_weight(group: Group, call: Call) -> str | None:
@@ -198,7 +192,7 @@ def _holds(condition: Condition, value: str | None, *, header: bool) -> bool:
     elif condition.prefix is not None:
         fits = value.startswith(condition.prefix)
     else:
-        fits = _compiled(condition.regex or "").fullmatch(value) is not None
+        fits = matcher(condition.regex or "")(value)
     return fits != condition.inverted
 
 
@@ -206,8 +200,6 @@ def is_allowed_origin(cors: Cors, origin: str) -> bool:
     """Whether web pages of this origin may call, by name or as one of the names below another."""
     for one in cors.origins:
         scheme, star, rest = one.partition("*.")
-        if one == origin or (
-            star and _compiled(rf"{re.escape(scheme)}(?:[a-z0-9-]+\.)+{re.escape(rest)}").fullmatch(origin)
-        ):
+        if one == origin or (star and matcher(rf"{re.escape(scheme)}(?:[a-z0-9-]+\.)+{re.escape(rest)}")(origin)):
             return True
     return False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kronborg.core.json import JsonValue
+from kronborg.gateway.linear import matcher
 from kronborg.gateway.policies import Facts, decide, formula_of, needs_decision
 from kronborg.gateway.policy_formula import Both, Either, Formula, Not, Test
 
@@ -66,7 +66,7 @@ def _test(test: Test, asked: Asked) -> bool:
         case "path":
             return asked.path == text
         case "path_like":
-            return re.fullmatch(f"(?s){text}", asked.path) is not None
+            return matcher(text, lines=True)(asked.path)
         case "scope":
             return text in asked.scopes
         case "role":

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from kronborg.core.durations import write_duration
+from kronborg.gateway.linear import matcher
 from kronborg.traffic.surface_access import access_findings
 from kronborg.traffic.surface_facts_model import Facts, Operation
 from kronborg.traffic.surface_model import SEVERITIES, Acknowledgement, Exposure, Finding, Surface
@@ -83,7 +84,7 @@ def _operation(operations: Iterable[Operation], method: str, path: str) -> Opera
     """The operation of a request; one without places in its path comes before others (OpenAPI 3.1 §4.8.8.2)."""
     found = None
     for one in operations:
-        if one.method == method and re.fullmatch(one.regex, path) is not None:
+        if one.method == method and matcher(one.regex)(path):
             if "{" not in one.path:
                 return one
             found = found or one
