@@ -21,12 +21,14 @@ from kronborg.core.policy import Resource
 from kronborg.core.whole import whole
 from kronborg.gateway.drafts import wish
 from kronborg.gateway.drafts_store import find_change, find_draft, list_drafts
+from kronborg.gateway.form_fields import ShownGroup, Values, shown
 from kronborg.gateway.model import METHODS, Route, Service
 from kronborg.gateway.publish import publish_declared
 from kronborg.gateway.route_form import (
     PATHS,
     FieldHelp,
-    Values,
+    errors_of,
+    groups_of,
     help_of,
     hints_of,
     route_in,
@@ -35,6 +37,7 @@ from kronborg.gateway.route_form import (
     service_values,
 )
 from kronborg.gateway.routing import remove_route, remove_service, save_route, save_service
+from kronborg.gateway.shared_policies_store import list_policies
 from kronborg.gateway.store import find_route, find_service, list_routes, list_services
 from kronborg.gateway.validate import name_is_valid
 from kronborg.sessions.console_pages import Choice, ConfirmPage, actor_of, asked, confirm, problems_of
@@ -43,11 +46,11 @@ from kronborg.sessions.visits import admitted
 
 Kind = Literal["service", "route"]
 NEW_ROUTE: Values = {"kind": "prefix", "at": "/", "access": "token", "timeout": "15s", "max_body": "1MiB"}
-NEW_SERVICE: Values = {"connect_timeout": "1s"}
+NEW_SERVICE: Values = {"connect_timeout": "1s", "dns_refresh": "5s"}
 PATH_LABELS = ("This path and all below it", "This path only", "Template", "Regular expression")
 TEXTS = (
-    *("name", "more", "draft", "comment", "urls", "http2"),
-    *("service", "host", "audience", "scopes", "roles", "cookies"),
+    *("name", "more", "draft", "comment", "urls", "replicas", "http2", "idle", "retry_keyed"),
+    *("service", "host", "audience", "scopes", "roles", "policies", "cookies"),
 )
 MOST_OFFERED = 200
 
@@ -61,6 +64,8 @@ class ThingForm(ConsolePage):
     values: Values
     problems: tuple[Problem, ...]
     more: tuple[Problem, ...]
+    errors: Mapping[str, str]
+    groups: Mapping[str, tuple[ShownGroup, ...]]
     hints: Mapping[str, str]
     help: tuple[FieldHelp, ...]
     drafts: tuple[tuple[str, str], ...]
@@ -68,6 +73,7 @@ class ThingForm(ConsolePage):
     apis: tuple[tuple[str, str], ...]
     paths: tuple[tuple[str, str], ...]
     methods: tuple[str, ...]
+    policies: tuple[str, ...]
 
     @property
     def service_choices(self) -> tuple[tuple[str, str], ...]:
@@ -86,8 +92,7 @@ class ThingForm(ConsolePage):
 
     def error(self, field: str) -> str | None:
         """What is wrong with a field, in a sentence."""
-        found = next((one for one in self.problems if one.where.split(".")[-1] == field), None)
-        return None if found is None else found.detail + (f": {found.mend}" if found.mend else "")
+        return self.errors.get(field)
 
 
 def routes() -> list[Page]:
@@ -250,9 +255,11 @@ class _Forms:
             drafts = await list_drafts(session)
             services = await list_services(session, limit=MOST_OFFERED)
             apis = await list_apis(session)
+            policies = await list_policies(session)
         offered = [("", "Publish at once"), *((one.name, f"Put into the draft {one.name}") for one in drafts)]
         kind = Service if self.kind == "service" else Route
         usual = dict.fromkeys(TEXTS, "")
+        errors = errors_of(problems, kind, values.get("name", ""), values)
         page = ThingForm(
             found,
             self.section,
@@ -261,19 +268,16 @@ class _Forms:
             {**NEW_SERVICE, **NEW_ROUTE, **usual, **values},
             tuple(one for one in problems if not one.where.startswith("more:")),
             tuple(one for one in problems if one.where.startswith("more:")),
+            errors,
+            {group.name: shown(group, values, errors) for group in groups_of(kind)},
             hints_of(kind),
             help_of(kind),
             tuple(offered),
             tuple(one.name for one in services),
             tuple((one.audience, f"{one.name} ({one.audience})" if one.name else one.audience) for one in apis),
-            tuple(
-                zip(
-                    PATHS,
-                    ("This path and all below it", "This path only", "Template", "Regular expression"),
-                    strict=True,
-                )
-            ),
+            tuple(zip(PATHS, PATH_LABELS, strict=True)),
             METHODS,
+            tuple(one.name for one in policies),
         )
         return render(request, "gateway/form.html", page, status=422 if problems else 200)
 

@@ -1,5 +1,6 @@
-"""Services and routes as forms of the console: the usual fields one by one, all others as YAML.
+"""Services and routes as forms of the console: most fields one by one, all others as YAML.
 
+What the inputs cannot say exactly stands in the YAML too, so that a form that is saved as it was shown changes nothing.
 Errors in the YAML are told at their line. The vocabulary is that of a file; it is loaded when the first form is shown.
 """
 
@@ -12,6 +13,18 @@ from typing import TYPE_CHECKING, cast
 
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.json import JsonValue
+from kronborg.gateway.form_fields import (
+    Group,
+    Values,
+    forgotten,
+    misread,
+    read,
+    rows_of,
+    shares_in,
+    shares_text,
+    write,
+)
+from kronborg.gateway.form_groups import ROUTE_GROUPS, SERVICE_GROUPS
 from kronborg.gateway.model import METHODS, Route, Service
 
 if TYPE_CHECKING:
@@ -21,12 +34,18 @@ if TYPE_CHECKING:
     from kronborg.gateway.declare.yaml_tree import Position, Tree
 
 PATHS = ("prefix", "path", "template", "regex")
-OWN = ("service", "host", *PATHS, "methods", "public", "audience", "scopes", "roles", "timeout", "max_body", "cookies")
-"""The fields of a route that have inputs of their own."""
-OWN_OF_SERVICE = ("url", "urls", "http2", "connect_timeout")
+OWN = (
+    *("service", "host", *PATHS, "methods", "public", "audience", "scopes", "roles", "policies"),
+    *("timeout", "idle", "max_body", "cookies", "retry_keyed"),
+)
+"""The fields of a route that have inputs of their own, beside those of its groups."""
+OWN_OF_SERVICE = ("url", "urls", "replicas", "http2", "connect_timeout", "dns_refresh")
 _EMPTY: tuple[JsonValue, ...] = (None, [], {}, "")
+_AT = dict.fromkeys(PATHS, "at") | {"": "access", "route": "access", "public": "access", "url": "urls"}
+"""Where the problems of fields are told whose inputs have another name."""
 
-Values = dict[str, str]
+_WHOLE = ("path", "service", "urls")
+"""What is wrong with a section as a whole is told at these fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +54,11 @@ class FieldHelp:
 
     name: str
     text: str
+
+
+def groups_of(kind: type[Route | Service]) -> tuple[Group, ...]:
+    """The groups of a form."""
+    return ROUTE_GROUPS if kind is Route else SERVICE_GROUPS
 
 
 def route_values(route: Route) -> Values:
@@ -53,12 +77,15 @@ def route_values(route: Route) -> Values:
         "audience": route.audience or "",
         "scopes": "\n".join(sorted(route.scopes)),
         "roles": "\n".join(sorted(route.roles)),
+        "policies": "\n".join(route.policies),
         "timeout": str(fields["timeout"]),
+        "idle": str(fields["idle"] or ""),
         "max_body": str(fields["max_body"]),
         **{f"method:{method}": "1" for method in route.methods},
-        "more": _yaml(_chosen(RouteSection, fields, OWN)),
+        **{name: "1" for name in ("cookies", "retry_keyed") if fields[name]},
     }
-    return values | ({"cookies": "1"} if route.cookies else {})
+    told, own = _told(ROUTE_GROUPS, fields)
+    return values | told | {"more": _yaml(_chosen(RouteSection, fields, (*OWN, *own)))}
 
 
 def service_values(service: Service) -> Values:
@@ -69,10 +96,28 @@ def service_values(service: Service) -> Values:
     values = {
         "name": service.name,
         "urls": "\n".join(service.urls),
+        "replicas": shares_text(fields["replicas"]),
         "connect_timeout": str(fields["connect_timeout"]),
-        "more": _yaml(_chosen(ServiceSection, fields, OWN_OF_SERVICE)),
+        "dns_refresh": str(fields["dns_refresh"]),
+        **({"http2": "1"} if service.http2 else {}),
     }
-    return values | ({"http2": "1"} if service.http2 else {})
+    told, own = _told(SERVICE_GROUPS, fields)
+    return values | told | {"more": _yaml(_chosen(ServiceSection, fields, (*OWN_OF_SERVICE, *own)))}
+
+
+def _told(groups: Sequence[Group], fields: Mapping[str, JsonValue]) -> tuple[Values, tuple[str, ...]]:
+    """What the groups say, and the fields that they say whole."""
+    values: Values = {}
+    own = []
+    for group in groups:
+        value = fields.get(group.name)
+        if value in _EMPTY:
+            continue
+        written = write(group, value)
+        if written is not None:
+            values |= written
+            own.append(group.name)
+    return values, tuple(own)
 
 
 def route_in(values: Mapping[str, str]) -> Route:
@@ -86,8 +131,11 @@ def route_in(values: Mapping[str, str]) -> Route:
         kind if kind in PATHS else "prefix": values.get("at", "").strip(),
         "methods": tuple(method for method in METHODS if values.get(f"method:{method}")),
         "timeout": values.get("timeout", "").strip() or "15s",
+        "idle": values.get("idle", "").strip() or None,
         "max_body": values.get("max_body", "").strip() or "1MiB",
         "cookies": values.get("cookies") == "1",
+        "retry_keyed": values.get("retry_keyed") == "1",
+        "policies": tuple(values.get("policies", "").split()),
     }
     if values.get("access") == "public":
         told["public"] = True
@@ -95,7 +143,7 @@ def route_in(values: Mapping[str, str]) -> Route:
         told["audience"] = values.get("audience", "").strip() or None
         told["scopes"] = tuple(values.get("scopes", "").split())
         told["roles"] = tuple(values.get("roles", "").split())
-    section = cast("RouteSection", _section(RouteSection, told, values.get("more", ""), OWN))
+    section = cast("RouteSection", _section(RouteSection, told, values, OWN, ROUTE_GROUPS))
     return route_of(values.get("name", "").strip(), section, audience=section.audience)
 
 
@@ -105,16 +153,59 @@ def service_in(values: Mapping[str, str]) -> Service:
 
     told: dict[str, object] = {
         "urls": tuple(values.get("urls", "").split()),
+        "replicas": shares_in(values.get("replicas", "")),
         "http2": values.get("http2") == "1",
         "connect_timeout": values.get("connect_timeout", "").strip() or "1s",
+        "dns_refresh": values.get("dns_refresh", "").strip() or "5s",
     }
-    section = cast("ServiceSection", _section(ServiceSection, told, values.get("more", ""), OWN_OF_SERVICE))
+    section = cast("ServiceSection", _section(ServiceSection, told, values, OWN_OF_SERVICE, SERVICE_GROUPS))
     return service_of(values.get("name", "").strip(), section)
+
+
+def errors_of(
+    problems: Sequence[Problem], kind: type[Route | Service], name: str, values: Mapping[str, str]
+) -> dict[str, str]:
+    """What is wrong with each input, in a sentence; a problem whose place is no input stands at the group around it."""
+    groups = {group.name: group for group in groups_of(kind)}
+    base = {*(OWN if kind is Route else OWN_OF_SERVICE), *_AT.values(), "name", "draft", "more"}
+    known = base | {f"{prefix}{rest}" for one in groups.values() for prefix in _prefixes(one) for rest in _rests(one)}
+    found: dict[str, str] = {}
+    home = "routes" if kind is Route else "services"
+    for problem in problems:
+        parts = problem.where.split(".")
+        if parts[:2] == [home, name]:
+            parts = parts[2:] or [""]
+        group = groups.get(parts[0])
+        if group is not None and group.rows and len(parts) > 1 and parts[1].isdecimal():
+            rows = rows_of(group, values)
+            parts[1] = str(rows[int(parts[1])]) if int(parts[1]) < len(rows) and not _own(problem) else parts[1]
+        if group is not None and group.rows and len(parts) == 1:
+            parts.append(str(max((*rows_of(group, values), 0))))
+        parts[0] = _AT.get(parts[0], parts[0]) if len(parts) == 1 else parts[0]
+        while parts and ".".join(parts) not in known:
+            parts.pop()
+        said = problem.detail + (f": {problem.mend}" if problem.mend else "")
+        if parts:
+            found.setdefault(".".join(parts), said)
+    return found
+
+
+def _own(problem: Problem) -> bool:
+    """Whether a problem was found in the form itself, which counts all its rows."""
+    return problem.detail in ("is filled in, but not ticked", "has a line without =")
+
+
+def _prefixes(group: Group) -> Sequence[str]:
+    return [f"{group.name}.{number}" for number in range(group.rows)] or [group.name]
+
+
+def _rests(group: Group) -> Sequence[str]:
+    return ["", *(f".{one.name}" for one in group.inputs)]
 
 
 def help_of(kind: type[Route | Service]) -> tuple[FieldHelp, ...]:
     """The fields that the YAML of a form may hold, with what each means."""
-    own = OWN if kind is Route else OWN_OF_SERVICE
+    own = {*(OWN if kind is Route else OWN_OF_SERVICE), *(group.name for group in groups_of(kind))}
     return tuple(FieldHelp(name, text) for name, text in hints_of(kind).items() if name not in own)
 
 
@@ -145,10 +236,25 @@ def _chosen(section: type[Section], fields: Mapping[str, JsonValue], but: Sequen
     }
     plain = section.model_construct(**usual).model_dump(mode="json", include=set(usual))
     return {
-        name: value
+        name: _short(section, name, value)
         for name, value in fields.items()
         if name not in but and value not in _EMPTY and value != plain.get(name)
     }
+
+
+def _short(section: type[Section], name: str, value: JsonValue) -> JsonValue:
+    """A value without members that say nothing, where it is the same value without them."""
+    if not isinstance(value, (Mapping, list, tuple)):
+        return value
+    from pydantic import TypeAdapter
+
+    adapter: TypeAdapter[object] = TypeAdapter(section.model_fields[name].annotation or object)
+    short = _without_nothing(value)
+    try:
+        same = adapter.validate_python(short, strict=False) == adapter.validate_python(value, strict=False)
+    except ValueError:
+        return value
+    return short if same else value
 
 
 def _yaml(fields: Mapping[str, JsonValue]) -> str:
@@ -159,7 +265,7 @@ def _yaml(fields: Mapping[str, JsonValue]) -> str:
     writer, text = YAML(typ="safe", pure=True), StringIO()
     writer.default_flow_style, writer.sort_base_mapping_type_on_output = False, False  # type: ignore[assignment]
     writer.width = 100
-    writer.dump(_without_nothing(fields), text)
+    writer.dump(fields, text)
     return text.getvalue()
 
 
@@ -170,19 +276,31 @@ def _without_nothing(value: JsonValue) -> JsonValue:
     return [_without_nothing(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
-def _section(section: type[Section], told: dict[str, object], more: str, own: Sequence[str]) -> Section:
+def _section(
+    section: type[Section],
+    told: dict[str, object],
+    values: Mapping[str, str],
+    own: Sequence[str],
+    groups: Sequence[Group],
+) -> Section:
     from pydantic import ValidationError
 
     from kronborg.gateway.declare.yaml_tree import read_yaml
 
+    more = values.get("more", "")
     reading = read_yaml(more)
     problems = [Problem(f"more:{flaw.at.line}", flaw.detail, flaw.mend) for flaw in reading.flaws]
     extra: Tree = reading.tree if more.strip() else {}
     if extra is not None and not isinstance(extra, Mapping):
         problems.append(Problem("more:1", "is no mapping", "write key: value, one in a line"))
         extra = {}
+    for group in groups:
+        problems += [*forgotten(group, values), *misread(group, values)]
+        value = read(group, values)
+        if value is not None and not (group.name in (extra or {}) and not group.optional):
+            told[group.name] = value
     for name in extra or {}:
-        if name in own:
+        if name in own or name in told:
             at = reading.keys.get((name,))
             problems.append(Problem(f"more:{at.line if at else 1}", "has a field of its own", "say it there"))
     if problems:
@@ -199,7 +317,7 @@ def _said(
     found = []
     for one in error.errors(include_url=False, include_input=False)[:50]:
         path = tuple(one["loc"])
-        where = ".".join(str(part) for part in path) or "route"
+        where = ".".join(str(part) for part in path) or (one["type"] if one["type"] in _WHOLE else "route")
         if path and path[0] in extra:
             at = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), None)
             where = f"more:{at.line if at else 1}"
