@@ -57,15 +57,17 @@ async def make_for_person(
 
 
 async def rotate(engine: Engine, key_id: str, settings: KeySettings, *, actor: str, now: datetime) -> NewKey:
-    """A new key like this one, which goes on for the overlap. It lasts as long as the old one was made for.
+    """A new key of a client like this one, which goes on for the overlap. It lasts as long as the old one was made for.
 
-    Raises `NotFound`, and `Conflict` when the old one has ended or was rotated before.
+    Raises `NotFound`, and `Conflict` when the old one has ended, was rotated before, or is of a person: whoever makes
+    one of those is that person from then on.
     """
     old = await store.find_key(engine.database.lookup, key_id)
     if old is None:
         raise NotFound("there is no key with this id")
-    longest = settings.longest if old.kind == "api_key" else settings.longest_personal
-    lifetime = min(old.expires_at - old.created_at, longest)
+    if old.kind != "api_key":
+        raise Conflict("personal access tokens are made by their person alone: revoke it, and let them make another")
+    lifetime = min(old.expires_at - old.created_at, settings.longest)
     fresh, digest, text = _minted(engine.vault, replace(old, created_at=now, created_by=actor, rotated_at=None))
     fresh = replace(fresh, expires_at=now + lifetime, last_used_at=None)
 
