@@ -28,7 +28,7 @@ from kronborg.gateway.envoy.translate import translate
 from kronborg.gateway.model import Audience, Path, Route, Service, Snapshot
 from kronborg.gateway.validate import problems_of
 
-_API = "https://shop.example/api"
+API = "https://shop.example/api"
 _ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 _REQUESTS = 20_000
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -43,7 +43,7 @@ def routes(count: int) -> tuple[Route, ...]:
             kind = "exact"
         elif number % 5 == 0:
             kind, path = "template", f"{path}/{{id}}"
-        guard: dict[str, object] = {"audience": _API, "scopes": ("things:read",)} if number % 20 else {"public": True}
+        guard: dict[str, object] = {"audience": API, "scopes": ("things:read",)} if number % 20 else {"public": True}
         found.append(Route(f"route-{number}", Path(kind, path), "origin", **guard))  # type: ignore[arg-type]
     return tuple(found)
 
@@ -53,7 +53,7 @@ def _snapshot(count: int, port: int, version: int) -> Snapshot:
         issuer="http://localhost:8081",
         services=(Service("origin", (f"http://127.0.0.1:{port}",)),),
         routes=routes(count),
-        audiences=(Audience(_API, ("things:read",)),),
+        audiences=(Audience(API, ("things:read",)),),
         version=version,
     )
 

@@ -1,37 +1,25 @@
-"""The installation of the latency benchmark: database, control process, an Envoy of two workers, load, tokens."""
+"""How long revocations take to arrive at a gateway of two workers under load: the measuring of one and all."""
 
 from __future__ import annotations
 
 import asyncio
 import http.client
-import json
 import multiprocessing
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from bench.gateway_load import load
-from bench.gateway_world import ENDING, envoy_file, free_port
+from bench.gateway_world import ENDING
+from bench.house import SERVICE, house, now
 from kronborg.clients.model import ApiDraft
-from kronborg.clients.register import save_api
-from kronborg.config import Address, Settings
-from kronborg.control import prepare_files, proxy_of
-from kronborg.core.db import Database
 from kronborg.core.group_writer import Execute
-from kronborg.core.migrate import migrate
-from kronborg.gateway.envoy import admin
-from kronborg.gateway.envoy.process import binary, envoy_argv
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.model import Path as RoutePath
-from kronborg.gateway.model import Route, Service
-from kronborg.gateway.publish import publish_declared
-from kronborg.gateway.store import put_route, put_service
-from kronborg.opening import engine_for
+from kronborg.gateway.model import Route
 from kronborg.tokens.engine import Engine
 from kronborg.tokens.feed import Notice, next_second, tell
 from kronborg.tokens.feed_store import Kind
@@ -62,84 +50,25 @@ class Took:
     written: float
 
 
-def now() -> datetime:
-    """This moment."""
-    return datetime.now(UTC)
-
-
 def latencies(folder: Path, *, revocations: int, connections: int) -> dict[str, list[Took]]:
     """How long each revocation took, by kind."""
-    children: list[subprocess.Popen[bytes]] = []
-    try:
-        return asyncio.run(_measure(folder, revocations, connections, children))
-    finally:
-        for child in children:
-            child.kill()
-            child.wait()
+    return asyncio.run(_measure(folder, revocations, connections))
 
 
-async def _measure(
-    folder: Path, revocations: int, connections: int, children: list[subprocess.Popen[bytes]]
-) -> dict[str, list[Took]]:
-    file, upstream = folder / "kronborg.yaml", free_port()
-    gateway, control = free_port(), free_port()
-    file.write_text(f"version: 1\nserver:\n  gateway: {{port: {gateway}}}\n  control: {{port: {control}}}\n")
-    data = folder / "data"
-    data.mkdir()
-    settings = Settings(
-        file=file, data=data, gateway=Address("127.0.0.1", gateway), control=Address("127.0.0.1", control)
-    )
-    settings.vault()
-    await asyncio.to_thread(migrate, settings.database_url)
-    database = await Database.open(settings.database_url)
-    engine = await engine_for(settings, database, now=now())
-    async with database.write() as session:
-        await save_api(session, ApiDraft(API, "Catalogue", ()), actor="bench", now=now())
-        await put_service(session, Service("echo", (f"http://127.0.0.1:{upstream}",)), now=now())
-        await put_route(session, Route("read", RoutePath("prefix", "/"), "echo", audience=API), now=now())
-        await publish_declared(
-            session, issuer=settings.issuer, gateway_url=settings.gateway_url, author="bench", now=now()
-        )
-    answer = {"status": 200, "body": {"inline_string": ENDING.decode()}}
-    (folder / "upstream.json").write_bytes(_json(envoy_file(upstream, {"direct_response": answer}, [])))
-    argv = [str(binary()), "-c", str(folder / "upstream.json"), "--concurrency", "1", "--disable-hot-restart"]
-    await prepare_files(settings)
-    own = [sys.executable, "-m", "kronborg.run", "control", "--file", str(file), "--data", str(data)]
-    proxy = proxy_of(settings)
-    for command in ([*argv, "-l", "error"], envoy_argv(proxy.folder, concurrency=2, log_level="error"), own):
-        children.append(await asyncio.to_thread(_start, command, folder / f"{len(children)}.log"))
-    await _until_up(proxy)
-    busy = multiprocessing.Process(
-        target=_load, args=(gateway, [await _token(engine) for _ in range(50)], children[1].pid, connections)
-    )
-    busy.start()
-    try:
-        found: dict[str, list[Took]] = {kind: [] for kind, _ in KINDS}
-        for number in range(revocations):
-            found[KINDS[number % len(KINDS)][0]].append(await _one(engine, proxy, number))
-        return found
-    finally:
-        busy.kill()
-        busy.join()
-        await database.close()
-
-
-def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as out:
-        return subprocess.Popen(command, stdout=out, stderr=out)
-
-
-async def _until_up(proxy: Proxy) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:  # another process is waited for
-        if await admin.is_ready(proxy.admin) and not proxy.ledger.read_bytes().endswith(b"h 0 0 -\n"):
-            return
-        await asyncio.sleep(0.05)
-    raise TimeoutError("the installation did not come up")
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value).encode()
+async def _measure(folder: Path, revocations: int, connections: int) -> dict[str, list[Took]]:
+    route = Route("read", RoutePath("prefix", "/"), SERVICE, audience=API)
+    async with house(folder, ApiDraft(API, "Catalogue", ()), (route,), workers=2) as found:
+        tokens = [await _token(found.engine) for _ in range(50)]
+        busy = multiprocessing.Process(target=_load, args=(found.proxy.port, tokens, found.gateway, connections))
+        busy.start()
+        try:
+            took: dict[str, list[Took]] = {kind: [] for kind, _ in KINDS}
+            for number in range(revocations):
+                took[KINDS[number % len(KINDS)][0]].append(await _one(found.engine, found.proxy, number))
+            return took
+        finally:
+            busy.kill()
+            busy.join()
 
 
 def _load(port: int, tokens: list[str], pid: int, connections: int) -> None:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path as FilePath
+from typing import cast
 
+import orjson
 import pytest
 from joserfc.jwk import ECKey
 
 from gateway.live import API, Live, running, wait_until
 from kronborg.core.db import Database
+from kronborg.core.json import JsonObject
 from kronborg.gateway import store
-from kronborg.gateway.deliver import Deliverer, put
+from kronborg.gateway.deliver import Deliverer, place, put
 from kronborg.gateway.envoy import admin
+from kronborg.gateway.envoy.resource import compact, discovery
+from kronborg.gateway.envoy.translate import Files, translate
 from kronborg.gateway.model import Limits, Path, Route, Service, Snapshot
 from kronborg.gateway.publish import publish
 from kronborg.gateway.source import DatabaseSource
@@ -77,6 +83,73 @@ def test_what_the_proxy_itself_refuses_leaves_the_last_good_version(own: Live) -
     assert files_of(own) == before
     wait_until(lambda: own.get("/more", token=own.token()).status == 404)
     assert own.get("/catalogue", token=own.token()).status == 200
+
+
+def refused(files: Files) -> Files:
+    """The same with a status that Envoy knows none of."""
+
+    def broken(content: bytes) -> JsonObject:
+        return cast("JsonObject", orjson.loads(re.sub(rb'"status": ?404', b'"status":42', content)))
+
+    table = discovery(cast("list[JsonObject]", broken(files.rds)["resources"]))
+    return replace(files, rds=table, show=lambda: compact(broken(files.trial)))
+
+
+def test_a_table_of_routes_that_the_proxy_refuses_is_put_back_with_its_reason(own: Live) -> None:
+    own.publish(ROUTE)
+    before = files_of(own)
+    files = translate(own.snapshot(ROUTE, MORE), own.keys, own.proxy)
+
+    reason = asyncio.run(place(refused(files), own.proxy))
+
+    assert reason is not None
+    assert "DirectResponseActionValidationError.Status" in reason
+    assert files_of(own) == before
+    assert own.get("/catalogue", token=own.token()).status == 200
+    assert asyncio.run(place(files, own.proxy)) is None
+    assert own.get("/more", token=own.token()).status == 200
+
+
+def test_a_table_that_names_an_unknown_service_is_never_written(own: Live) -> None:
+    own.publish(ROUTE)
+    before = files_of(own)
+    files = translate(own.snapshot(ROUTE, MORE), own.keys, own.proxy)
+
+    def lost(content: bytes) -> bytes:
+        return content.replace(b"service.echo", b"service.lost", 1)
+
+    table = discovery(orjson.loads(lost(files.rds))["resources"])
+    trial = orjson.loads(files.trial)
+    (listener,) = [one for one in trial["static_resources"]["listeners"] if b"service.echo" in orjson.dumps(one)]
+    trial["static_resources"]["listeners"] = [orjson.loads(lost(orjson.dumps(listener)))]
+    reason = asyncio.run(place(replace(files, rds=table, show=lambda: compact(trial)), own.proxy))
+
+    assert reason is not None
+    assert "service.lost" in reason
+    assert files_of(own) == before
+
+
+def test_a_table_that_nobody_tried_is_tried_when_the_proxy_goes_away_meanwhile(
+    own: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own.publish(ROUTE)
+    before = files_of(own)
+    files = translate(own.snapshot(ROUTE, MORE), own.keys, own.proxy)
+    ask, asked = admin.standing, list[int]()
+
+    async def once(path: FilePath) -> Mapping[str, admin.Standing]:
+        asked.append(1)
+        if len(asked) == 2:
+            await asyncio.to_thread(own.kill)
+        return await ask(path)
+
+    monkeypatch.setattr(admin, "standing", once)
+
+    reason = asyncio.run(place(refused(files), own.proxy))
+
+    assert reason is not None
+    assert "DirectResponseActionValidationError.Status" in reason
+    assert files_of(own) == before
 
 
 def test_routes_change_without_touching_the_listener_or_cached_tokens(own: Live) -> None:

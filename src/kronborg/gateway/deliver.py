@@ -2,16 +2,18 @@
 
 A configuration is first shown to `envoy --mode validate`; then its files are renamed into place, services
 before the listener before routes, so that nothing names what is not there yet, and the proxy is asked after
-each whether it took it. If it refuses one,
-the last good files come back and the refusal is recorded with Envoy's own reason. Envoy reads files and asks
-nobody, so it starts and serves without the control process.
+each whether it took it. If it refuses one, the last good files come back and the refusal is recorded with Envoy's own
+reason. Where nothing but one table of routes is new, the proxy itself is asked at once: it takes a table whole or
+leaves it, and ten thousand routes would be read twice. Envoy reads files and asks nobody, so it starts and serves
+without the control process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +41,8 @@ POLL_SECONDS = 0.2
 _RETRY_SECONDS = 10.0
 _PATIENCE_SECONDS = 10.0
 _ASK_AGAIN_SECONDS = 0.01
+_CLUSTER = re.compile(rb'"((?:service|replicas|bounded|instead)\.[^"]*)"')
+"""How clusters are called that come and go with services and routes (`envoy/target.py`)."""
 
 
 class Refused(Exception):
@@ -61,10 +65,11 @@ async def place(files: Files, proxy: Proxy) -> str | None:
     """Put `files` into the proxy's folder and into the proxy; its reason when it refuses."""
     wanted = files.by_kind
     before = {kind: _read(proxy, kind) for kind in wanted}
+    untried = False
     if before != wanted:
         _begin(files, proxy)
-        reason = await objection(files.trial, _scratch(proxy))
-        if reason is not None:
+        untried = await _is_one_table(before, wanted, proxy)
+        if not untried and (reason := await _objection(files, proxy)) is not None:
             return reason
         for kind, content in files.tables:
             # A listener names the file of its routes, so it has to be there first.
@@ -78,13 +83,43 @@ async def place(files: Files, proxy: Proxy) -> str | None:
         except admin.ProxyAway as gone:
             away = gone
         except Refused as refused:
-            for other, good in before.items():
-                if good is not None:
-                    _replace(proxy, f"{other}.json", good)
-            return str(refused)
+            _put_back(before, proxy)
+            # Of a table the running proxy says that it refused it, and not why.
+            return (await _objection(files, proxy) if untried else None) or str(refused)
     if away is not None:
+        # What nobody tried must not be what the proxy starts from.
+        if untried and (reason := await _objection(files, proxy)) is not None:
+            _put_back(before, proxy)
+            return reason
         raise away
     return None
+
+
+async def _objection(files: Files, proxy: Proxy) -> str | None:
+    return await objection(await asyncio.to_thread(lambda: files.trial), _scratch(proxy))
+
+
+def _put_back(before: Mapping[Kind, bytes | None], proxy: Proxy) -> None:
+    for kind, good in before.items():
+        if good is not None:
+            _replace(proxy, f"{kind}.json", good)
+
+
+async def _is_one_table(before: Mapping[Kind, bytes | None], wanted: Mapping[Kind, bytes], proxy: Proxy) -> bool:
+    """Whether nothing but one table of routes is new to a proxy that is up and holds all the rest."""
+    changed = [kind for kind, content in wanted.items() if before[kind] != content]
+    if len(changed) != 1 or changed[0] in ("cds", "lds"):
+        return False
+    (kind,) = changed
+    # What a running proxy does not ask of a table: that the services which it names are there.
+    services = {cluster["name"].encode() for cluster in orjson.loads(wanted["cds"])["resources"]}
+    if not {one[1] for one in _CLUSTER.finditer(wanted[kind])} <= services:
+        return False
+    try:
+        standing = await admin.standing(proxy.admin)
+    except admin.ProxyAway:
+        return False
+    return all(old is not None and standing[each].version == version_of(old) for each, old in before.items())
 
 
 def make_folder(proxy: Proxy) -> str:
@@ -107,7 +142,7 @@ async def prepare(snapshot: Snapshot, keys: str, proxy: Proxy) -> None:
     make_folder(proxy)
     files = await asyncio.to_thread(translate, snapshot, keys, proxy)
     _begin(files, proxy)
-    reason = await objection(files.trial, _scratch(proxy))
+    reason = await _objection(files, proxy)
     if reason is not None:
         raise Refused(reason)
     contents = sorted(files.by_kind.items(), key=lambda one: one[0] == "lds")
@@ -216,11 +251,11 @@ async def _step(proxy: Proxy, kind: Kind, content: bytes) -> None:
     try:
         before = (await admin.standing(proxy.admin))[kind]
     except admin.ProxyAway:
-        _replace(proxy, f"{kind}.json", content)
+        await asyncio.to_thread(_replace, proxy, f"{kind}.json", content)
         raise
     if before.version == version and _read(proxy, kind) == content:
         return
-    _replace(proxy, f"{kind}.json", content)
+    await asyncio.to_thread(_replace, proxy, f"{kind}.json", content)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _PATIENCE_SECONDS
     while loop.time() < deadline:

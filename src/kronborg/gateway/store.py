@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from sqlalchemy import Column, Integer, Table, Text, delete, desc, insert, select, update
 from sqlalchemy.engine import Row
 
+from kronborg.core.collecting import without_collecting
 from kronborg.core.db import Database, ReadSession, Session, UtcDateTime, metadata
 from kronborg.gateway.model import Delivery, Route, Service, Snapshot
 from kronborg.gateway.snapshot import decode_route, decode_service, encode, thaw
@@ -75,7 +77,9 @@ async def list_routes(
     session: ReadSession, *, after: str = "", search: str = "", limit: int | None = None
 ) -> tuple[Route, ...]:
     """Routes by name: all, or `limit` of those that come after one and hold `search` somewhere."""
-    return tuple(decode_route(text) for text in await _contents(session, routes_table, after, search, limit))
+    contents = await _contents(session, routes_table, after, search, limit)
+    with without_collecting():
+        return tuple(map(decode_route, contents))
 
 
 async def _contents(session: ReadSession, table: Table, after: str, search: str, limit: int | None) -> list[str]:
@@ -171,8 +175,22 @@ def _published(row: Row[tuple[object, ...]]) -> Published:
     version, content, digest, author, created_at, comment, *_ = tuple[object, ...](row)
     if not isinstance(version, int) or not isinstance(created_at, datetime):
         raise TypeError("a row of gateway_snapshots is not as written")
-    snapshot = thaw(str(content).encode(), version=version)
+    snapshot = _thawed(_Content(str(digest), version, str(content)))
     return Published(snapshot, str(digest), str(author), created_at, str(comment))
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    digest: str
+    version: int
+    text: str = field(compare=False, repr=False)
+
+
+@lru_cache(maxsize=2)
+def _thawed(content: _Content) -> Snapshot:
+    """Several in a process ask for the newest version as soon as there is one; it is read once for all of them."""
+    with without_collecting():
+        return thaw(content.text.encode(), version=content.version)
 
 
 async def find_published(session: ReadSession, version: int) -> Published | None:

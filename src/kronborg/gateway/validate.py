@@ -12,6 +12,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
+from kronborg.core.collecting import without_collecting
 from kronborg.core.errors import Problem
 from kronborg.gateway import limits_problems, path_problems, traffic_problems
 from kronborg.gateway.access_problems import access_problems
@@ -33,6 +34,11 @@ _MOST = 20_000
 
 def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
     """Every reason against publishing `snapshot`, in the order a reader would look for them."""
+    with without_collecting():
+        return tuple(_problems_of(snapshot))
+
+
+def _problems_of(snapshot: Snapshot) -> list[Problem]:
     found: list[Problem] = []
     if not is_absolute(snapshot.issuer):
         found.append(Problem("issuer", "is not an absolute URL", "write it as https://host[:port]"))
@@ -65,7 +71,7 @@ def problems_of(snapshot: Snapshot) -> tuple[Problem, ...]:
     found += content_problems(snapshot)
     found += limits_problems.problems_of(snapshot)
     found += path_problems.clashes(snapshot)
-    return tuple(found)
+    return found
 
 
 def _cannot_read(route: Route) -> Problem:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
+from kronborg.core.collecting import without_collecting
 from kronborg.core.json import JsonObject
 from kronborg.gateway.envoy import bootstrap, tls
 from kronborg.gateway.envoy.answers import answers
@@ -23,21 +22,23 @@ _LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What Envoy reads. `trial` is everything in one file, to be validated before the others are written.
-
-    `rds` are the routes of the listener `external`, empty where no listener is called so.
-    """
+    """What Envoy reads. `rds` are the routes of the listener `external`, empty where no listener is called so."""
 
     bootstrap: bytes
     cds: bytes
     rds: bytes
     lds: bytes
-    trial: bytes
+    show: Callable[[], bytes] = field(compare=False, repr=False)
     tables: tuple[tuple[str, bytes], ...] = ()
     """The routes of further listeners, by the names of their files without the ending."""
 
     certificates: tuple[str, ...] = ()
     """The names of the certificates that have to be there (`envoy/tls.py`)."""
+
+    @property
+    def trial(self) -> bytes:
+        """Everything in one file, to be validated; written only when it is asked for."""
+        return self.show()
 
     @property
     def by_kind(self) -> dict[str, bytes]:
@@ -50,7 +51,7 @@ def translate(snapshot: Snapshot, keys: str, proxy: Proxy) -> Files:
     """Pure: equal input, equal bytes. `keys` is the issuer's public JWKS as JSON text."""
     limits = replace(snapshot.limits, legacy_headers=snapshot.limits.legacy_headers or proxy.legacy_limit_headers)
     snapshot = settled(replace(snapshot, limits=limits))
-    with _without_collecting():
+    with without_collecting():
         return _files(snapshot, keys, proxy)
 
 
@@ -76,19 +77,7 @@ def _files(snapshot: Snapshot, keys: str, proxy: Proxy) -> Files:
         cds=discovery(services),
         rds=rds,
         lds=discovery([{"@type": _LISTENER, **each} for each in (*served, *inside)]),
-        trial=compact(bootstrap.trial(snapshot.limits, proxy, [*tried, *inside], services)),
+        show=lambda: compact(bootstrap.trial(snapshot.limits, proxy, [*tried, *inside], services)),
         tables=tuple(sorted(tables.items())),
         certificates=tls.needed(snapshot, proxy),
     )
-
-
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Ten thousand routes are a million small values, none of them garbage: looking for some takes half of the time."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
