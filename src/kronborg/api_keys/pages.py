@@ -156,7 +156,7 @@ async def rotate(request: Request) -> Response:
     """Ask, then make the next key, shown on the page that follows."""
     form = await checked_form(request) if request.method == "POST" else None
     href = f"{HOME}/{request.path_params['key_id']}"
-    found = await admitted(request, "api-keys:write", _KEY, fresh=True, back=f"{href}/rotate")
+    found = await admitted(request, "api-keys:write", _this(request), fresh=True, back=f"{href}/rotate")
     if isinstance(found, Response):
         return found
     key, settings = await _existing(request), _settings(request)
@@ -186,7 +186,7 @@ async def revoke(request: Request) -> Response:
     """Ask, then end a key at once."""
     form = await checked_form(request) if request.method == "POST" else None
     href = f"{HOME}/{request.path_params['key_id']}"
-    found = await admitted(request, "api-keys:delete", _KEY, fresh=True, back=f"{href}/revoke")
+    found = await admitted(request, "api-keys:delete", _this(request), fresh=True, back=f"{href}/revoke")
     if isinstance(found, Response):
         return found
     key = await _existing(request)
@@ -208,6 +208,10 @@ async def revoke(request: Request) -> Response:
     return redirect(request, f"{HOME}?done=revoked")
 
 
+def _this(request: Request) -> Resource:
+    return Resource("api-key", str(request.path_params["key_id"])[:64])
+
+
 async def _existing(request: Request) -> ApiKey:
     key = await store.find_key(parts_of(request).database.lookup, str(request.path_params["key_id"])[:64])
     if key is None or key.revoked_at is not None:
@@ -221,8 +225,8 @@ def _page(request: Request, found: Admitted, key: ApiKey, made: NewKey | None = 
         "api-keys",
         key,
         None if made is None else made.text,
-        may(request, found, "api-keys:write", _KEY),
-        may(request, found, "api-keys:delete", _KEY),
+        may(request, found, "api-keys:write", Resource("api-key", key.id)),
+        may(request, found, "api-keys:delete", Resource("api-key", key.id)),
         problem,
         clock.now(),
     )

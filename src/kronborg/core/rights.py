@@ -28,6 +28,8 @@ _NOUNS = {
     "token-issuers": "issuers",
     "scim": "provisioning",
 }
+_KINDS = {"access": "access", "directories": "directory", "policies": "policy"}
+"""What one of them is called where taking away an "s" does not tell."""
 _VERBS = {"GET": "read", "HEAD": "read", "OPTIONS": "read", "DELETE": "delete"}
 _SPECIAL: tuple[tuple[str, str, str], ...] = (
     ("POST", r"/config/plan", "config:read"),
@@ -35,7 +37,7 @@ _SPECIAL: tuple[tuple[str, str, str], ...] = (
     ("POST", r"/simulate", "routes:read"),
     ("GET", r"/routes/[^/]+/callers", "clients:read"),
     # What is only wished for reaches nobody; to publish it may change services and routes alike.
-    ("POST|PUT|DELETE", r"/drafts/[^/]+(/(services|routes|changes)/.*)?|/drafts/[^/]+/rebase", "routes:write"),
+    ("POST|PUT|DELETE", r"/drafts/[^/]+(/(services|routes|policies|changes)/.*)?|/drafts/[^/]+/rebase", "routes:write"),
     ("POST", r"/drafts/[^/]+/publish|/versions/[^/]+/rollback", "config:write"),
     ("POST", r"/tokens/revoke", "access:revoke"),
     ("GET|HEAD", r"/traffic/people/.*", "traffic:people"),
@@ -56,7 +58,7 @@ def wish_of(method: str, path: str) -> Wish:
     words = [word for word in path.split("/") if word]
     first = words[0] if words else "api"
     noun = _NOUNS.get(first, first)
-    kind, name = noun.removesuffix("s"), words[1] if len(words) > 1 else ""
+    kind, name = _KINDS.get(noun, noun.removesuffix("s")), words[1] if len(words) > 1 else ""
     resource = Resource(kind, name, name if noun == "organisations" else "")
     for methods, pattern, action in _SPECIAL:
         if method in methods.split("|") and re.fullmatch(pattern, path):

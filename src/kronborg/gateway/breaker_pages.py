@@ -69,10 +69,10 @@ async def show_breakers(request: Request) -> Response:
 
 async def ask(request: Request) -> Response:
     """What should it do?"""
-    found = await admitted(request, "breakers:write", Resource("breaker"))
+    service = str(request.path_params["service"])[:63]
+    found = await admitted(request, "breakers:write", Resource("breaker", service))
     if isinstance(found, Response):
         return found
-    service = str(request.path_params["service"])[:63]
     async with parts_of(request).database.read() as session:
         if service not in {one.service for one in await list_breakers(session)}:
             raise NotFound("there is no service with this name that has a breaker")
@@ -95,7 +95,9 @@ async def order(request: Request) -> Response:
     """Force one, or let it decide itself again."""
     form = await checked_form(request)
     service = str(request.path_params["service"])[:63]
-    found = await admitted(request, "breakers:write", Resource("breaker"), fresh=True, back=f"{HOME}/{service}")
+    found = await admitted(
+        request, "breakers:write", Resource("breaker", service), fresh=True, back=f"{HOME}/{service}"
+    )
     if isinstance(found, Response):
         return found
     wanted = _ORDERS[_CHOICE.made(form)]

@@ -21,13 +21,13 @@ from kronborg.core.parts import parts_of
 from kronborg.core.policy import Resource
 from kronborg.core.whole import whole
 from kronborg.gateway import certificates
-from kronborg.sessions.console_pages import ConfirmPage, actor_of, confirm, done_of, may, problems_of
+from kronborg.sessions.console_pages import ConfirmPage, actor_of, confirm, done_of, may, must, problems_of
 from kronborg.sessions.model import ConsolePage
 from kronborg.sessions.visits import admitted
 
 HOME = "/console/certificates"
 SECTION = "certificates"
-CERTIFICATE = Resource("certificates")
+CERTIFICATE = Resource("certificate")
 DONE = {
     "kept": "It is kept; listeners show it within seconds.",
     "wished": "It is ordered within a minute, and again before it ends.",
@@ -111,12 +111,13 @@ async def show_one(request: Request) -> Response:
     if isinstance(found, Response):
         return found
     now, row = clock.now(), await _existing(request)
+    this = Resource("certificate", row.one.name)
     page = OnePage(
         found,
         SECTION,
         row,
-        may(request, found, "certificates:write", CERTIFICATE),
-        may(request, found, "certificates:delete", CERTIFICATE) and not row.users,
+        may(request, found, "certificates:write", this),
+        may(request, found, "certificates:delete", this) and not row.users,
         now,
     )
     return render(request, "gateway/certificate.html", page)
@@ -133,6 +134,7 @@ async def upload(request: Request) -> Response:
         named = request.query_params.get("name", "")[:63]
         return _form(request, FormPage(found, SECTION, False, parts.has_acme, named))
     name, chain, key = (form.get(field, "").strip()[:_LONGEST] for field in ("name", "chain", "key"))
+    must(request, found, "certificates:write", Resource("certificate", name))
     try:
         async with whole(parts.database) as session:
             await keep.upload(session, parts.vault, name, chain, key, actor=actor_of(found), now=clock.now())
@@ -152,6 +154,7 @@ async def order(request: Request) -> Response:
     if form is None:
         return _form(request, FormPage(found, SECTION, True, parts.has_acme))
     name, hosts = (form.get(field, "").strip()[:_LONGEST] for field in ("name", "hosts"))
+    must(request, found, "certificates:write", Resource("certificate", name))
     try:
         async with whole(parts.database) as session:
             await keep.wish(session, name, tuple(hosts.split()), actor=actor_of(found), now=clock.now())
@@ -166,7 +169,7 @@ async def delete(request: Request) -> Response:
     form = await checked_form(request) if request.method == "POST" else None
     name = str(request.path_params["name"])[:63]
     here = f"{HOME}/{name}/delete"
-    found = await admitted(request, "certificates:delete", CERTIFICATE, fresh=True, back=here)
+    found = await admitted(request, "certificates:delete", Resource("certificate", name), fresh=True, back=here)
     if isinstance(found, Response):
         return found
     row, parts = await _existing(request), parts_of(request)

@@ -40,7 +40,7 @@ from kronborg.gateway.routing import remove_route, remove_service, save_route, s
 from kronborg.gateway.shared_policies_store import list_policies
 from kronborg.gateway.store import find_route, find_service, list_routes, list_services
 from kronborg.gateway.validate import name_is_valid
-from kronborg.sessions.console_pages import Choice, ConfirmPage, actor_of, asked, confirm, problems_of
+from kronborg.sessions.console_pages import Choice, ConfirmPage, actor_of, asked, confirm, must, problems_of
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted
 
@@ -136,7 +136,13 @@ class _Forms:
             thing = held.after if held is not None and held.after is not None else await finds(session, name)
         if thing is None:
             raise NotFound(f"there is no {self.kind} with this name")
-        values = service_values(thing) if isinstance(thing, Service) else route_values(thing)
+        match thing:
+            case Service():
+                values = service_values(thing)
+            case Route():
+                values = route_values(thing)
+            case _:
+                raise TypeError("a draft holds a service or a route under this kind")
         return await self._form(request, found, name, values | {"draft": draft})
 
     async def make(self, request: Request) -> Response:
@@ -177,6 +183,8 @@ class _Forms:
         if form is None:
             return confirm(request, question)
         draft = choice.made(form)
+        if not draft:
+            must(request, found, f"{self.section}:delete", Resource(self.kind, name))
         try:
             await self._carry_out(request, found, name, None, draft, "")
         except (Invalid, Conflict) as refusal:
@@ -193,6 +201,7 @@ class _Forms:
         values: Values = {**form, **({"name": name} if name else {})}
         values["name"] = values.get("name", "").strip()
         draft = values.get("draft", "")
+        must(request, found, f"{self.section}:write", Resource(self.kind, values["name"]))
         try:
             if not name_is_valid(values["name"]):
                 raise Invalid(Problem("name", "is not valid", "use a-z, 0-9 and -, at most 63 characters"))
@@ -240,8 +249,9 @@ class _Forms:
             )
 
     async def _admitted(self, request: Request, *, fresh: bool = False, back: str | None = None) -> Admitted | Response:
-        action = f"{self.section}:write"
-        return await admitted(request, action, Resource(self.kind), fresh=fresh, back=back)
+        """Who may write the one that the address names; of a new one, `_save` asks once its name is known."""
+        name = str(request.path_params.get("name", ""))[:63]
+        return await admitted(request, f"{self.section}:write", Resource(self.kind, name), fresh=fresh, back=back)
 
     async def _form(
         self,

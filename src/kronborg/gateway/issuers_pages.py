@@ -23,7 +23,7 @@ from kronborg.gateway import token_issuers
 from kronborg.gateway.access_model import ALGORITHMS, AudienceMapping, KeysState, TokenIssuer
 from kronborg.gateway.issuer_keys import key_count
 from kronborg.gateway.token_issuers_store import find_token_issuer, keys_states, list_token_issuers
-from kronborg.sessions.console_pages import ConfirmPage, actor_of, confirm, done_of, may
+from kronborg.sessions.console_pages import ConfirmPage, actor_of, confirm, done_of, may, must
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted
 
@@ -114,8 +114,8 @@ async def show_issuer(request: Request) -> Response:
         found,
         "issuers",
         row,
-        may(request, found, "issuers:write", _ISSUER),
-        may(request, found, "issuers:delete", _ISSUER),
+        may(request, found, "issuers:write", _this(request)),
+        may(request, found, "issuers:delete", _this(request)),
         done_of(request, _DONE),
         clock.now(),
     )
@@ -125,7 +125,7 @@ async def show_issuer(request: Request) -> Response:
 async def edit(request: Request) -> Response:
     """The form, and what it makes."""
     form = await checked_form(request) if request.method == "POST" else None
-    found = await admitted(request, "issuers:write", _ISSUER, fresh=True, back=request.url.path)
+    found = await admitted(request, "issuers:write", _this(request), fresh=True, back=request.url.path)
     if isinstance(found, Response):
         return found
     known = await _existing(request) if "name" in request.path_params else None
@@ -133,6 +133,7 @@ async def edit(request: Request) -> Response:
     if form is None:
         return await _form(request, found, known, _written(known))
     wanted = _wanted(form, known)
+    must(request, found, "issuers:write", Resource("issuer", wanted.name))
     try:
         async with whole(parts.database) as session:
             if known is None and await find_token_issuer(session, wanted.name) is not None:
@@ -151,7 +152,7 @@ async def remove(request: Request) -> Response:
     """Ask, then take its tokens no more."""
     form = await checked_form(request) if request.method == "POST" else None
     href = f"{HOME}/{request.path_params['name']}"
-    found = await admitted(request, "issuers:delete", _ISSUER, fresh=True, back=f"{href}/remove")
+    found = await admitted(request, "issuers:delete", _this(request), fresh=True, back=f"{href}/remove")
     if isinstance(found, Response):
         return found
     issuer = await _existing(request)
@@ -217,6 +218,10 @@ async def _form(
     name = known.name if known else ""
     page = IssuerFormPage(found, "issuers", name, apis, ALGORITHMS, form, problems)
     return render(request, "gateway/issuer_form.html", page, status=422 if problems else 200)
+
+
+def _this(request: Request) -> Resource:
+    return Resource("issuer", str(request.path_params.get("name", ""))[:63])
 
 
 async def _existing(request: Request) -> TokenIssuer:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kronborg.core.errors import Conflict, Invalid, Problem
+from kronborg.core.errors import Conflict, Forbidden, Invalid, Problem
 from kronborg.core.html import render
 from kronborg.core.policy import Policies, Resource
 from kronborg.sessions.model import Admitted, ConsolePage
@@ -133,3 +133,9 @@ def may(request: Request, found: Admitted, action: str, resource: Resource) -> b
     """Whether a page should offer this to who looks at it; the handler behind the button asks again."""
     policies: Policies = request.app.state.policies
     return policies.allows(found.principal, action, resource)
+
+
+def must(request: Request, found: Admitted, action: str, resource: Resource) -> None:
+    """The same for a handler that learns from a form what it is about. Raises `Forbidden`."""
+    if not may(request, found, action, resource):
+        raise Forbidden("you may not do this to that: ask an administrator for the role that it needs")
