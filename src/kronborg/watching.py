@@ -10,16 +10,12 @@ from functools import partial
 from kronborg.config import Settings
 from kronborg.core.letters import Letters
 from kronborg.duties import Job
-from kronborg.gateway.store import newest_version
 from kronborg.tokens.engine import Engine
 from kronborg.traffic import alerts, surface_refresh
 from kronborg.traffic.opened import open_traffic
 from kronborg.traffic.parts import Traffic
 from kronborg.traffic.surface_model import Listener
-from kronborg.traffic.surface_store import latest_mark
 
-OLDEST = timedelta(hours=1)
-"""What is known of the surface is never older, unless the worker is away."""
 PROBED = timedelta(hours=6)
 
 
@@ -73,14 +69,14 @@ def _beyond(host: str) -> bool:
 
 
 def watching(settings: Settings) -> tuple[Job, ...]:
-    """Judge the surface when something was published and every hour; probe; evaluate alerts."""
+    """Judge the surface after each publishing and when gateways followed, and every hour; probe; evaluate alerts."""
     traffic, listeners = traffic_of(settings), listeners_of(settings)
     wants_probes = settings.surface.probe
 
     async def judge(engine: Engine, now: datetime) -> None:
         async with engine.database.read() as session:
-            mark, version = await latest_mark(session), await newest_version(session)
-        if mark is None or mark.version != version or now - mark.at >= OLDEST or mark.at.date() != now.date():
+            wanted = await surface_refresh.due(session, now=now)
+        if wanted:
             await surface_refresh.refresh(engine.database, traffic, settings.surface, listeners, now=now)
 
     async def probe(engine: Engine, now: datetime) -> None:

@@ -58,7 +58,7 @@ async def test_lists_show_protection_and_are_filtered(ada: Visitor) -> None:
     assert all(word in routes.text for word in ("/orders/…", "Token", "1 scope"))
     assert "No route matches" in none.text
     assert "http://127.0.0.1:9001" in services.text
-    assert "The scopes orders:read." in one.text
+    assert "The scope orders:read." in one.text
     assert "audience: https://shop.example/orders" in one.text
 
 

@@ -24,8 +24,9 @@ from kronborg.gateway.routing import save_route, save_service
 from kronborg.gateway.watch_model import SurfaceSettings
 from kronborg.traffic.parts import Traffic
 from kronborg.traffic.sqlite_store import SqliteTraffic
+from kronborg.traffic.surface_facts_model import SETTLED
 from kronborg.traffic.surface_model import Surface
-from kronborg.traffic.surface_refresh import compare, keep, last_surface, refresh
+from kronborg.traffic.surface_refresh import compare, due, keep, last_surface, refresh
 from kronborg.traffic.surface_store import list_days
 
 pytestmark = pytest.mark.anyio
@@ -175,3 +176,17 @@ async def test_the_admin_api_has_all_of_it(admin: Admin, tmp_path: Path) -> None
     assert next(one for one in (await got("/alerts/rules"))["items"] if one["name"] == "errors")["route"] == "open"
     assert (silence.status_code, ended.status_code) == (201, 204)
     assert (await got("/alerts?firing=true"))["items"] == []
+
+
+async def test_the_surface_is_judged_again_once_gateways_had_time_to_follow(database: Database, tmp_path: Path) -> None:
+    await publish(database, OPEN)
+    surface = await judged(database, tmp_path)
+
+    async with database.read() as session:
+        right_away = await due(session, now=surface.at + timedelta(seconds=1))
+        later = await due(session, now=surface.at + SETTLED)
+    await keep(database, replace(surface, at=surface.at + SETTLED))
+    async with database.read() as session:
+        again = await due(session, now=surface.at + SETTLED + timedelta(seconds=1))
+
+    assert (right_away, later, again) == (False, True, False)

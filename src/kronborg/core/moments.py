@@ -32,6 +32,11 @@ def day(moment: datetime) -> str:
     return translate(N_("%(day)s %(month)s %(year)s")) % parts
 
 
+def second(at: datetime) -> str:
+    """`2026-11-23 14:05:09`, UTC: for tables whose head says so."""
+    return f"{at:%Y-%m-%d %H:%M:%S}"
+
+
 def moment(at: datetime) -> str:
     """`2026-11-23 14:05 UTC`."""
     return f"{at:%Y-%m-%d %H:%M} UTC"

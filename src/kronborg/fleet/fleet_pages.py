@@ -21,7 +21,7 @@ from kronborg.fleet.canaries import Measured, measured
 from kronborg.fleet.model import Invitation
 from kronborg.fleet.show import Shown, shown
 from kronborg.fleet.store import list_invitations
-from kronborg.sessions.console_pages import ConfirmPage, actor_of, confirm, done_of, may, problems_of
+from kronborg.sessions.console_pages import ConfirmPage, actor_of, confirm, done_of, may, must, problems_of
 from kronborg.sessions.model import ConsolePage
 from kronborg.sessions.visits import admitted
 
@@ -49,6 +49,7 @@ class GatewayPage(ConsolePage):
 
     one: Shown
     canary: Measured
+    uptime: str
     may_delete: bool
     now: datetime
 
@@ -103,8 +104,21 @@ async def show_gateway(request: Request) -> Response:
     one, now = await _existing(request), clock.now()
     async with parts_of(request).database.read() as session:
         canary = await measured(session, one.name, now=now)
-    page = GatewayPage(found, "fleet", one, canary, may(request, found, "fleet:delete", GATEWAY), now)
+    page = GatewayPage(
+        found, "fleet", one, canary, _up_for(one.uptime), may(request, found, "fleet:delete", GATEWAY), now
+    )
     return render(request, "fleet/gateway.html", page)
+
+
+def _up_for(seconds: int) -> str:
+    """`3 d 4 h`, `2 h 5 min`, `40 s`."""
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    place = next((place for place, (length, _) in enumerate(units) if seconds >= length), len(units) - 1)
+    told = []
+    for length, name in units[place : place + 2]:
+        count, seconds = divmod(seconds, length)
+        told.append(f"{count} {name}")
+    return " ".join(told)
 
 
 async def invite(request: Request) -> Response:
@@ -118,6 +132,7 @@ async def invite(request: Request) -> Response:
         page = InvitePage(found, "fleet", reachable=bool(parts.fleet_url))
         return render(request, "fleet/invite.html", page, status=200 if form is None else 409)
     name = form.get("name", "").strip()[:63]
+    must(request, found, "fleet:write", Resource("fleet", name))
     try:
         authority = await open_authority(parts.database, parts.vault, now=now)
         token = await nodes.invite(
@@ -134,7 +149,7 @@ async def remove(request: Request) -> Response:
     form = await checked_form(request) if request.method == "POST" else None
     name = str(request.path_params["name"])[:63]
     here = f"{HOME}/{name}/remove"
-    found = await admitted(request, "fleet:delete", GATEWAY, fresh=True, back=here)
+    found = await admitted(request, "fleet:delete", Resource("fleet", name), fresh=True, back=here)
     if isinstance(found, Response):
         return found
     if form is None:

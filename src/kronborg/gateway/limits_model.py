@@ -53,6 +53,11 @@ class Rate:
         """What `count` refers to: a second or a minute."""
         return timedelta(seconds=1 if self.unit == "ps" else 60)
 
+    @property
+    def told(self) -> str:
+        """For people: `5 a second`."""
+        return f"{self.count:,} a {'second' if self.unit == 'ps' else 'minute'}"
+
     def __str__(self) -> str:
         return f"{self.count}{self.unit}"
 
@@ -86,6 +91,12 @@ class SpikeArrest:
     """`shadow` counts and records what it would refuse, and refuses nothing."""
 
     @property
+    def told(self) -> str:
+        """For people: `5 a second per client`."""
+        rate = Rate.parse(self.rate)
+        return f"{self.rate if rate is None else rate.told} per {self.per}"
+
+    @property
     def room(self) -> int:
         """Calls of the usual weight that may come at once."""
         rate = Rate.parse(self.rate)
@@ -102,8 +113,14 @@ class Concurrency:
 
     count: int
     """Calls under way, from when the service is asked to the end of its answer, or until the caller hangs up."""
-    per: Literal["route", "client"] = "route"
-    """The route as a whole. Each client on its own (`client`) is not enforced yet and cannot be published."""
+    per: Literal["route", "client", "user", "address"] = "route"
+    """The route as a whole, over all workers of a gateway; or each client, each user (a client where there is no
+    person) or each address on its own, which every worker and every listener counts for itself."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether all callers share the places."""
+        return self.per == "route"
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,11 +213,8 @@ def limits_of(route: Route) -> tuple[tuple[str, str], ...]:
     found = []
     for name, arrest in (("Spike arrest", route.spike_arrest), ("Second rate", route.rate_limit)):
         if arrest is not None:
-            found.append((name, f"{arrest.rate} per {arrest.per}, {arrest.room} at once"))
-    found += [
-        (f"Quota {quota.name}", f"{quota.count} in {quota.interval} {quota.unit} per {quota.per}")
-        for quota in route.quotas
-    ]
+            found.append((name, f"{arrest.told}, {arrest.room:,} at once"))
+    found += [(f"Quota {quota.name}", quota.told) for quota in route.quotas]
     if route.concurrency is not None:
         found.append(("At once", f"{route.concurrency.count} per {route.concurrency.per}"))
     if route.addresses is not None:

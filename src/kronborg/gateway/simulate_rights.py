@@ -32,8 +32,15 @@ def rights_of(route: Route, method: str) -> Rights:
 
 def told_rights(rights: Rights) -> str:
     """The same in words."""
-    told = [f"the scopes {', '.join(sorted(rights.scopes))}"] if rights.scopes else []
-    told += [f"one of the roles {', '.join(sorted(any_of))}" for any_of in rights.roles]
+    told = (
+        [f"the {'scope' if len(rights.scopes) == 1 else 'scopes'} {', '.join(sorted(rights.scopes))}"]
+        if rights.scopes
+        else []
+    )
+    told += [
+        f"the role {next(iter(any_of))}" if len(any_of) == 1 else f"one of the roles {', '.join(sorted(any_of))}"
+        for any_of in rights.roles
+    ]
     told += [f"the claim {one.claim}" for one in rights.claims]
     sentence = " and ".join(told)
     return sentence[:1].upper() + sentence[1:] + "."

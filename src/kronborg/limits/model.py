@@ -57,3 +57,10 @@ class Quota:
     """`global` counts over all gateways that share their counters, `node` at each gateway on its own."""
     effect: Effect = "enforce"
     """`shadow` counts and shows what it would refuse, and refuses nothing."""
+
+    @property
+    def told(self) -> str:
+        """For people: `50,000 a day per client`, `100 in 6 hours per user`."""
+        time = f"a {self.unit}" if self.interval == 1 else f"in {self.interval} {self.unit}s"
+        time = "an hour" if time == "a hour" else time
+        return f"{self.count:,} {time} per {self.per}"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from kronborg.traffic.questions import Figures, ServiceMap
+from kronborg.traffic.questions import NOBODY, Figures, ServiceMap
 
 WIDTH, HEIGHT = 560, 150
+RATES = "All of them, those that the gateway refused, and those that ended in 5xx."
+PERCENTILES = "p50: half of the requests were as fast as this; p95: 95 of 100 were; p99: 99 of 100 were."
 _ROW, _BOX_WIDTH, _BOX_HEIGHT, _COLUMN = 40, 170, 28, 255
 
 
@@ -22,10 +25,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Lines over one scale; `top` is what its upper end stands for."""
+    """Lines over one scale; `top` is what its upper end stands for, `first` and `last` when it begins and ends."""
 
     title: str
+    lead: str
     top: str
+    first: str
+    last: str
     lines: tuple[Line, ...]
 
 
@@ -74,13 +80,37 @@ def charts_of(found: Figures) -> tuple[Chart, Chart]:
         ("p95", "warn", [point.p95 for point in found.points]),
         ("p99", "bad", [point.p99 for point in found.points]),
     ]
-    return _chart("Requests a second", rates, "{:.3g}/s"), _chart("Milliseconds until the answer", times, "{:.3g} ms")
+    when = _moments(found)
+    return (
+        _chart(
+            "Requests a second",
+            RATES,
+            rates,
+            "{:.3g}/s",
+            when,
+        ),
+        _chart("Milliseconds until the answer", PERCENTILES, times, "{:.3g} ms", when),
+    )
 
 
-def _chart(title: str, told: Sequence[tuple[str, str, Sequence[float]]], form: str) -> Chart:
+def _moments(found: Figures) -> tuple[str, str]:
+    """When the first step began and the last one ends, in UTC; with the day where it is more than one."""
+    if not found.points:
+        return "", ""
+    seconds = found.step * 60
+    first, last = (
+        datetime.fromtimestamp(slot * seconds, tz=UTC) for slot in (found.points[0].slot, found.points[-1].slot + 1)
+    )
+    form = "%d %b %H:%M UTC" if (last - first).days else "%H:%M UTC"
+    return first.strftime(form), last.strftime(form)
+
+
+def _chart(
+    title: str, lead: str, told: Sequence[tuple[str, str, Sequence[float]]], form: str, when: tuple[str, str]
+) -> Chart:
     top = max((max(values, default=0.0) for _, _, values in told), default=0.0)
     lines = tuple(Line(name, kind, _polyline(values, top)) for name, kind, values in told)
-    return Chart(title, form.format(top), lines)
+    return Chart(title, lead, form.format(top), *when, lines)
 
 
 def _polyline(values: Sequence[float], top: float) -> str:
@@ -130,4 +160,4 @@ def drawn(found: ServiceMap) -> DrawnMap:
 
 
 def _query(kind: str, name: str) -> str:
-    return f"{kind}:{name}" if name != "anybody" else ""
+    return f"{kind}:{name}" if name != NOBODY else ""

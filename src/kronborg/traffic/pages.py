@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from kronborg.accounts.names_store import names_of
 from kronborg.core import clock
 from kronborg.core.errors import Invalid, NotFound
 from kronborg.core.html import render
@@ -61,6 +62,10 @@ class LivePage(ConsolePage):
     spans: tuple[tuple[str, str], ...]
     figures: Figures
     charts: tuple[Chart, ...]
+    names: Mapping[str, str]
+    """Of people, by the ids among the figures."""
+    meanings: Mapping[str, str]
+    """Of the reasons among them."""
     may_people: bool
     now: datetime
 
@@ -73,6 +78,10 @@ class ExplorerPage(ConsolePage):
     span: str
     spans: tuple[tuple[str, str], ...]
     found: Paging[tuple[int, AccessRecord]]
+    names: Mapping[str, str]
+    """Of people, by the ids among them."""
+    meanings: Mapping[str, str]
+    """Of the reasons among them."""
     problem: str
     may_people: bool
     now: datetime
@@ -84,6 +93,8 @@ class RequestPage(ConsolePage):
 
     record: AccessRecord
     meaning: str
+    person: str
+    """What its person is called, where it is one of ours."""
     trail: tuple[Step, ...]
     version: int | None
     may_people: bool
@@ -119,7 +130,9 @@ async def show_live(request: Request) -> Response:
         return found
     span, people, now = _span(request), _people(request, found), clock.now()
     told = await _traffic(request).ask(lambda store: figures(store, span_of(span, now), people=people))
-    page = LivePage(found, _SECTION, span, _CHOICES, told, charts_of(told), people, now)
+    names = await names_of(parts_of(request).database, [one.name for one in told.people])
+    meanings = {one.name: meaning_of(one.name) for one in told.reasons}
+    page = LivePage(found, _SECTION, span, _CHOICES, told, charts_of(told), names, meanings, people, now)
     return render(request, "traffic/live.html", page, block="live")
 
 
@@ -140,7 +153,9 @@ async def show_requests(request: Request) -> Response:
         problem = f"The search {invalid.problems[0].detail}: {invalid.problems[0].mend}."
     records = [(int(row[0]), record_of(masked(row, people=people))) for row in rows]
     shown_rows = paged(request, records, ROWS, lambda one: one[0], by="before")
-    page = ExplorerPage(found, _SECTION, q, span, _CHOICES, shown_rows, problem, people, now)
+    names = await names_of(parts_of(request).database, [one.subject for _, one in shown_rows.rows] if people else [])
+    meanings = {one.reason: meaning_of(one.reason) for _, one in shown_rows.rows}
+    page = ExplorerPage(found, _SECTION, q, span, _CHOICES, shown_rows, names, meanings, problem, people, now)
     return render(request, "traffic/requests.html", page, block="found")
 
 
@@ -164,7 +179,10 @@ async def show_request(request: Request) -> Response:
     version = None if published is None else published.snapshot.version
     revoke = may(request, found, "access:revoke", Resource("access"))
     trail, done = trail_of(record, served), done_of(request, DONE)
-    page = RequestPage(found, _SECTION, record, meaning_of(record.reason), trail, version, people, revoke, now, done)
+    names = await names_of(parts_of(request).database, [record.subject] if people and record.subject else [])
+    person = names.get(record.subject, "")
+    meaning = meaning_of(record.reason)
+    page = RequestPage(found, _SECTION, record, meaning, person, trail, version, people, revoke, now, done)
     return render(request, "traffic/request.html", page)
 
 

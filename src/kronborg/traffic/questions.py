@@ -37,6 +37,8 @@ POINTS = 60
 TOP = 8
 MAPPED = 40
 MASK = "hidden"
+NOBODY = "nobody known"
+"""What the map calls those whose token is none or no good."""
 PERSONAL = ("subject", "address", "session", "token", "grant_id", "agent")
 """Columns that say who somebody is; without the right to people they are neither shown nor searched."""
 
@@ -120,7 +122,7 @@ class Top:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All of the dashboard. `errors` counts what answered with 5xx, by the service or the gateway."""
+    """All of the dashboard. `errors` counts what answered with 5xx, by service or gateway; `refused` other refusals."""
 
     seconds: float
     n: int
@@ -150,11 +152,13 @@ def figures(store: TrafficStore, span: Span, *, people: bool) -> Figures:
     step = max(1, -(-(last - first) // POINTS))
     counts = store.counts(span, ("route", "service", "client"), step=step)
     latencies = store.latencies(span, step=step)
-    persons = store.people(span, limit=TOP) if people else ()
+    # A machine is its own subject: it stands among the applications, and is nobody's name.
+    machines = {one.keys[2] for one in counts}
+    persons = [one for one in store.people(span, limit=4 * TOP) if one.subject not in machines] if people else []
     return Figures(
         seconds=(span.end - span.start).total_seconds(),
         n=sum(one.n for one in counts),
-        refused=sum(one.n for one in counts if one.reason),
+        refused=sum(one.n for one in counts if _refused(one)),
         errors=sum(one.n for one in counts if one.status >= 500),
         step=step,
         total=_quantiles(latencies, TOTAL),
@@ -166,7 +170,7 @@ def figures(store: TrafficStore, span: Span, *, people: bool) -> Figures:
         routes=_top(counts, lambda one: one.keys[0]),
         services=_top(counts, lambda one: one.keys[1]),
         clients=_top(counts, lambda one: one.keys[2]),
-        people=tuple(Top(one.subject, one.n, one.refused, 0) for one in persons),
+        people=tuple(Top(one.subject, one.n, one.refused, 0) for one in persons[:TOP]),
     )
 
 
@@ -203,12 +207,12 @@ def service_map(store: TrafficStore, span: Span) -> ServiceMap:
         route, service, client = one.keys
         if not route:
             continue
-        found = [calls[client or "anybody", route]]
+        found = [calls[client or NOBODY, route]]
         if service and one.upstream_us:
             found.append(serves[route, service])
         for sums in found:
             sums[0] += one.n
-            sums[1] += one.n if one.reason else 0
+            sums[1] += one.n if _refused(one) else 0
             sums[2] += one.n if one.status >= 500 else 0
     most = sorted(calls.items(), key=lambda item: -item[1][0])[:MAPPED]
     routes = {route for (_, route), _ in most}
@@ -223,6 +227,11 @@ def service_map(store: TrafficStore, span: Span) -> ServiceMap:
 def meaning_of(reason: str) -> str:
     """The sentence for the operator."""
     return REASONS[reason].meaning if reason in REASONS else ""
+
+
+def _refused(one: Count) -> bool:
+    """What the gateway said no to; what failed counts with 5xx, and who hung up was not refused."""
+    return bool(one.reason) and one.status < 500 and one.reason != "client_gone"
 
 
 def _quantiles(latencies: Sequence[Latency], kind: int) -> Quantiles:
@@ -244,7 +253,7 @@ def _points(counts: Sequence[Count], latencies: Sequence[Latency], first: int, l
     for slot in range(first, last + 1):
         here, total = by_slot[slot], _quantiles(times[slot], TOTAL)
         failed = sum(one.n for one in here if one.status >= 500)
-        refused = sum(one.n for one in here if one.reason and one.status < 500)
+        refused = sum(one.n for one in here if _refused(one))
         points.append(Point(slot, sum(one.n for one in here), refused, failed, total.p50, total.p95, total.p99))
     return tuple(points)
 
@@ -254,7 +263,7 @@ def _top(counts: Sequence[Count], name_of: Callable[[Count], str], *, limit: int
     for one in counts:
         found = sums[name_of(one)]
         found[0] += one.n
-        found[1] += one.n if one.reason else 0
+        found[1] += one.n if _refused(one) else 0
         found[2] += one.n if one.status >= 500 else 0
     ordered = sorted((Top(name, *found) for name, found in sums.items() if name), key=lambda one: (-one.n, one.name))
     return tuple(ordered[:limit])

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from urllib.parse import quote
 
 from kronborg.core.durations import write_duration
-from kronborg.traffic.surface_facts_model import ClientFact, Facts
+from kronborg.traffic.surface_facts_model import SETTLED, ClientFact, Facts
 from kronborg.traffic.surface_model import Finding
 from kronborg.traffic.surface_routes import finding
 
@@ -136,13 +136,14 @@ def _certificates(facts: Facts, now: datetime) -> Iterator[Finding]:
 
 def _gateways(facts: Facts, now: datetime) -> Iterator[Finding]:
     ours = version("kronborg")
+    settled = facts.published_at is None or now - facts.published_at >= SETTLED
     for one in facts.gateways:
         link = f"/console/fleet/{one.name}"
         if one.certificate_expires_at is not None and (one.ends_soon or one.certificate_expires_at <= now):
             kind = "certificate_ended" if one.certificate_expires_at <= now else "certificate_ends"
             detail = f"The gateway's certificate ends on {one.certificate_expires_at.date().isoformat()}"
             yield finding(kind, one.name, detail, link, at=f"gateway {one.name}")
-        if one.state in ("behind", "rejected"):
+        if one.state == "rejected" or (one.state == "behind" and settled):
             reason = f": {one.reason}" if one.reason else ""
             yield finding("gateway_behind", one.name, f"Version {one.version} of {one.newest}{reason}"[:300], link)
         if one.state == "silent":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kronborg.api_keys.model import ApiKey
 from kronborg.certificates.model import Certificate
@@ -82,6 +82,10 @@ class Probed:
     status: int
 
 
+SETTLED = timedelta(minutes=1)
+"""How long gateways may take to follow a version before one counts as behind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All of it. `routes_since` is when each route was last changed, by name."""
@@ -99,3 +103,4 @@ class Facts:
     certificates: tuple[Certificate, ...] = ()
     gateways: tuple[Shown, ...] = ()
     probes: tuple[Probed, ...] = ()
+    published_at: datetime | None = None

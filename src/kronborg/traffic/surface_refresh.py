@@ -17,12 +17,13 @@ from kronborg.api_keys.model import ApiKey
 from kronborg.api_keys.store import list_keys
 from kronborg.certificates.store import list_certificates
 from kronborg.clients.store import read_apis
-from kronborg.core.db import Database, Session, to_micros
+from kronborg.core.db import Database, ReadSession, Session, to_micros
 from kronborg.core.errors import Invalid, NotFound, Problem
 from kronborg.core.events import record
 from kronborg.core.values import thaw
 from kronborg.fleet.show import shown
 from kronborg.gateway.store import latest_published
+from kronborg.gateway.versions_store import list_versions
 from kronborg.gateway.watch_model import SurfaceSettings
 from kronborg.traffic import surface_store as store
 from kronborg.traffic.parts import Traffic
@@ -31,7 +32,7 @@ from kronborg.traffic.search_model import Search, Span, TrafficStore
 from kronborg.traffic.surface import judge
 from kronborg.traffic.surface_diff import differences
 from kronborg.traffic.surface_documents import documents_of
-from kronborg.traffic.surface_facts_model import Evidence, Facts, Operation, Seen
+from kronborg.traffic.surface_facts_model import SETTLED, Evidence, Facts, Operation, Seen
 from kronborg.traffic.surface_facts_store import read_clients, read_route_moments, read_secrets
 from kronborg.traffic.surface_model import Acknowledgement, Day, Differences, Exposure, Finding, Listener, Surface
 from kronborg.traffic.surface_score import counts_of
@@ -41,6 +42,8 @@ SAMPLE = 2000
 SAMPLED = 50
 """Services of which."""
 SAMPLE_SPAN = timedelta(days=7)
+OLDEST = timedelta(hours=1)
+"""What is known of the surface is never older, unless the worker is away."""
 LONGEST_ACKNOWLEDGEMENT = timedelta(days=366)
 MOST_REASON = 500
 _KEYS_AT_ONCE = 2000
@@ -92,6 +95,7 @@ async def gather(
         before = some[-1].id
     return Facts(
         snapshot=published.snapshot,
+        published_at=published.created_at,
         settings=settings,
         listeners=listeners,
         routes_since=await read_route_moments(lookup),
@@ -105,6 +109,16 @@ async def gather(
         gateways=gateways,
         probes=probes,
     )
+
+
+async def due(session: ReadSession, *, now: datetime) -> bool:
+    """Whether the surface is to be judged: something was published, gateways had time to follow it, or it is old."""
+    newest = await list_versions(session, limit=1)
+    mark = await store.latest_mark(session)
+    if mark is None or not newest or mark.version != newest[0].number:
+        return True
+    followed = newest[0].created_at + SETTLED
+    return mark.at < followed <= now or now - mark.at >= OLDEST or mark.at.date() != now.date()
 
 
 async def refresh(

@@ -119,15 +119,15 @@ def _asked(record: AccessRecord, route: Route | None) -> Mapping[Stage, str]:
             asked["policy"] = "What the Cedar policy of the route permits."
         if rights.step_ups:
             asked["step_up"] = " ".join(_sign_in(one) for one in rights.step_ups)
-    rates = [f"At most {one.rate} per {one.per}." for one in (route.spike_arrest, route.rate_limit) if one is not None]
+    rates = [f"At most {one.told}." for one in (route.spike_arrest, route.rate_limit) if one is not None]
     if rates:
         asked["spike_arrest"] = " ".join(rates)
     if route.quotas:
-        told = (f"At most {one.count} in {one.interval} {one.unit} per {one.per}." for one in route.quotas)
+        told = (f"At most {one.told}." for one in route.quotas)
         asked["quota"] = " ".join(told)
     if route.concurrency is not None:
         asked["concurrency"] = f"At most {route.concurrency.count} under way per {route.concurrency.per}."
-    asked["content"] = f"A body of at most {route.max_body} bytes."
+    asked["content"] = f"A body of at most {route.max_body:,} bytes."
     return asked
 
 
@@ -148,8 +148,9 @@ def _there(stage: Stage, record: AccessRecord) -> str:
     if stage == "access":
         return f"scopes {record.scopes}" if record.scopes else "no scopes"
     if stage == "content":
-        return f"{record.bytes_in} bytes"
+        return f"{record.bytes_in:,} bytes"
     if stage == "service":
-        taken = f"{record.upstream or 'nobody'}, {record.attempts} attempts, {record.upstream_us / 1000:.1f} ms"
+        tries = "attempt" if record.attempts == 1 else "attempts"
+        taken = f"{record.upstream or 'nobody'}, {record.attempts} {tries}, {record.upstream_us / 1000:.1f} ms"
         return f"{taken}, in place of the service" if record.service.startswith("instead.") else taken
     return record.client or record.address
