@@ -132,6 +132,7 @@ def test_a_request_is_authenticated_before_it_is_counted_and_counted_before_it_i
         "inspect",
         "spike_arrest",
         "rate_limit",
+        "concurrency",
         "body",
         "guard",
         "compressor_gzip",

@@ -93,5 +93,7 @@ def test_a_bound_on_calls_at_once_is_held_or_not_published() -> None:
 
     assert wheres(bounded) == []
     assert wheres(replace(bounded, concurrency=Concurrency(0))) == ["concurrency.count"]
-    assert wheres(replace(bounded, concurrency=Concurrency(5, per="client"))) == ["concurrency.per"]
+    assert wheres(replace(bounded, public=True, audience=None, concurrency=Concurrency(5, per="client"))) == [
+        "concurrency.per"
+    ]
     assert "concurrency" in wheres(split)

@@ -48,14 +48,17 @@ def _at_once(where: str, route: Route, snapshot: Snapshot) -> Iterator[Problem]:
         return
     if not 1 <= route.concurrency.count <= _MOST_AT_ONCE:
         yield Problem(f"{where}.count", "is out of range", f"use 1 to {_MOST_AT_ONCE}")
-    if route.concurrency.per != "route":
-        # What would not be held must not look as if it were.
-        yield Problem(f"{where}.per", "is not enforced by this version", "use route")
+    if route.redirect is not None:
+        yield Problem(where, "does not go with a redirect", "use one or the other")
+    if route.public and route.concurrency.per in ("client", "user"):
+        yield Problem(f"{where}.per", "a public route knows no client and no user", "use address or route")
+    if not route.concurrency.shared:
+        return
     service = next((one for one in snapshot.services if one.name == route.service), None)
     if service is not None and (service.breaker is not None or service.fallback is not None):
         yield Problem(where, "does not go with a breaker or a fallback of the service", "use one or the other")
-    if route.split or route.canary or route.redirect is not None:
-        yield Problem(where, "does not go with a split, a canary or a redirect", "use one or the other")
+    if route.split or route.canary:
+        yield Problem(where, "does not go with a split or a canary", "use one or the other")
 
 
 def _arrest(where: str, arrest: SpikeArrest, route: Route) -> Iterator[Problem]:

@@ -104,7 +104,12 @@ REASONS: dict[str, Reason] = {
         Reason("service_invalid", "service", 502, "The service answered with something that is not HTTP."),
         Reason("service_timeout", "service", 504, "The service did not answer within the time of the route."),
         Reason("other", "service", 500, "The gateway refused for a reason that has no name yet: see the details."),
-        Reason("concurrency", "concurrency", 503, "As many calls of the route as may be are under way."),
+        Reason(
+            "concurrency",
+            "concurrency",
+            503,
+            "As many calls of the route, or of the caller on it, as may be are under way.",
+        ),
         Reason("rate_limit", "spike_arrest", 429, "Calls came faster than the second rate of the route lets pass."),
         Reason("quota_exceeded", "quota", 429, "The quota of the caller is spent until its window ends."),
         Reason("payment_required", "quota", 402, "The prepaid balance of the caller is spent."),

@@ -59,7 +59,7 @@ def _bounded(snapshot: Snapshot, found: Mapping[str, JsonObject]) -> list[JsonOb
     services = {service.name: service for service in snapshot.services}
     for route in sorted(snapshot.routes, key=lambda one: one.name):
         whole = found.get(cluster_name(route.service))
-        if route.concurrency is None or whole is None:
+        if route.concurrency is None or not route.concurrency.shared or whole is None:
             continue
         cluster = {
             **whole,

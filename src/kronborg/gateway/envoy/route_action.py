@@ -73,7 +73,7 @@ def action(route: Route, way: Way, snapshot: Snapshot, targets: Targets) -> dict
         shares = [(share.service, share.percent) for share in route.split if share.percent]
         rest = 100 - sum(percent for _, percent in shares)
         where = targets.split(route.name, [(route.service, rest), *shares] if rest else shares)
-    if route.concurrency is not None:
+    if route.concurrency is not None and route.concurrency.shared:
         where = {"cluster": bounded_name(route.name, route.service)}
     forward: dict[str, JsonValue] = {**where, **_rewrite(route), **_times(route, way, snapshot)}
     retry = targets.retry(route)

@@ -22,6 +22,7 @@ from kronborg.gateway.envoy.filters import (
     body,
     bots,
     compressor,
+    concurrency,
     cors,
     grpc_web,
     guard,
@@ -233,7 +234,12 @@ def _filter_configs(route: Route, snapshot: Snapshot, pointer: str | None) -> Js
     inspected = inspect.route_config(route, snapshot, pointer)
     if inspected is not None:
         configs[inspect.NAME] = inspected
-    for name, config in ((bots.NAME, bots.route_config(route, snapshot)), (guard.NAME, guard.route_config(route))):
+    optional = {
+        bots.NAME: bots.route_config(route, snapshot),
+        guard.NAME: guard.route_config(route),
+        concurrency.NAME: concurrency.route_config(route),
+    }
+    for name, config in optional.items():
         if config is not None:
             configs[name] = config
     configs |= dict(spike_arrest.route_configs(route, snapshot.limits))
