@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -107,6 +107,16 @@ async def test_the_answers_are_those_of_the_gateway(asker: Asker) -> None:
         "not theirs": (False, "unknown_resource"),
         "escaping": (False, "policy_denied"),
     }
+
+
+async def test_a_new_version_is_asked_from_the_next_question_on(asker: Asker) -> None:
+    before = await asker.may("GET", "/items/7")
+    closed = replace(SNAPSHOT, routes=SNAPSHOT.routes[1:])
+
+    async with asker.admin.database.write() as session:
+        await publish(session, closed, author="test", now=clock.now())
+
+    assert (before, await asker.may("GET", "/items/7")) == ((True, ""), (False, "unknown_resource"))
 
 
 async def test_what_the_context_says_is_no_right(asker: Asker) -> None:

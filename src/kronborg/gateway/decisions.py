@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
 from kronborg.clients.model import Client
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.model import METHODS, Route, Snapshot
-from kronborg.gateway.simulate import decide, prepare
+from kronborg.gateway.simulate import decide
 from kronborg.gateway.simulate_nouns import Call, Held
 from kronborg.gateway.simulate_way import Ready
 from kronborg.tokens.engine import Engine
@@ -88,11 +87,11 @@ def stops(semantic: Semantic, *, decision: bool) -> bool:
     return (semantic == "deny_on_first_deny" and not decision) or (semantic == "permit_on_first_permit" and decision)
 
 
-async def evaluate(engine: Engine, snapshot: Snapshot, asker: Client, asked: Asked, *, now: datetime) -> JsonObject:
+async def evaluate(engine: Engine, ready: Ready, asker: Client, asked: Asked, *, now: datetime) -> JsonObject:
     """The answer to one question of a client about an API that it speaks for."""
+    snapshot = ready.snapshot
     if asked.action not in METHODS:
         return _denied("unknown_action")
-    ready = _ready(snapshot)
     place = _place(snapshot, asked)
     if place is None:
         return _denied("unknown_resource")
@@ -115,11 +114,6 @@ async def evaluate(engine: Engine, snapshot: Snapshot, asker: Client, asked: Ask
 def _denied(reason: str) -> JsonObject:
     # Section 5.5.1: the context of a decision may say why.
     return {"decision": False, "context": {"reason": reason}}
-
-
-@lru_cache(maxsize=4)
-def _ready(snapshot: Snapshot) -> Ready:
-    return prepare(snapshot)
 
 
 def _place(snapshot: Snapshot, asked: Asked) -> tuple[str, str] | None:

@@ -6,6 +6,8 @@ APIs they speak for. A question asked wrongly is an HTTP error; a "no" is an ans
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import orjson
@@ -20,7 +22,9 @@ from kronborg.core.errors import TooMany
 from kronborg.core.json import JsonObject, NotJson, read_object
 from kronborg.gateway.decisions import Asked, Wrong, evaluate, read_one, read_several, stops
 from kronborg.gateway.model import Snapshot
-from kronborg.gateway.store import latest_published
+from kronborg.gateway.simulate import prepare
+from kronborg.gateway.simulate_way import Ready
+from kronborg.gateway.store import latest_published, latest_version
 from kronborg.oauth.back_off import Gate
 from kronborg.oauth.call import Call
 from kronborg.oauth.client_auth import authenticate
@@ -35,13 +39,13 @@ LARGEST = 64 * 1024
 
 def routes(engine: Engine) -> list[Route]:
     """Both endpoints and the metadata. One set for each process."""
-    gate = Gate()
+    gate, newest = Gate(), Newest(engine)
 
     async def one(request: Request) -> Response:
-        return await _answer(request, engine, gate, several=False)
+        return await _answer(request, newest, gate, several=False)
 
     async def several(request: Request) -> Response:
-        return await _answer(request, engine, gate, several=True)
+        return await _answer(request, newest, gate, several=True)
 
     async def metadata(_: Request) -> Response:
         # Section 9.1: the identifier of the decision point, and absolute addresses.
@@ -59,20 +63,38 @@ def routes(engine: Engine) -> list[Route]:
     ]
 
 
-async def _answer(request: Request, engine: Engine, gate: Gate, *, several: bool) -> Response:
-    now = clock.now()
+@dataclass(slots=True)
+class Newest:
+    """The newest version, made ready once and not for each question: it may be thousands of routes."""
+
+    engine: Engine
+    _known: tuple[int, Ready] | None = field(default=None, init=False)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+
+    async def ready(self) -> Ready:
+        """What questions are asked of at this moment."""
+        async with self._lock:
+            version = await latest_version(self.engine.database)
+            if self._known is None or self._known[0] != version:
+                async with self.engine.database.read() as session:
+                    published = await latest_published(session)
+                snapshot = Snapshot(self.engine.issuer) if published is None else published.snapshot
+                self._known = version, await asyncio.to_thread(prepare, snapshot)
+            return self._known[1]
+
+
+async def _answer(request: Request, newest: Newest, gate: Gate, *, several: bool) -> Response:
+    now, engine = clock.now(), newest.engine
     try:
         asker = await _asker(request, engine, gate, now=now)
         body = await _body(request)
-        async with engine.database.read() as session:
-            published = await latest_published(session)
-        snapshot = Snapshot(engine.issuer) if published is None else published.snapshot
+        ready = await newest.ready()
         batch = read_several(body) if several else None
         if batch is None:
-            return _json(await evaluate(engine, snapshot, asker, read_one(body), now=now))
+            return _json(await evaluate(engine, ready, asker, read_one(body), now=now))
         answers: list[JsonObject] = []
         for asked in batch[0]:
-            answers.append(await _one(engine, snapshot, asker, asked, now=now))
+            answers.append(await _one(engine, ready, asker, asked, now=now))
             if stops(batch[1], decision=answers[-1]["decision"] is True):
                 break
         return _json({"evaluations": answers})
@@ -87,11 +109,11 @@ async def _answer(request: Request, engine: Engine, gate: Gate, *, several: bool
         return _json(refusal.detail, 401 if unknown else refusal.status, challenge)
 
 
-async def _one(engine: Engine, snapshot: Snapshot, asker: Client, asked: Asked | str, *, now: datetime) -> JsonObject:
+async def _one(engine: Engine, ready: Ready, asker: Client, asked: Asked | str, *, now: datetime) -> JsonObject:
     if isinstance(asked, str):
         # Section 7.2.1: an error inside a batch denies that part only.
         return {"decision": False, "context": {"error": {"status": 400, "message": asked}}}
-    return await evaluate(engine, snapshot, asker, asked, now=now)
+    return await evaluate(engine, ready, asker, asked, now=now)
 
 
 async def _asker(request: Request, engine: Engine, gate: Gate, *, now: datetime) -> Client:
