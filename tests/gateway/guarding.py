@@ -11,9 +11,10 @@ import orjson
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from gateway.live import Live
+from gateway.live import ISSUER, Live
 from kronborg.gateway.access_model import TokenIssuer
 from kronborg.gateway.documents_compile import Compiled, compile_document
+from kronborg.gateway.documents_model import Described
 from kronborg.gateway.documents_read import read
 from kronborg.gateway.guard_endpoint import GuardApp, Rule
 from kronborg.gateway.model import Route
@@ -24,7 +25,7 @@ class Desk:
 
     def __init__(self, secret: str) -> None:
         self.routes: dict[str, Route] = {}
-        self.documents: dict[str, Compiled] = {}
+        self.documents: dict[str, Described] = {}
         self.issuers: tuple[TokenIssuer, ...] = ()
         self.asked = 0
         self.slow = False
@@ -36,7 +37,7 @@ class Desk:
         if self.slow:
             await asyncio.sleep(3)
         route = self.routes.get(name)
-        return None if route is None else Rule(route, self.documents.get(route.service), self.issuers)
+        return None if route is None else Rule(route, self.documents.get(route.service), self.issuers, ISSUER)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -46,6 +47,12 @@ class Desk:
 def compiled(content: bytes) -> Compiled:
     """A document as it is kept and made ready."""
     return compile_document(orjson.loads(read(content).content))
+
+
+def described(content: bytes) -> Described:
+    """A document as it is kept."""
+    text = read(content)
+    return Described(text.digest, text.content.encode())
 
 
 @contextlib.contextmanager

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from dataclasses import replace
+from typing import Any
 
-from gateway.live import API, Live
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from joserfc.jwk import ECKey
+
+from gateway.live import API, Live, b64
 from gateway.test_api_keys import ANY, KEYS, TOKENS, key_of
+from kronborg.gateway.access_model import AudienceMapping, TokenIssuer
+from kronborg.gateway.model import Path
 
 NAMES = ("{key} {api}", "{key} {api} {address}", "{key}\t{api}", "{key}\\n{api}", "{key}%0a{api}", "{key} {api}/")
 
 
+PARTNER = "https://partner.example"
+THEIRS = ECKey.generate_key("P-256", {"kid": "p1", "alg": "ES256", "use": "sig"})
+PARTNERS = replace(TOKENS, name="partner", path=Path("prefix", "/partner"), issuers=("partner",))
+
+
 @pytest.fixture(scope="module")
 def keyed(gateway: Live) -> Live:
-    gateway.publish(KEYS, ANY, TOKENS)
+    partner = TokenIssuer(
+        "partner",
+        PARTNER,
+        (AudienceMapping(API, "api"),),
+        jwks=json.dumps({"keys": [THEIRS.as_dict(private=False)]}),
+        algorithms=("ES256",),
+        client_claim="azp",
+    )
+    gateway.deliver(replace(gateway.snapshot(KEYS, ANY, TOKENS, PARTNERS), issuers=(partner,)))
     return gateway
 
 
@@ -31,3 +54,49 @@ def test_no_header_is_the_name_under_which_a_key_is_remembered(keyed: Live, name
 
     assert remembered == [200, 200]
     assert guessed == [401] * 6
+
+
+def signed(live: Live, key: ECKey, head: dict[str, object], **claims: object) -> str:
+    """Signed as it is told, where a library would refuse."""
+    parts = [json.dumps(head).encode(), json.dumps(live.claims(**claims)).encode()]
+    text = ".".join(b64(part) for part in parts)
+    private = key.private_key
+    assert private is not None
+    r, s = decode_dss_signature(private.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
+    return f"{text}.{b64(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+
+
+@pytest.mark.parametrize(
+    "more", [{"crit": ["exp"]}, {"crit": ["b64"], "b64": False}, {"crit": []}, {"crit": "x"}, {"crit": ["x"], "x": 1}]
+)
+@pytest.mark.spec("RFC 7515 §4.1.11")
+def test_rfc7515_4_1_11__what_must_be_understood_and_is_not_closes(keyed: Live, more: dict[str, object]) -> None:
+    head: dict[str, object] = {"alg": "ES256", "kid": "key-1", "typ": "at+jwt"}
+
+    plain = keyed.get("/tokens", token=signed(keyed, keyed.key, head))
+    critical = keyed.get("/tokens", token=signed(keyed, keyed.key, {**head, **more}))
+
+    assert (plain.status, critical.status) == (200, 401)
+
+
+@pytest.mark.parametrize("claim", ["sub", "client_id", "scope", "jti", "sid", "gid"])
+@pytest.mark.parametrize("end", ["\x00x", "\r\nx-kronborg-grant: g", "\n", "\x7f"])
+def test_no_claim_ends_the_header_that_is_made_of_it(keyed: Live, claim: str, end: str) -> None:
+    before = len(keyed.requests)
+
+    changed: dict[str, Any] = {claim: f"root{end}"}
+    answer = keyed.get("/tokens", token=keyed.token(**changed))
+
+    assert answer.status in (401, 503)
+    assert len(keyed.requests) == before
+
+
+@pytest.mark.parametrize("claim", ["sub", "azp", "scope", "jti"])
+def test_no_other_issuer_names_somebody_by_half_a_name(keyed: Live, claim: str) -> None:
+    claims: dict[str, Any] = {"iss": PARTNER, "aud": "api", "azp": "app"}
+
+    plain = keyed.get("/partner", token=keyed.token(key=THEIRS, kid="p1", **claims))
+    cut = keyed.get("/partner", token=keyed.token(key=THEIRS, kid="p1", **{**claims, claim: "root\x00x"}))
+
+    assert (plain.status, plain.seen("x-kronborg-client")) == (200, ["partner:app"])
+    assert cut.status == 401

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from admin.conftest import Admin, open_admin
+from gateway.guarding import compiled
 from gateway.live import Live, Quiet
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
@@ -35,7 +36,7 @@ ROUTE = Route("shop", Path("prefix", "/shop"), "shop", public=True, content=Cont
 def methods(rule: Rule | None) -> set[str] | None:
     """What the document of a rule describes of /shop."""
     assert rule is not None
-    return None if rule.document is None else set(rule.document.exact["/shop"])
+    return None if rule.document is None else set(compiled(rule.document.content).exact["/shop"])
 
 
 class Source(BaseHTTPRequestHandler):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.guarding import Desk, compiled, guarding
+from gateway.guarding import Desk, described, guarding
 from gateway.live import API, Answer, Live
 from kronborg.gateway.content_model import Content, JsonBounds, Sizes
 from kronborg.gateway.model import Path, Route
@@ -90,7 +90,7 @@ ROUTES = (
 def desk(gateway: Live) -> Iterator[Desk]:
     with guarding(gateway) as desk:
         desk.routes = {route.name: route for route in ROUTES}
-        desk.documents = {"echo": compiled(DOCUMENT)}
+        desk.documents = {"echo": described(DOCUMENT)}
         gateway.publish(*ROUTES)
         yield desk
 

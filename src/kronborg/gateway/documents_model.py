@@ -36,6 +36,14 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Described:
+    """What requests are held against: a document's canonical JSON, and the digest that it is known by."""
+
+    digest: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceDocument:
     """The document of a service: `digest` is the SHA-256 of its text, `source` a URL or empty when it was uploaded."""
 

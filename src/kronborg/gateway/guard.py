@@ -16,7 +16,7 @@ from kronborg.core.base64url import from_b64
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.access_model import TokenIssuer, claim_path
 from kronborg.gateway.content_model import Content
-from kronborg.gateway.documents_check import Sent, check, is_json
+from kronborg.gateway.documents_check import Parsed, Sent, check, is_json
 from kronborg.gateway.documents_compile import Compiled
 from kronborg.gateway.guard_json import Refused, parse
 from kronborg.gateway.guard_model import LARGEST_HEAD
@@ -76,23 +76,29 @@ def _claims(text: str) -> JsonObject:
     return claims
 
 
-def judge(route: Route, asked: Asked, document: Compiled | None, issuers: tuple[TokenIssuer, ...] = ()) -> Verdict:
-    """Whether a request passes. A policy is asked first: nobody learns what a body should be who may not send one."""
-    asks = route.policy is not None and not route.public and needs_decision(route.policy, route.name)
-    if asks and not decide(route.policy or "", facts_of(route, asked, issuers)):
-        return Verdict("policy_denied")
+def permits(route: Route, asked: Asked, issuers: tuple[TokenIssuer, ...], own: str) -> bool:
+    """Whether the policy of the route, if it has one that only we can decide, lets the request pass; `own` is our
+    issuer. Nobody learns what a body should be who may not send one."""
+    if route.policy is None or route.public or not needs_decision(route.policy, route.name):
+        return True
+    facts = facts_of(route, asked, issuers, own)
+    return facts is not None and decide(route.policy, facts)
+
+
+def look(route: Route, sent: Sent, document: Compiled | None) -> Verdict:
+    """What there is against the contents of a request."""
     content = route.content
     if content is None:
         return Verdict()
     try:
-        _body(content, asked.sent, described=content.validate == "enforce")
+        value = _body(content, sent, described=content.validate == "enforce")
     except Refused as refused:
         return Verdict(refused.reason, (refused,))
     if content.validate == "off":
         return Verdict()
     if document is None:
         return Verdict("document_missing") if content.validate == "enforce" else Verdict(reported="document_missing")
-    wrong = check(document, _as_served(route, asked.sent), content.json)
+    wrong = check(document, _as_served(route, sent), content.json, value)
     if not wrong:
         return Verdict()
     reason = wrong[0].reason
@@ -112,10 +118,16 @@ def errors_of(verdict: Verdict) -> bytes:
     return orjson.dumps(told)
 
 
-def facts_of(route: Route, asked: Asked, issuers: tuple[TokenIssuer, ...]) -> Facts:
-    """What the policy may ask of the request; names of another issuer's people and clients stand behind its own."""
+def facts_of(route: Route, asked: Asked, issuers: tuple[TokenIssuer, ...], own: str) -> Facts | None:
+    """What the policy may ask of the request; names of another issuer's people and clients stand behind its own.
+
+    None for a token of an issuer that is not published any more, which the proxy may still know: its people are not
+    ours.
+    """
     claims = asked.claims
     source = next((one for one in issuers if one.issuer == claims.get("iss")), None)
+    if source is None and claims.get("iss") != own:
+        return None
     prefix = "" if source is None else f"{source.name}:"
     subject = claims.get("sub" if source is None else source.subject_claim, "")
     client = claims.get("client_id" if source is None else source.client_claim, "")
@@ -143,13 +155,13 @@ def _at(value: JsonValue, names: tuple[str, ...]) -> JsonValue:
     return value
 
 
-def _body(content: Content, sent: Sent, *, described: bool) -> None:
-    """What holds for every body, whatever the document says. Raises `Refused`."""
+def _body(content: Content, sent: Sent, *, described: bool) -> Parsed | None:
+    """What holds for every body, whatever the document says; the value of one that is JSON. Raises `Refused`."""
     # RFC 9110 section 8.4: what is packed would have to be unpacked to be looked at, without knowing how large it is.
     if any(line.strip().lower() not in ("", "identity") for line in sent.headers.get("content-encoding", ())):
         raise Refused("wrong_media_type", "no Content-Encoding")
     if not sent.body:
-        return
+        return None
     media, charset = sent.media()
     if not described and not _is_taken(media, content.types):
         raise Refused("wrong_media_type", "a Content-Type that the route takes")
@@ -159,7 +171,8 @@ def _body(content: Content, sent: Sent, *, described: bool) -> None:
         # RFC 8259 section 8.1
         if charset not in ("", "utf-8"):
             raise Refused("wrong_media_type", "UTF-8")
-        parse(sent.body, content.json)
+        return Parsed(parse(sent.body, content.json))
+    return None
 
 
 def _is_taken(media: str, types: tuple[str, ...]) -> bool:

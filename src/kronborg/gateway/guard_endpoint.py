@@ -11,18 +11,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import orjson
 from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
 from kronborg.core.db import Database
-from kronborg.core.errors import Invalid
 from kronborg.core.log import get_logger
 from kronborg.gateway.access_model import TokenIssuer
-from kronborg.gateway.documents_compile import Compiled, compile_document
+from kronborg.gateway.documents_model import Described
 from kronborg.gateway.documents_store import content_of, digests_now
-from kronborg.gateway.guard import Malformed, errors_of, judge, read_question
+from kronborg.gateway.guard import Asked, Malformed, Verdict, errors_of, permits, read_question
 from kronborg.gateway.guard_model import LARGEST, PATH
+from kronborg.gateway.guard_workers import NotReady, TookTooLong, Workers
 from kronborg.gateway.model import Route
 from kronborg.gateway.shared_policies import settled
 from kronborg.gateway.store import latest_published, latest_version
@@ -44,8 +43,10 @@ class Rule:
     """What a request is held against."""
 
     route: Route
-    document: Compiled | None
+    document: Described | None
     issuers: tuple[TokenIssuer, ...] = ()
+    own: str = ""
+    """Our own issuer."""
 
 
 Rules = Callable[[str], Awaitable[Rule | None]]
@@ -61,8 +62,9 @@ class PublishedRules:
     _version: int = -1
     _routes: Mapping[str, Route] = field(default_factory=dict)
     _issuers: tuple[TokenIssuer, ...] = ()
+    _own: str = ""
     _digests: Mapping[str, str] = field(default_factory=dict)
-    _compiled: dict[str, Compiled] = field(default_factory=dict)
+    _known: dict[str, Described] = field(default_factory=dict)
     _looked: datetime | None = None
 
     async def __call__(self, name: str) -> Rule | None:
@@ -78,7 +80,7 @@ class PublishedRules:
         document = None
         if route.content is not None and route.content.validate != "off":
             document = await self._document(self._digests.get(route.service, ""))
-        return Rule(route, document, self._issuers)
+        return Rule(route, document, self._issuers, self._own)
 
     async def _look(self) -> None:
         version = await latest_version(self.database)
@@ -88,32 +90,34 @@ class PublishedRules:
             snapshot = None if published is None else settled(published.snapshot)
             self._routes = {} if snapshot is None else {route.name: route for route in snapshot.routes}
             self._issuers = () if snapshot is None else snapshot.issuers
+            self._own = "" if snapshot is None else snapshot.issuer
             self._version = version
         self._digests = await digests_now(self.database.lookup)
 
-    async def _document(self, digest: str) -> Compiled | None:
+    async def _document(self, digest: str) -> Described | None:
         if not digest:
             return None
-        known = self._compiled.get(digest)
+        known = self._known.get(digest)
         if known is None:
             async with self.database.read() as session:
                 content = await content_of(session, digest)
             if content is None:
                 return None
-            known = compile_document(orjson.loads(content))
-            if len(self._compiled) >= _MOST_DOCUMENTS:
-                self._compiled.clear()
-            self._compiled[digest] = known
+            known = Described(digest, content.encode())
+            if len(self._known) >= _MOST_DOCUMENTS:
+                self._known.clear()
+            self._known[digest] = known
         return known
 
 
 class GuardApp:
     """`POST /guard`."""
 
-    def __init__(self, rules: Rules, *, secret: str) -> None:
+    def __init__(self, rules: Rules, *, secret: str, workers: Workers | None = None) -> None:
         if len(secret) < 32:
             raise ValueError("the exchange secret is too short")
         self._rules, self._secret = rules, secret.encode()
+        self._workers = workers or Workers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one question."""
@@ -130,12 +134,14 @@ class GuardApp:
         if rule is None:
             return await _answer(send, 404)
         try:
-            verdict = judge(rule.route, read_question(body), rule.document, rule.issuers)
+            verdict = await self._judge(rule, read_question(body))
         except Malformed as malformed:
             log.warning("question_refused", reason=str(malformed))
             return await _answer(send, 400)
-        except Invalid:
-            log.exception("document_not_ready", route=rule.route.name)
+        except TookTooLong:
+            return await _answer(send, 503)
+        except NotReady:
+            log.error("document_not_ready", route=rule.route.name)
             return await _answer(send, 503)
         if verdict.reported:
             refusals.labels(verdict.reported, "report").inc()
@@ -145,6 +151,13 @@ class GuardApp:
             told = (b"x-kronborg-reason", verdict.reason.encode())
             return await _answer(send, 422, errors_of(verdict), told)
         return await _answer(send, 204)
+
+    async def _judge(self, rule: Rule, asked: Asked) -> Verdict:
+        if not permits(rule.route, asked, rule.issuers, rule.own):
+            return Verdict("policy_denied")
+        if rule.route.content is None:
+            return Verdict()
+        return await self._workers.look(rule.route, asked.sent, rule.document)
 
 
 async def _body(receive: Receive) -> bytes | None:

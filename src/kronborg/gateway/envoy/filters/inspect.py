@@ -18,7 +18,7 @@ import orjson
 
 from kronborg.core.json import JsonObject, JsonValue
 from kronborg.gateway.envoy import replies
-from kronborg.gateway.envoy.filters import phantom, quota, step_up
+from kronborg.gateway.envoy.filters import jwt, phantom, quota, step_up
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.model import Route, Snapshot
@@ -83,6 +83,7 @@ def script(snapshot: Snapshot, proxy: Proxy, *, trusted: bool = False) -> str:
         "@CACHED_TOKENS@": str(snapshot.limits.cached_tokens),
         "@OTHERS@": _others(snapshot),
         "@ANY_TYPE@": _any_type(snapshot),
+        "@SHOWN@": _shown(snapshot),
         "@SECRET_FILE@": quoted(str(proxy.secret)),
         "@QUOTA_FOLDER@": quoted(str(proxy.answers)),
         "@CERTIFICATE_HEADER@": quoted(header) if header is not None else "nil",
@@ -118,6 +119,15 @@ def _others(snapshot: Snapshot) -> str:
 def _any_type(snapshot: Snapshot) -> str:
     """Those of them whose access tokens say no type of their own."""
     return "{" + ", ".join(f"[{quoted(one.issuer)}] = true" for one in snapshot.issuers if one.any_type) + "}"
+
+
+def _shown(snapshot: Snapshot) -> str:
+    """The claims that become headers by issuer, as a Lua table."""
+    lines = (
+        f"[{quoted(issuer)}] = {{{', '.join(map(quoted, names))}}}"
+        for issuer, names in jwt.shown_claims(snapshot).items()
+    )
+    return "{" + ", ".join(lines) + "}"
 
 
 def _source(name: str) -> str:

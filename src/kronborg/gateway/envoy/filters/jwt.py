@@ -80,6 +80,12 @@ def reads_payload(route: Route) -> bool:
     return bool(route.roles) or inside or limited or route.policy is not None
 
 
+def shown_claims(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
+    """By issuer, the claims that become headers."""
+    own = {snapshot.issuer: tuple(claim for _, claim in _CLAIMS)}
+    return own | {one.issuer: tuple(claim for _, claim in _names(one)) for one in snapshot.issuers}
+
+
 def _requirement(route: Route, snapshot: Snapshot) -> str:
     name = (route.audience or "") + (_ROLES_MARK if reads_payload(route) else "")
     others = " ".join(sorted(one.name for one in issuers_of(route, snapshot)))
@@ -136,13 +142,16 @@ def _provider(snapshot: Snapshot, keys: str) -> dict[str, JsonValue]:
 
 def _foreign(snapshot: Snapshot, issuer: TokenIssuer) -> dict[str, JsonValue]:
     """Another issuer: its own keys and no others, and a header that says whose token it was."""
-    names = (
-        *((CLIENT, issuer.client_claim), (SUBJECT, issuer.subject_claim), (SCOPE, issuer.scope_claim)),
-        *((TOKEN, "jti"), (ISSUER, "iss")),
-    )
     return {
         **_provider(snapshot, issuer.jwks),
         "issuer": issuer.issuer,
         "payload_in_metadata": PAYLOAD,
-        "claim_to_headers": [{"header_name": header, "claim_name": claim} for header, claim in names],
+        "claim_to_headers": [{"header_name": header, "claim_name": claim} for header, claim in _names(issuer)],
     }
+
+
+def _names(issuer: TokenIssuer) -> tuple[tuple[str, str], ...]:
+    return (
+        *((CLIENT, issuer.client_claim), (SUBJECT, issuer.subject_claim), (SCOPE, issuer.scope_claim)),
+        *((TOKEN, "jti"), (ISSUER, "iss")),
+    )

@@ -32,6 +32,7 @@ end
 
 local SCHEMES = { Bearer = "bearer", bearer = "bearer", DPoP = "dpop", dpop = "dpop" }
 local ANY_TYPE = @ANY_TYPE@ -- other issuers, by `iss`, whose access tokens have no type of their own
+local SHOWN = @SHOWN@ -- by `iss`: the claims that become headers
 local MOST_HEADS = 256
 local heads_known, heads_count = {}, 0
 
@@ -61,6 +62,16 @@ local function read_token(value)
   local ours = claims.iss == ISSUER
   if head.typ ~= "at+jwt" and (ours or not ANY_TYPE[claims.iss]) then
     return nil
+  end
+  if head.crit ~= nil then
+    return nil -- RFC 7515 section 4.1.11: Envoy passes over what the signer says must be understood
+  end
+  for _, name in ipairs(SHOWN[claims.iss] or SHOWN[ISSUER]) do
+    local claim = claims[name]
+    -- Envoy ends a header at a NUL: whoever is called "root\0x" would be "root" to the service.
+    if type(claim) == "string" and claim:find("%c") then
+      return nil
+    end
   end
   assert(not ours or type(claims.client_id) == "string")
   scheme = SCHEMES[scheme]
