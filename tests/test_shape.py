@@ -21,7 +21,8 @@ SDK = ROOT / "sdk" / "src"
 SHOP = ROOT / "demo" / "shop" / "src"
 SLICES = (
     *("core", "sessions", "audit", "accounts", "factors", "federation", "signin", "provisioning", "clients"),
-    *("tokens", "api_keys", "oauth", "certificates", "limits", "gateway", "fleet", "traffic"),
+    *("tokens", "api_keys", "oauth", "certificates", "limits", "teams", "products"),
+    *("gateway", "fleet", "traffic", "metering", "billing", "portal"),
 )
 
 # How a file's name says which storey of its slice it belongs to; what is not named here is a verb.

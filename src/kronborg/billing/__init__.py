@@ -1,0 +1,1 @@
+"""Money: invoices, credits, payments, and what an unpaid one does."""
