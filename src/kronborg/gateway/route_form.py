@@ -6,8 +6,9 @@ Errors in the YAML are told at their line. The vocabulary is that of a file; it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from typing import TYPE_CHECKING, cast
 
@@ -41,6 +42,8 @@ OWN = (
 """The fields of a route that have inputs of their own, beside those of its groups."""
 OWN_OF_SERVICE = ("url", "urls", "replicas", "http2", "connect_timeout", "dns_refresh")
 _EMPTY: tuple[JsonValue, ...] = (None, [], {}, "")
+_LOOKED_AT = 40
+"""Members of a value, and values of a list, that are looked at for what is as usual."""
 _AT = dict.fromkeys(PATHS, "at") | {"": "access", "route": "access", "public": "access", "url": "urls"}
 """Where the problems of fields are told whose inputs have another name."""
 
@@ -249,12 +252,41 @@ def _short(section: type[Section], name: str, value: JsonValue) -> JsonValue:
     from pydantic import TypeAdapter
 
     adapter: TypeAdapter[object] = TypeAdapter(section.model_fields[name].annotation or object)
-    short = _without_nothing(value)
+
+    def same(other: JsonValue) -> bool:
+        try:
+            return adapter.validate_python(other, strict=False) == meant
+        except ValueError:
+            return False
+
     try:
-        same = adapter.validate_python(short, strict=False) == adapter.validate_python(value, strict=False)
+        meant = adapter.validate_python(value, strict=False)
     except ValueError:
         return value
-    return short if same else value
+    short = _without_nothing(value)
+    return _least(short, same) if same(short) else value
+
+
+def _least(value: JsonValue, same: Callable[[JsonValue], bool]) -> JsonValue:
+    """Without the members, its own or of those in its list, that it has anyway; of long ones nothing is left out."""
+    if isinstance(value, (list, tuple)):
+        whole = list(value)
+        for place, one in enumerate(whole[:_LOOKED_AT]):
+            before, after = whole[:place], whole[place + 1 :]
+            whole[place] = _least(one, partial(_within, same, before, after)) if isinstance(one, Mapping) else one
+        return whole
+    if not isinstance(value, Mapping) or len(value) > _LOOKED_AT:
+        return value
+    for name in value:
+        less: JsonValue = {key: one for key, one in value.items() if key != name}
+        value = less if same(less) else value
+    return value
+
+
+def _within(
+    same: Callable[[JsonValue], bool], before: Sequence[JsonValue], after: Sequence[JsonValue], one: JsonValue
+) -> bool:
+    return same([*before, one, *after])
 
 
 def _yaml(fields: Mapping[str, JsonValue]) -> str:

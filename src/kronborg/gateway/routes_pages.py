@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as Page
 
+from kronborg.core.durations import write_duration
 from kronborg.core.errors import NotFound
 from kronborg.core.html import render
 from kronborg.core.parts import parts_of
@@ -78,6 +79,7 @@ class ServicePage(ConsolePage):
     """One service, and the first routes that it answers."""
 
     service: Service
+    facts: tuple[tuple[str, str], ...]
     routes: tuple[RouteRow, ...]
     yaml: str
     may_write: bool
@@ -161,8 +163,43 @@ async def show_service(request: Request) -> Response:
         raise NotFound("there is no service with this name")
     rows = tuple(row_of(route) for route in answered)
     writes = may(request, found, "services:write", Resource("service"))
-    page = ServicePage(found, "services", service, rows, yaml_of(service), writes, done_of(request, DONE))
+    page = ServicePage(
+        found, "services", service, facts_of(service), rows, yaml_of(service), writes, done_of(request, DONE)
+    )
     return render(request, "gateway/service.html", page)
+
+
+def facts_of(service: Service) -> tuple[tuple[str, str], ...]:
+    """Where it is and what happens when it fails, in words."""
+    found = [*service.urls, *(f"{one.url} (weight {one.weight})" for one in service.replicas)]
+    if service.registration is not None:
+        found.append(f"what {', '.join(service.registration.clients)} registers")
+    check, breaker, fallback, retries = service.health_check, service.breaker, service.fallback, service.retries
+    asked = "not asked" if check is None else f"asked every {write_duration(check.every)}"
+    if check is not None and check.kind == "http":
+        asked += f" at {check.path}"
+    again = "not sent again" if retries is None else f"sent again up to {_times(retries.attempts)}"
+    left = "never left alone"
+    if breaker is not None:
+        slow = ""
+        if breaker.slow_after is not None:
+            slow = f" or {breaker.slow_rate} % take longer than {write_duration(breaker.slow_after)}"
+        left = f"left alone for {write_duration(breaker.open_for)} when {breaker.error_rate} % of calls fail{slow}"
+    instead = "the caller gets the failure"
+    if fallback is not None:
+        instead = f"the service {fallback.service}" if fallback.service else f"an answer with status {fallback.status}"
+    return (
+        ("Replicas", ", ".join(found)),
+        ("Protocol", "HTTP/2" if service.http2 else "HTTP/1.1"),
+        ("Health", asked),
+        ("A call that fails is", again),
+        ("A service that fails is", left),
+        ("What answers instead", instead),
+    )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def row_of(route: Route) -> RouteRow:
