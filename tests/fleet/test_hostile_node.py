@@ -8,6 +8,8 @@ import orjson
 import pytest
 
 from fleet.door_site import Site
+from kronborg.core.opaque import INVITATION, mint
+from kronborg.fleet.authority import new_request
 from kronborg.fleet.model import Standing
 from kronborg.fleet.report_model import encode
 from kronborg.gateway.breakers_store import list_stands
@@ -109,4 +111,17 @@ async def test_what_it_says_to_versions_that_were_never_published_is_not_kept(si
     async with site.database.read() as session:
         kept = [one.version for one, _ in await list_deliveries(session)]
     assert kept == [version]
+    await link.close()
+
+
+async def test_a_stranger_with_no_invitation_waits_for_nobody_and_holds_nobody_up(site: Site) -> None:
+    link = await site.joined()
+    _, request = new_request("x")
+    body = mint(INVITATION).encode() + b"\n" + request
+
+    async with site.database.write() as session:
+        await session.wait_to_be_alone()
+        told = await link.call("POST", "/join", body, seconds=3)
+
+    assert told.status == 403
     await link.close()

@@ -31,6 +31,7 @@ from kronborg.fleet.store import (
     drop_expired,
     drop_invitations,
     find_node,
+    is_invitation,
     list_nodes,
     node_by_id,
     record_standing,
@@ -126,10 +127,14 @@ async def join(
     """
     if not well_formed(secret, INVITATION):
         raise NotOfTheFleet
-    node_id = new_id()
+    # Anybody may knock here: a stranger costs one read, and no lock, no signature.
+    digest, node_id = _digest(vault, secret), new_id()
+    async with database.read() as reading:
+        if not await is_invitation(reading, digest, now=now):
+            raise NotOfTheFleet
     authority.certify(request, node_id=node_id, name="tried", now=now)
     async with whole(database) as session:
-        name = await take_invitation(session, _digest(vault, secret), now=now)
+        name = await take_invitation(session, digest, now=now)
         if name is None:
             raise NotOfTheFleet
         if await find_node(session, name) is not None:

@@ -153,6 +153,13 @@ async def list_invitations(session: ReadSession) -> Sequence[Invitation]:
     return [Invitation(row.name, row.author, row.created_at, row.expires_at) for row in rows]
 
 
+async def is_invitation(session: ReadSession, digest: str, *, now: datetime) -> bool:
+    """Whether there is an invitation of this digest that could be spent."""
+    table = invitations_table
+    row = await session.first(select(table.c.expires_at).where(table.c.digest == digest))
+    return row is not None and row.expires_at > now
+
+
 async def take_invitation(session: Session, digest: str, *, now: datetime) -> str | None:
     """Spend an invitation: the name it was for, to the first who does so in time; None to everybody else."""
     table = invitations_table
