@@ -43,6 +43,7 @@ from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.tls import shown_to_services
 from kronborg.gateway.follow import follow, show, take_over
 from kronborg.gateway.ledger import Ledger
+from kronborg.gateway.listener_model import ACME_PATH
 from kronborg.gateway.model import Snapshot
 from kronborg.gateway.quota_answers import TELL, Answers, Tell
 from kronborg.gateway.registration import Announcements
@@ -142,6 +143,8 @@ def edge_app(link: Link, secret: str, answers: Answers) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] in RELAYED:
             await _relay(link, known, answers, scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(ACME_PATH):
+            await _relay_challenge(link, scope, send)
         else:
             await rest(scope, receive, send)
 

@@ -25,6 +25,7 @@ from kronborg.certificates.store import (
 from kronborg.core import clock
 from kronborg.core.crypto import Vault
 from kronborg.core.db import Database
+from kronborg.core.errors import Invalid
 from kronborg.core.log import get_logger
 
 if TYPE_CHECKING:
@@ -81,7 +82,13 @@ async def order(
         for proof in proofs:
             await put_challenge(session, proof.token, proof.answer, expires_at=now + CHALLENGE_LIFETIME)
     chain = await asyncio.to_thread(_finish, client, ordered, proofs)
-    pair = read_pair(chain, key, now=clock.now())
+    try:
+        pair = read_pair(chain, key, now=clock.now())
+    except Invalid as wrong:
+        # What one server sends back wrong must not keep the other certificates from their turn.
+        raise AcmeFailed(
+            "the server made something else: " + "; ".join(one.detail for one in wrong.problems)
+        ) from wrong
     async with database.write() as session:
         return await keep_pair(session, vault, certificate.name, pair, source="acme", actor=_ACTOR, now=clock.now())
 
