@@ -16,6 +16,8 @@ local FORM = "^[Bb]earer (kro_at_[%w_-]+)$"
 local DPOP_FORM = "^[Dd][Pp]o[Pp] (kro_at_[%w_-]+)$"
 local KEYS = { api_key = "^[Bb]earer (kro_key_[%w_-]+)$", personal_token = "^[Bb]earer (kro_pat_[%w_-]+)$" }
 
+collectgarbage("setpause", 500)  -- as in inspect.lua
+
 local young, old, count = {}, {}, 0
 local refused, refusals = {}, 0
 local window, misses = 0, 0
