@@ -138,6 +138,7 @@ def test_a_request_is_authenticated_before_it_is_counted_and_counted_before_it_i
         "compressor_gzip",
         "compressor_brotli",
         "grpc_web",
+        "trailers",
         "router",
     )
 

@@ -65,7 +65,7 @@ class AccessRule:
     __pydantic_config__ = EDGE
 
     methods: tuple[str, ...] = ()
-    """The methods it is for; all when absent."""
+    """The methods it is for; all when absent. One for GET is for HEAD too."""
     scopes: tuple[str, ...] = ()
     """Scopes that the token must have, all of them."""
     roles: tuple[str, ...] = ()
@@ -74,6 +74,12 @@ class AccessRule:
     """Claims that the token must have, all of them."""
     step_up: StepUp | None = None
     """How the person must have signed in."""
+
+    @property
+    def covered(self) -> tuple[str, ...]:
+        """The methods it is for, sorted; empty for all. RFC 9110 section 9.3.2: HEAD asks what GET would answer, and
+        services find the answer in the same way."""
+        return tuple(sorted({*self.methods, "HEAD"} if "GET" in self.methods else self.methods))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ class Rights:
 
 def rights_of(route: Route, method: str) -> Rights:
     """What a token must say so that a request with this method passes."""
-    rules = [rule for rule in route.rules if not rule.methods or method in rule.methods]
+    rules = [rule for rule in route.rules if not rule.methods or method in rule.covered]
     roles = [one for one in (route.roles, *(rule.roles for rule in rules)) if one]
     return Rights(
         tuple(dict.fromkeys((*route.scopes, *(scope for rule in rules for scope in rule.scopes)))),

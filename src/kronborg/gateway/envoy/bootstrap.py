@@ -13,7 +13,12 @@ from kronborg.gateway.model import Limits
 
 _MEGABYTE = 1024 * 1024
 _ADMIN_MODE = 0o600
-_REGEX_SIZE = 4000
+_RUNTIME: JsonObject = {
+    # Envoy refuses larger regular expressions than this; the one of `hygiene` is larger than its default.
+    "re2.max_program_size.error_level": 6000,
+    # RFC 9112 section 7.1: what stands between a chunk and its line end is no chunk, and others read it as another one.
+    "envoy.reloadable_features.strict_chunk_parsing": True,
+}
 _TRACKED = 20
 """Streams are told apart by what they buffer from 2^20 bytes on: a listener's own bound is a sixteenth of that."""
 # Only what delivery and the operator read; a counter nobody reads costs all the same.
@@ -60,10 +65,9 @@ def _base(limits: Limits, proxy: Proxy) -> dict[str, JsonValue]:
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": patterns}}},
         **metrics.sinks(proxy),
         "overload_manager": _overload(limits),
-        # Envoy refuses larger regular expressions than this; the one of `hygiene` is larger than its default.
         "layered_runtime": {
             "layers": [
-                {"name": "static", "static_layer": {"re2.max_program_size.error_level": _REGEX_SIZE}},
+                {"name": "static", "static_layer": _RUNTIME},
                 # Where the control process opens and closes breakers.
                 {"name": "admin", "admin_layer": {}},
             ]

@@ -20,8 +20,15 @@ _FAMILIES = (
 )
 _USERS = r"user(?:-(?:email|group|groups|id|ip|name|principal|role|roles|scope|scopes))?"
 # What well-known proxies and directories write for the services behind them.
-_PRODUCTS = r"(?:cas|gap|iv|oidc|saml|shib|sm|tailscale)-.*|access-token|cf-access-.*|web-auth-.*"
-_OTHERS = r"cf-connecting-ip|fastly-client-ip|base-url|request-uri|http-.*|original-.*|rewrite-.*"
+_PRODUCTS = (
+    r"(?:ajp|amzn|arr|cas|dapr|gap|goog|iap|impersonate|istio|iv|l5d|mellon|oidc|saml|shib|sm|sso|tailscale|wl)-.*"
+    r"|access-token|cf-access-.*|eppn|on-behalf-of|web-auth-.*"
+)
+# The second is read as the name behind it by what stands before gRPC services, ours among them.
+_OTHERS = (
+    r"base-url|cf-connecting-ip|front-end-.*|grpc-metadata-.*|host-override|http-.*|original-.*|originating-.*|request-uri"
+    r"|rewrite-.*|.*-(?:client-?ip|user)|clientip|rlnclientipaddr|user-?info|z-forwarded-for"
+)
 
 
 def all_but(names: tuple[str, ...]) -> str:

@@ -24,6 +24,7 @@ from kronborg.gateway.envoy.filters import (
     phantom,
     router,
     spike_arrest,
+    trailers,
 )
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import seconds, typed
@@ -48,6 +49,7 @@ FILTERS = (
     guard.NAME,
     *compressor.NAMES,
     grpc_web.NAME,
+    trailers.NAME,
     router.NAME,
 )
 """What a request goes through, first to last."""
@@ -171,6 +173,7 @@ def _filters(snapshot: Snapshot, keys: str, proxy: Proxy, here: Listener, *, tru
         **guard.listener_filter(snapshot, proxy),
         **{name: compressor.listener_filter(name) for name in compressor.NAMES},
         grpc_web.NAME: grpc_web.listener_filter(),
+        trailers.NAME: trailers.listener_filter(),
         router.NAME: router.listener_filter(snapshot),
     }
     used = _used(snapshot)
@@ -190,6 +193,7 @@ def _used(snapshot: Snapshot) -> dict[str, bool]:
         spike_arrest.SECOND: any(route.rate_limit is not None for route in routes),
         **dict.fromkeys(compressor.NAMES, compressed),
         grpc_web.NAME: any(route.grpc for route in routes),
+        trailers.NAME: trailers.is_used(snapshot),
     }
 
 

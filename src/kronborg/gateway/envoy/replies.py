@@ -130,7 +130,7 @@ def _scopes_by_method(route: Route) -> JsonObject:
     asked: dict[str, set[str]] = {}
     for rule in route.rules:
         if rule.scopes:
-            for method in rule.methods or METHODS:
+            for method in rule.covered or METHODS:
                 asked.setdefault(method, set(route.scopes)).update(rule.scopes)
     return {method: _scope(scopes) for method, scopes in sorted(asked.items())}
 

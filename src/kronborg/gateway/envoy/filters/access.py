@@ -37,11 +37,11 @@ def route_config(route: Route, snapshot: Snapshot) -> JsonObject:
         own = _Source(source, alone=len(sources) == 1)
         _add(refusals, INVALID_TOKEN, own, (), *_genuine(route, source))
         for rule in (AccessRule((), route.scopes, route.roles), *route.rules):
-            _add(refusals, MISSING_SCOPE, own, rule.methods, *(_scope(one, source) for one in sorted(rule.scopes)))
+            _add(refusals, MISSING_SCOPE, own, rule.covered, *(_scope(one, source) for one in sorted(rule.scopes)))
             if rule.roles:
                 roles = [_role(role, source) for role in sorted(rule.roles)]
-                _add(refusals, MISSING_ROLE, own, rule.methods, {"or_ids": {"ids": roles}})
-            _add(refusals, MISSING_CLAIM, own, rule.methods, *(_claim_rule(one) for one in rule.claims))
+                _add(refusals, MISSING_ROLE, own, rule.covered, {"or_ids": {"ids": roles}})
+            _add(refusals, MISSING_CLAIM, own, rule.covered, *(_claim_rule(one) for one in rule.claims))
         # What needs a decision per request is asked by `guard`.
         if route.policy is not None and not needs_decision(route.policy, route.name):
             permitted = principal_of(formula_of(route.policy, route.name), _reader(source))

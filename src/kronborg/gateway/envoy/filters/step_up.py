@@ -31,5 +31,5 @@ def _asked(rule: AccessRule, pointer: str | None) -> JsonObject:
         # RFC 9728 section 5.1.
         challenge += f', resource_metadata="{pointer}"'
     if rule.methods:
-        told["methods"] = sorted(rule.methods)
+        told["methods"] = list(rule.covered)
     return {**told, "challenge": challenge}
