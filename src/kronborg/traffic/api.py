@@ -16,7 +16,7 @@ from kronborg.core.errors import NotFound
 from kronborg.core.parts import part_of, parts_of
 from kronborg.traffic.export import export_rows, note_export
 from kronborg.traffic.parts import Traffic
-from kronborg.traffic.questions import figures, search_of, service_map, shown, span_of, top
+from kronborg.traffic.questions import figures, search_of, service_map, shown, span_of, told_to, top
 from kronborg.traffic.search_model import By
 
 router = APIRouter()
@@ -110,7 +110,7 @@ async def _search(request: Request, q: str, span: str, before: int | None, limit
     search = search_of(q, span_of(span, clock.now()), people=people, before=before, limit=limit)
     rows = await _traffic(request).ask(lambda store: store.search(search))
     last = str(rows[-1][0]) if len(rows) == limit else None
-    return Page(items=[shown(row, people=people) for row in rows], next=last)
+    return Page(items=[shown(row, people=people) for row in told_to(rows, search, people=people)], next=last)
 
 
 def _by(name: str) -> By:

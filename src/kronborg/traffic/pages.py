@@ -39,6 +39,7 @@ from kronborg.traffic.questions import (
     service_map,
     shown,
     span_of,
+    told_to,
 )
 from kronborg.traffic.row_model import Row, record_of
 from kronborg.traffic.trail import Step, trail_of
@@ -148,7 +149,7 @@ async def show_requests(request: Request) -> Response:
     problem = ""
     try:
         search = search_of(q, span_of(span, now), people=people, before=at, limit=ROWS + 1)
-        rows = await _traffic(request).ask(lambda store: store.search(search))
+        rows = told_to(await _traffic(request).ask(lambda store: store.search(search)), search, people=people)
     except Invalid as invalid:
         problem = f"The search {invalid.problems[0].detail}: {invalid.problems[0].mend}."
     records = [(int(row[0]), record_of(masked(row, people=people))) for row in rows]
@@ -209,6 +210,8 @@ async def export_requests(request: Request) -> Response:
     async def lines() -> AsyncIterator[bytes]:
         first = True
         async for row in export_rows(traffic, search):
+            if not told_to([row], search, people=people):
+                continue
             told = shown(row, people=people)
             if kind == "ndjson":
                 yield orjson.dumps(told) + b"\n"

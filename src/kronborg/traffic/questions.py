@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from kronborg.api_keys.model import PERSON
 from kronborg.core.errors import Invalid, Problem
 from kronborg.gateway.reasons import REASONS
 from kronborg.traffic.histogram_model import percentile
@@ -42,6 +43,7 @@ NOBODY = "nobody known"
 PERSONAL = ("subject", "address", "session", "token", "grant_id", "agent")
 """Columns that say who somebody is; without the right to people they are neither shown nor searched."""
 
+_CLIENT = COLUMNS.index("client")
 _WORDS = {**{name: name for name in EXACT}, "user": "subject", "grant": "grant_id", "key": "key_id", "ip": "address"}
 _HINT = "write for example client:shop status:4xx reason:missing_scope user:… session:… token:… address:…"
 
@@ -78,7 +80,15 @@ def masked(row: Row, *, people: bool) -> Row:
     """A row as who may not see people sees it."""
     if people:
         return row
-    return tuple(MASK if name in PERSONAL and value else value for name, value in zip(COLUMNS, row, strict=True))
+    hidden = (*PERSONAL, "key_id") if row[_CLIENT] == PERSON else PERSONAL
+    return tuple(MASK if name in hidden and value else value for name, value in zip(COLUMNS, row, strict=True))
+
+
+def told_to(rows: Sequence[Row], search: Search, *, people: bool) -> list[Row]:
+    """What a search may tell: whoever may not see people finds nothing by the key of one."""
+    if people or all(name != "key_id" for name, _ in search.equal):
+        return list(rows)
+    return [row for row in rows if row[_CLIENT] != PERSON]
 
 
 def shown(row: Row, *, people: bool) -> dict[str, object]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Literal
 
+from kronborg.api_keys.model import PERSON
 from kronborg.core.json import JsonValue
 from kronborg.gateway.access_model import AccessRule
 from kronborg.gateway.model import Route, Snapshot
@@ -147,7 +148,7 @@ def _token(record: AccessRecord, served: Route | None, issuer: str) -> Held | Un
         claims: dict[str, JsonValue] = {
             "iss": issuer,
             "aud": None if served is None else served.audience,
-            "client_id": record.client,
+            "client_id": record.client + (record.subject if record.client == PERSON else ""),
             "sub": record.subject,
             "scope": record.scopes,
             "jti": record.token,

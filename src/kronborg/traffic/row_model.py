@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import orjson
 
+from kronborg.api_keys.model import PERSON
 from kronborg.core.db import from_micros, to_micros
 from kronborg.gateway.envoy.canary_host import HOST as CANARY_HOST
 from kronborg.gateway.envoy.canary_host import ROUTE as CANARY_ROUTE
@@ -84,6 +85,14 @@ def _row_or_none(line: bytes, node: str) -> Row | None:
         return None
 
 
+def _caller(told: Mapping[str, str | None]) -> list[str]:
+    """Who called. What stands in a client's place for a personal access token names its person: that is the subject."""
+    found = [told[name] or "" for name in _CALLER]
+    if found[0].startswith(PERSON):
+        found[0] = PERSON
+    return found
+
+
 def _is_canary(told: Mapping[str, object]) -> bool:
     """Whether this is the canary with its own token; who tries that door without one is recorded."""
     return told["r"] == told["k"] == CANARY_ROUTE.name and told["h"] == CANARY_HOST
@@ -127,7 +136,7 @@ def row_of(line: bytes, node: str) -> Row | None:
         reason,
         detail[:_LONGEST],
         flags[:_LONGEST],
-        *([told[name] or "" for name in _CALLER] if known else _NOBODY),
+        *(_caller(told) if known else _NOBODY),
         told["a"] or "",
         told["ua"] or "",
         told["pr"] or "",
