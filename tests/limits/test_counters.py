@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kronborg.limits.counters_model import Ask, Counters, Standing
+from kronborg.limits.counters_model import Ask, Counters, ProcessCounters, Standing
 from kronborg.limits.model import Quota
 from kronborg.limits.window_model import slot_at
 
@@ -123,3 +123,18 @@ async def test_a_clock_that_jumps_back_grants_nothing_twice(counters: Counters) 
     jumped = await one(counters, ask(HOURLY, before, wanted=1), before)
 
     assert jumped.granted == 0
+
+
+async def test_whoever_invents_identities_makes_no_other_quota_forget() -> None:
+    counters = ProcessCounters(most=100)
+    invented = Quota("by-header", 10, per="header", identifier="tenant", unit="hour")
+    for who in ("shop", "cart"):
+        await one(counters, ask(HOURLY, NOON, who=who, spent=9), NOON)
+
+    for number in range(1000):
+        await one(counters, ask(invented, NOON, who=f"invented-{number}", spent=1), NOON)
+    counters.sweep(now=NOON)
+
+    assert [(await one(counters, ask(HOURLY, NOON, who=who), NOON)).used for who in ("shop", "cart")] == [9, 9]
+    assert (await one(counters, ask(invented, NOON, who="invented-999"), NOON)).used == 1
+    assert len({slot.identity for slot in counters.changed()}) <= 100

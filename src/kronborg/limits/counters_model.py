@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Protocol
 
 from kronborg.limits.window_model import Slot
 
 MOST_KEPT = 500_000
-"""Counters that one process keeps; the one that was made first goes."""
+"""Counters that one process keeps; then the oldest go of the quota that has most: whoever invents identities, by a
+header or by addresses, makes no other quota forget what was used of it."""
 
 _SHARE = 4
 
@@ -131,33 +133,32 @@ class Storable(Protocol):
 class ProcessCounters(Counters, Storable):
     """Counters in the memory of this process; `changed` and `restore` let them survive it."""
 
-    def __init__(self) -> None:
-        self._slots: dict[tuple[str, str], list[Kept]] = {}
+    def __init__(self, *, most: int = MOST_KEPT) -> None:
+        self._most, self._count = most, 0
+        self._slots: dict[str, dict[str, list[Kept]]] = {}
         self._changed: set[tuple[str, str]] = set()
 
     async def settle(self, asks: Sequence[Ask], *, now: datetime) -> list[Standing]:
         """Count and grant; nothing waits."""
         standings = []
         for ask in asks:
-            key = (ask.quota, ask.identity)
-            slots, standing = settled(self._slots.get(key, []), ask, now=now)
+            slots, standing = settled(self._of(ask.quota, ask.identity), ask, now=now)
             if slots:
-                self._slots[key] = slots
-                self._changed.add(key)
-            while len(self._slots) > MOST_KEPT:
-                self._slots.pop(next(iter(self._slots)))
+                self._keep(ask.quota, ask.identity, slots)
+                self._changed.add((ask.quota, ask.identity))
             standings.append(standing)
         return standings
 
     async def reset(self, quota: str, identity: str) -> None:
         """Forget what a counter holds."""
-        self._slots.pop((quota, identity), None)
+        if self._slots.get(quota, {}).pop(identity, None) is not None:
+            self._count -= 1
         self._changed.discard((quota, identity))
 
     def changed(self) -> list[Kept]:
         """Every slot of the counters that changed since this was last asked."""
         keys, self._changed = self._changed, set()
-        return [slot for key in keys for slot in self._slots.get(key, ())]
+        return [slot for quota, identity in keys for slot in self._of(quota, identity)]
 
     def unsaved(self, slots: Sequence[Kept]) -> None:
         """These could not be stored: they count as changed again."""
@@ -166,12 +167,32 @@ class ProcessCounters(Counters, Storable):
     def restore(self, slots: Sequence[Kept]) -> None:
         """Take over what was stored."""
         for slot in slots:
-            self._slots.setdefault((slot.quota, slot.identity), []).append(slot)
+            self._keep(slot.quota, slot.identity, [*self._of(slot.quota, slot.identity), slot])
 
     def sweep(self, *, now: datetime) -> None:
         """Forget counters without an open slot."""
-        for key in [key for key, slots in self._slots.items() if all(slot.ends <= now for slot in slots)]:
-            del self._slots[key]
+        for quota, counters in list(self._slots.items()):
+            gone = [identity for identity, slots in counters.items() if all(slot.ends <= now for slot in slots)]
+            for identity in gone:
+                del counters[identity]
+            self._count -= len(gone)
+            if not counters:
+                del self._slots[quota]
+
+    def _of(self, quota: str, identity: str) -> list[Kept]:
+        return self._slots.get(quota, {}).get(identity, [])
+
+    def _keep(self, quota: str, identity: str, slots: list[Kept]) -> None:
+        counters = self._slots.setdefault(quota, {})
+        if identity not in counters:
+            self._count += 1
+        counters[identity] = slots
+        if self._count > self._most:
+            largest = max(self._slots.values(), key=len)
+            oldest = list(islice(largest, max(1, self._most // 1000)))
+            for one in oldest:
+                del largest[one]
+            self._count -= len(oldest)
 
 
 class Guarded(Counters):
