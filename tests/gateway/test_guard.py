@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from gateway.guarding import Desk, described, guarding
-from gateway.live import API, Answer, Live
+from gateway.live import API, Answer, Live, wait_until
 from kronborg.gateway.content_model import Content, JsonBounds, Sizes
+from kronborg.gateway.envoy.access_log import path_of
 from kronborg.gateway.model import Path, Route
 from kronborg.gateway.policies import Facts, decide, needs_decision
 
@@ -165,6 +166,8 @@ def test_reporting_lets_pass(gateway: Live, desk: Desk) -> None:
     answer = post(gateway, "/reported/nowhere", b"{}")
 
     assert answer.status == 200
+    # The access record says what it would have been refused for.
+    wait_until(lambda: b'"rp":"not_described"' in path_of(gateway.proxy).read_bytes())
 
 
 @pytest.mark.parametrize(

@@ -189,3 +189,21 @@ async def test_the_token_of_a_request_is_blocked_after_a_question_and_only_by_wh
     async with console.engine.database.read() as session:
         event = (await latest(session))[0]
     assert (event.name, event.subject) == ("token.revoked", "token-1")
+
+
+async def test_what_would_have_been_refused_is_counted_found_and_explained(console: Console, tmp_path: Path) -> None:
+    store = SqliteTraffic(tmp_path / "traffic")
+    store.write(rows_of([line(98, after=clock.now() - NOON, sh="spike_arrest")], "gateway-1")[0])
+    store.close()
+    browser = await console.signed_in("ada", ADMIN)
+
+    live = (await browser.get("/console/traffic")).text
+    found = (await browser.get("/console/traffic/requests?q=decision:reported")).text
+    one = (await browser.get(f"/console/traffic/requests/{ID.format(98)}")).text
+
+    assert "Would have been refused" in live
+    assert "/console/traffic/requests?q=decision%3Areported" in live
+    assert ID.format(98) in found
+    assert ID.format(99) not in found
+    assert "would be refused" in found
+    assert "Would have been refused: Calls came faster" in one

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from kronborg.traffic.row_model import COLUMNS, SHADOW, Row
+from kronborg.traffic.model import SHADOW
+from kronborg.traffic.row_model import COLUMNS, Row
 
 MOST_NAMES = 300
 """Routes, and clients, that are told apart; what comes after is `other`."""
@@ -47,8 +48,8 @@ class GatewayMetrics(Collector):
             route = _bounded(self._routes, str(row[_ROUTE]))
             client = _bounded(self._clients, str(row[_CLIENT]))
             self._requests[route, client, str(row[_STATUS]), str(row[_REASON])] += 1
-            _, _, limit = str(row[_DETAIL]).partition(SHADOW)
-            if limit:
+            _, _, names = str(row[_DETAIL]).rpartition(SHADOW) if SHADOW in str(row[_DETAIL]) else ("", "", "")
+            for limit in names.split(",") if names else ():
                 self._shadows[route, _bounded(self._limits, limit)] += 1
             self._bytes[route, "in"] += int(row[_IN])
             self._bytes[route, "out"] += int(row[_OUT])
@@ -85,7 +86,7 @@ class GatewayMetrics(Collector):
             times.add_metric((self._node, *place), buckets, self._sums[place] / 1_000_000)
         shadows = CounterMetricFamily(
             "kronborg_gateway_shadow_refusals",
-            "Requests that a limit in shadow mode would have refused",
+            "Requests that something which only reports would have refused",
             labels=("node", "route", "limit"),
         )
         for place, n in list(self._shadows.items()):

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-Decision = Literal["allowed", "refused", "failed"]
-"""`allowed`: the service answered. `refused`: the gateway said no. `failed`: nobody fit could answer."""
+SHADOW = " shadow:"
+"""What the details of a record end with that something would have refused which only reports; its names follow."""
+
+Decision = Literal["allowed", "reported", "refused", "failed"]
+"""`allowed`: the service answered. `reported`: so it did, and something that only reports would have refused.
+`refused`: the gateway said no. `failed`: nobody fit could answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +54,9 @@ class AccessRecord:
     upstream_us: int
     bytes_in: int
     bytes_out: int
+
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """What would have refused it and only reports: limits and quotas in shadow mode by their names, reasons."""
+        names = self.detail.rpartition(SHADOW)
+        return tuple(names[2].split(",")) if names[1] else ()

@@ -40,6 +40,7 @@ from kronborg.traffic.questions import (
     shown,
     span_of,
     told_to,
+    would_be,
 )
 from kronborg.traffic.row_model import Row, record_of
 from kronborg.traffic.trail import Step, trail_of
@@ -96,6 +97,8 @@ class RequestPage(ConsolePage):
     meaning: str
     person: str
     """What its person is called, where it is one of ours."""
+    reported: tuple[tuple[str, str], ...]
+    """What would have refused it and only reports, each with its sentence."""
     trail: tuple[Step, ...]
     version: int | None
     may_people: bool
@@ -133,6 +136,7 @@ async def show_live(request: Request) -> Response:
     told = await _traffic(request).ask(lambda store: figures(store, span_of(span, now), people=people))
     names = await names_of(parts_of(request).database, [one.name for one in told.people])
     meanings = {one.name: meaning_of(one.name) for one in told.reasons}
+    meanings |= {one.name: would_be(one.name) for one in told.reported}
     page = LivePage(found, _SECTION, span, _CHOICES, told, charts_of(told), names, meanings, people, now)
     return render(request, "traffic/live.html", page, block="live")
 
@@ -183,7 +187,8 @@ async def show_request(request: Request) -> Response:
     names = await names_of(parts_of(request).database, [record.subject] if people and record.subject else [])
     person = names.get(record.subject, "")
     meaning = meaning_of(record.reason)
-    page = RequestPage(found, _SECTION, record, meaning, person, trail, version, people, revoke, now, done)
+    would = tuple((name, would_be(name)) for name in record.reported)
+    page = RequestPage(found, _SECTION, record, meaning, person, would, trail, version, people, revoke, now, done)
     return render(request, "traffic/request.html", page)
 
 

@@ -19,7 +19,7 @@ from kronborg.traffic import sql_store
 from kronborg.traffic.rollup_model import tally
 from kronborg.traffic.row_model import COLUMNS, Row, bounds_of, day_of, seq_of
 from kronborg.traffic.search_model import By, Count, Keeping, Latency, Person, Search, Span, TrafficStore
-from kronborg.traffic.sql_store import LATENCY, MINUTES, PEOPLE, RECORDS, ROLLUPS, Value, columns_sql
+from kronborg.traffic.sql_store import RECORDS, ROLLUPS, Value, columns_sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SMALL_PARTS = 20
 """So many parts of a day are put together."""
 _ROLLUPS = "rollups"
-_TABLES = (RECORDS, MINUTES, LATENCY, PEOPLE)
+_TABLES = (RECORDS, *ROLLUPS)
 
 
 class ParquetTraffic(TrafficStore):
@@ -60,16 +60,10 @@ class ParquetTraffic(TrafficStore):
         return {int(seq): str(one) for seq, one in rows if seq in wanted}
 
     def _write_part(self, day: str, rows: Sequence[Row]) -> None:
-        added = tally(rows)
-        tables = {
-            RECORDS: (COLUMNS, rows),
-            MINUTES: (sum(ROLLUPS[MINUTES], ()), added.minute_rows()),
-            LATENCY: (sum(ROLLUPS[LATENCY], ()), added.latency_rows()),
-            PEOPLE: (sum(ROLLUPS[PEOPLE], ()), added.people_rows()),
-        }
         part = self._fresh()
-        for name, (columns, values) in tables.items():
-            self._to_parquet(part / f"{name}.parquet", columns, values)
+        self._to_parquet(part / f"{RECORDS}.parquet", COLUMNS, rows)
+        for table, values in tally(rows).rows().items():
+            self._to_parquet(part / f"{table}.parquet", sum(ROLLUPS[table], ()), values)
         self._place(part, day)
 
     def _to_parquet(self, path: Path, columns: Sequence[str], values: Sequence[Sequence[Value]]) -> None:
@@ -90,15 +84,15 @@ class ParquetTraffic(TrafficStore):
 
     def counts(self, span: Span, by: Sequence[By] = (), *, step: int = 0) -> list[Count]:
         """See `TrafficStore`."""
-        return sql_store.counts(self._ask_of(span), span, by, step)
+        return sql_store.counts(self._ask, span, by, step)
 
     def latencies(self, span: Span, *, step: int = 0, route: str | None = None) -> list[Latency]:
         """See `TrafficStore`."""
-        return sql_store.latencies(self._ask_of(span), span, step, route)
+        return sql_store.latencies(self._ask, span, step, route)
 
     def people(self, span: Span, *, limit: int) -> list[Person]:
         """See `TrafficStore`."""
-        return sql_store.people(self._ask_of(span), span, limit)
+        return sql_store.people(self._ask, span, limit)
 
     def tend(self, keeping: Keeping, *, now: datetime) -> int:
         """See `TrafficStore`."""
@@ -173,13 +167,10 @@ class ParquetTraffic(TrafficStore):
         days = [(day, bounds_of(day.name)) for day in self._days()]
         return [day for day, (first, after) in days if after > start and first < end]
 
-    def _ask_of(self, span: Span) -> sql_store.Ask:
-        def ask(sql: str, values: Sequence[Value]) -> list[tuple[Value, ...]]:
-            # DuckDB's / makes fractions of whole numbers.
-            with self._lock:
-                return self._run(sql.replace("minute /", "minute //"), values, [*self._days_of(span), *self._old()])
-
-        return ask
+    def _ask(self, sql: str, values: Sequence[Value], span: Span) -> list[tuple[Value, ...]]:
+        # DuckDB's / makes fractions of whole numbers.
+        with self._lock:
+            return self._run(sql.replace(" / ", " // "), values, [*self._days_of(span), *self._old()])
 
     def _old(self) -> list[Path]:
         return [self.folder / _ROLLUPS] if (self.folder / _ROLLUPS).is_dir() else []

@@ -16,11 +16,11 @@ from kronborg.traffic.row_model import COLUMNS, Row, bounds_of, day_of, seq_of
 from kronborg.traffic.search_model import By, Count, Keeping, Latency, Person, Search, Span, TrafficStore
 from kronborg.traffic.sql_store import (
     INDEXED,
-    LATENCY,
-    MINUTES,
-    PEOPLE,
+    IS_REPORTED,
     RECORDS,
     ROLLUPS,
+    UNITS,
+    WHOLE,
     Value,
     columns_sql,
     upsert_sql,
@@ -54,12 +54,24 @@ def _schema() -> list[str]:
         for name, column in INDEXED
     ]
     made.append(f"CREATE INDEX IF NOT EXISTS ix_traffic_errors ON {RECORDS} (status, seq) WHERE status >= 400")
+    made.append(f"CREATE INDEX IF NOT EXISTS ix_traffic_reported ON {RECORDS} (decision, seq) WHERE {IS_REPORTED}")
     made += [
         f"CREATE TABLE IF NOT EXISTS {table} ({columns_sql((*keys, *sums), 'TEXT', 'BIGINT')}, "
         f"PRIMARY KEY ({', '.join(keys)})) PARTITION BY RANGE ({keys[0]})"
         for table, (keys, sums) in ROLLUPS.items()
     ]
     return made
+
+
+def _upsert(table: str) -> bytes:
+    """All rows at once, column by column: a statement for each of them would take longer than all the rest."""
+    keys, sums = ROLLUPS[table]
+    columns = ", ".join(f"%s::{'bigint' if name in WHOLE else 'text'}[]" for name in (*keys, *sums))
+    head, _, tail = upsert_sql(table).partition("VALUES ")
+    return f"{head} SELECT * FROM unnest({columns}) {tail.partition(') ')[2]}".encode()  # noqa: S608  # our own names
+
+
+_UPSERTS = {table: _upsert(table) for table in ROLLUPS}
 
 
 class PostgresTraffic(TrafficStore):
@@ -80,15 +92,11 @@ class PostgresTraffic(TrafficStore):
             self._partition(day)
         with connection.transaction():
             fresh = self._insert(connection, rows)
-            added = tally(fresh)
-            with connection.cursor() as cursor:
-                for table, more in (
-                    (MINUTES, added.minute_rows()),
-                    (LATENCY, added.latency_rows()),
-                    (PEOPLE, added.people_rows()),
-                ):
-                    # In one order for all writers: each waits for those before it, and nobody in a circle.
-                    cursor.executemany(_sql(upsert_sql(table)), sorted(more))
+            for table, more in tally(fresh).rows().items():
+                # In one order for all writers: each waits for those before it, and nobody in a circle.
+                columns = [list(column) for column in zip(*more, strict=True)]
+                if columns:
+                    connection.execute(_UPSERTS[table], columns)
         return len(fresh)
 
     def _insert(self, connection: psycopg.Connection[tuple[Value, ...]], rows: Sequence[Row]) -> list[Row]:
@@ -114,12 +122,12 @@ class PostgresTraffic(TrafficStore):
         return fresh
 
     def _known(self, seqs: Sequence[int]) -> dict[int, str]:
-        rows = self._ask(f"SELECT seq, id FROM {RECORDS} WHERE seq = ANY(?)", (list(seqs),))  # type: ignore[arg-type]  # noqa: S608
+        rows = self._run(f"SELECT seq, id FROM {RECORDS} WHERE seq = ANY(?)", (list(seqs),))  # type: ignore[arg-type]  # noqa: S608
         return {int(seq): str(one) for seq, one in rows}
 
     def search(self, search: Search) -> list[Row]:
         """See `TrafficStore`."""
-        return self._ask(*sql_store.search_sql(search))
+        return self._run(*sql_store.search_sql(search))
 
     def counts(self, span: Span, by: Sequence[By] = (), *, step: int = 0) -> list[Count]:
         """See `TrafficStore`."""
@@ -154,7 +162,7 @@ class PostgresTraffic(TrafficStore):
 
     def size(self) -> int:
         """See `TrafficStore`."""
-        rows = self._ask(
+        rows = self._run(
             "SELECT COALESCE(SUM(pg_total_relation_size(one.relid)), 0)::BIGINT "
             "FROM unnest(?::text[]) AS t (name), LATERAL pg_partition_tree(t.name::regclass) one",
             ([RECORDS, *ROLLUPS],),  # type: ignore[arg-type]
@@ -168,7 +176,7 @@ class PostgresTraffic(TrafficStore):
             self._connection = None
 
     def _partitions(self, table: str = RECORDS) -> list[str]:
-        rows = self._ask(
+        rows = self._run(
             "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
             "WHERE i.inhparent = ?::regclass ORDER BY 1",
             (table,),
@@ -182,7 +190,7 @@ class PostgresTraffic(TrafficStore):
         end = (start + timedelta(days=31)).replace(day=1)
         wanted = [(RECORDS, day, first, after)]
         for table, (keys, _) in ROLLUPS.items():
-            seconds = 3600 if keys[0] == "hour" else 60
+            seconds = UNITS[keys[0]] * 60
             wanted.append((table, month, int(start.timestamp()) // seconds, int(end.timestamp()) // seconds))
         with connection.transaction():
             connection.execute(f"SELECT pg_advisory_xact_lock({_ALONE})")
@@ -193,7 +201,10 @@ class PostgresTraffic(TrafficStore):
                 )
         self._days.add(day)
 
-    def _ask(self, sql: str, values: Sequence[Value]) -> list[tuple[Value, ...]]:
+    def _ask(self, sql: str, values: Sequence[Value], span: Span) -> list[tuple[Value, ...]]:
+        return self._run(sql, values)
+
+    def _run(self, sql: str, values: Sequence[Value]) -> list[tuple[Value, ...]]:
         return self._open().execute(_sql(sql), list(values)).fetchall()
 
     def _open(self) -> psycopg.Connection[tuple[Value, ...]]:

@@ -35,6 +35,7 @@ SPANS = {
     "30d": timedelta(days=30),
 }
 POINTS = 60
+_TOPS: tuple[By, By, By] = ("route", "service", "client")
 TOP = 8
 MAPPED = 40
 MASK = "hidden"
@@ -144,6 +145,7 @@ class Figures:
     gateway: Quantiles
     points: tuple[Point, ...]
     reasons: tuple[Top, ...]
+    reported: tuple[Top, ...]
     statuses: tuple[Top, ...]
     clients: tuple[Top, ...]
     routes: tuple[Top, ...]
@@ -160,33 +162,36 @@ def figures(store: TrafficStore, span: Span, *, people: bool) -> Figures:
     """The figures of a span; blocks."""
     first, last = span.minutes
     step = max(1, -(-(last - first) // POINTS))
-    counts = store.counts(span, ("route", "service", "client"), step=step)
+    # Each apart by one thing only: all of them at once would be a million numbers for a day.
+    steps = store.counts(span, step=step)
+    routes, services, clients = (store.counts(span, (by,)) for by in _TOPS)
     latencies = store.latencies(span, step=step)
     # A machine is its own subject: it stands among the applications, and is nobody's name.
-    machines = {one.keys[2] for one in counts}
+    machines = {one.keys[0] for one in clients}
     persons = [one for one in store.people(span, limit=4 * TOP) if one.subject not in machines] if people else []
     return Figures(
         seconds=(span.end - span.start).total_seconds(),
-        n=sum(one.n for one in counts),
-        refused=sum(one.n for one in counts if _refused(one)),
-        errors=sum(one.n for one in counts if one.status >= 500),
+        n=sum(one.n for one in steps),
+        refused=sum(one.n for one in steps if _refused(one)),
+        errors=sum(one.n for one in steps if one.status >= 500),
         step=step,
         total=_quantiles(latencies, TOTAL),
         upstream=_quantiles(latencies, UPSTREAM),
         gateway=_quantiles(latencies, GATEWAY),
-        points=_points(counts, latencies, first // step, (last - 1) // step),
-        reasons=_top([one for one in counts if one.reason], lambda one: one.reason),
-        statuses=_top(counts, lambda one: str(one.status)),
-        routes=_top(counts, lambda one: one.keys[0]),
-        services=_top(counts, lambda one: one.keys[1]),
-        clients=_top(counts, lambda one: one.keys[2]),
+        points=_points(steps, latencies, first // step, (last - 1) // step),
+        reasons=_top([one for one in steps if one.reason], lambda one: one.reason),
+        reported=_reported(steps),
+        statuses=_top(steps, lambda one: str(one.status)),
+        routes=_top(routes, lambda one: one.keys[0]),
+        services=_top(services, lambda one: one.keys[0]),
+        clients=_top(clients, lambda one: one.keys[0]),
         people=tuple(Top(one.subject, one.n, one.refused, 0) for one in persons[:TOP]),
     )
 
 
 def top(store: TrafficStore, span: Span, by: By) -> tuple[Top, ...]:
     """Who or what there was most of; blocks."""
-    return _top(store.counts(span, (by,)), lambda one: one.keys[0], limit=100)
+    return _top(store.counts(span, (by,)), lambda one: one.reason if by == "reason" else one.keys[0], limit=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +244,25 @@ def meaning_of(reason: str) -> str:
     return REASONS[reason].meaning if reason in REASONS else ""
 
 
+def would_be(name: str) -> str:
+    """The sentence about what would have refused a request and only reports: a reason, or the name of a quota."""
+    return meaning_of(name) or "The quota of this name would have been spent."
+
+
 def _refused(one: Count) -> bool:
     """What the gateway said no to; what failed counts with 5xx, and who hung up was not refused."""
     return bool(one.reason) and one.status < 500 and one.reason != "client_gone"
+
+
+def _reported(counts: Sequence[Count]) -> tuple[Top, ...]:
+    """What would have been refused, by what would have refused it; a request may count for several."""
+    by_name: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for one in counts:
+        for name in one.reported.split(",") if one.reported else ():
+            by_name[name][0] += one.n
+            by_name[name][1] += one.n if one.status >= 500 else 0
+    tops = [Top(name, n, 0, errors) for name, (n, errors) in by_name.items()]
+    return tuple(sorted(tops, key=lambda one: (-one.n, one.name))[:TOP])
 
 
 def _quantiles(latencies: Sequence[Latency], kind: int) -> Quantiles:

@@ -1,20 +1,29 @@
-"""Roll-ups of a batch: counts by minute, latencies by bucket, people by hour. They add up over batches."""
+"""Roll-ups of a batch: counts by minute, hour and day, latencies by bucket, people. They add up over batches."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import TypeVar, cast
 
+from kronborg.core.collecting import without_collecting
+from kronborg.traffic import sql_store
 from kronborg.traffic.histogram_model import bucket_of
 from kronborg.traffic.row_model import COLUMNS, PLACES, Row
 from kronborg.traffic.search_model import GATEWAY, TOTAL, UPSTREAM
 
 _MINUTE = 60_000_000 * PLACES
-_AT = {name: index for index, name in enumerate(COLUMNS)}
-_ROUTE, _SERVICE, _CLIENT, _STATUS, _REASON = (_AT[n] for n in ("route", "service", "client", "status", "reason"))
-_SUBJECT, _DURATION, _UPSTREAM, _SENT = (_AT[n] for n in ("subject", "duration_us", "upstream_us", "bytes_out"))
+_READ = cast(
+    "Callable[[Row], tuple[int, str, str, str, int, str, str, int, int, int, str, str]]",
+    itemgetter(
+        *map(COLUMNS.index, ("seq", "route", "service", "client", "status", "reason")),
+        *map(COLUMNS.index, ("subject", "duration_us", "upstream_us", "bytes_out")),
+    ),
+)
 
+Key = TypeVar("Key", bound=tuple[int | str, ...])
 MinuteKey = tuple[int, str, str, str, int, str]
 
 
@@ -26,43 +35,82 @@ class Tally:
     latency: Counter[tuple[int, str, int, int]] = field(default_factory=Counter)
     people: dict[tuple[int, str], list[int]] = field(default_factory=dict)
 
-    def minute_rows(self) -> list[tuple[int | str, ...]]:
-        """minute, route, service, client, status, reason, n, sent, duration_us, upstream_us."""
-        return [(*key, *sums) for key, sums in self.minutes.items()]
+    def rows(self) -> dict[str, list[tuple[int | str, ...]]]:
+        """What each table of roll-ups is added, in the order of its columns and of their values."""
+        with without_collecting():
+            return self._rows()
 
-    def latency_rows(self) -> list[tuple[int | str, ...]]:
-        """minute, route, kind, bucket, n."""
-        return [(*key, n) for key, n in self.latency.items()]
+    def _rows(self) -> dict[str, list[tuple[int | str, ...]]]:
+        hours: dict[MinuteKey, list[int]] = {}
+        days: dict[MinuteKey, list[int]] = {}
+        totals: dict[tuple[int, int, str], list[int]] = {}
+        for (minute, route, service, client, status, reason), sums in self.minutes.items():
+            _add(hours, (minute // 60, route, service, client, status, reason), sums)
+            _add(totals, (minute, status, reason), sums)
+        for (hour, route, service, client, status, reason), sums in hours.items():
+            _add(days, (hour // 24, route, service, client, status, reason), sums)
+        daily: dict[tuple[int, str], list[int]] = {}
+        for (hour, subject), sums in self.people.items():
+            _add(daily, (hour // 24, subject), sums)
+        times: Counter[tuple[int, int, int]] = Counter()
+        for (minute, _, kind, bucket), n in self.latency.items():
+            times[minute, kind, bucket] += n
+        return {
+            sql_store.LATENCY: sorted((*key, n) for key, n in self.latency.items()),
+            sql_store.TIMES: sorted((*key, n) for key, n in times.items()),
+            sql_store.MINUTES: _rows(self.minutes),
+            sql_store.HOURS: _rows(hours),
+            sql_store.DAYS: _rows(days),
+            sql_store.TOTALS: _rows(totals),
+            sql_store.PEOPLE: _rows(self.people),
+            sql_store.PEOPLE_DAYS: _rows(daily),
+        }
 
-    def people_rows(self) -> list[tuple[int | str, ...]]:
-        """hour, subject, n, refused."""
-        return [(*key, *sums) for key, sums in self.people.items()]
+
+def _rows(sums: Mapping[Key, list[int]]) -> list[tuple[int | str, ...]]:
+    return [(*key, *sums[key]) for key in sorted(sums)]
+
+
+def _add(known: dict[Key, list[int]], key: Key, more: list[int]) -> None:
+    sums = known.get(key)
+    if sums is None:
+        known[key] = more[:]
+        return
+    for index, one in enumerate(more):
+        sums[index] += one
 
 
 def tally(rows: Sequence[Row]) -> Tally:
     """The roll-ups of `rows`, each of which is new."""
+    with without_collecting():
+        return _tally(rows)
+
+
+def _tally(rows: Sequence[Row]) -> Tally:
     made = Tally()
     minutes, latency, people = made.minutes, made.latency, made.people
-    for row in rows:
-        minute, route, reason = int(row[0]) // _MINUTE, str(row[_ROUTE]), str(row[_REASON])
-        duration, upstream = int(row[_DURATION]), int(row[_UPSTREAM])
-        key = (minute, route, str(row[_SERVICE]), str(row[_CLIENT]), int(row[_STATUS]), reason)
+    for one in map(_READ, rows):
+        seq, route, service, client, status, reason, subject, duration, upstream, sent, decision, detail = one
+        minute = seq // _MINUTE
+        # What would have been refused is counted by what would have refused it.
+        key = (minute, route, service, client, status, sql_store.cause_of(detail) if decision == "reported" else reason)
         sums = minutes.get(key)
         if sums is None:
-            sums = minutes[key] = [0, 0, 0, 0]
-        sums[0] += 1
-        sums[1] += int(row[_SENT])
-        sums[2] += duration
-        sums[3] += upstream
+            minutes[key] = [1, sent, duration, upstream]
+        else:
+            sums[0] += 1
+            sums[1] += sent
+            sums[2] += duration
+            sums[3] += upstream
         latency[minute, route, TOTAL, bucket_of(duration)] += 1
         latency[minute, route, GATEWAY, bucket_of(max(duration - upstream, 0))] += 1
         if upstream:
             latency[minute, route, UPSTREAM, bucket_of(upstream)] += 1
-        if row[_SUBJECT]:
-            hour = (minute // 60, str(row[_SUBJECT]))
-            person = people.get(hour)
+        if subject:
+            person = people.get((minute // 60, subject))
             if person is None:
-                person = people[hour] = [0, 0]
-            person[0] += 1
-            person[1] += bool(reason)
+                people[minute // 60, subject] = [1, 1 if reason else 0]
+            else:
+                person[0] += 1
+                person[1] += 1 if reason else 0
     return made

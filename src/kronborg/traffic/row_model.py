@@ -21,7 +21,7 @@ from kronborg.gateway.envoy.canary_host import ROUTE as CANARY_ROUTE
 from kronborg.gateway.envoy.target import instead_name
 from kronborg.gateway.model import HEALTH
 from kronborg.gateway.reasons import REASONS, reason_of
-from kronborg.traffic.model import AccessRecord, Decision
+from kronborg.traffic.model import SHADOW, AccessRecord, Decision
 
 Row = tuple[int | str, ...]
 """The values of `COLUMNS`."""
@@ -42,8 +42,9 @@ _NUL = b"\\u0000"
 _BEGINS = b'{"a":'
 """The names come in their order; within a text its quotes would be escaped."""
 _BOUNDED = "bounded."
-SHADOW = " shadow:"
-"""What the details of a record end with that a limit in shadow mode would have refused; the limit's name follows."""
+_REPORTS = ("sh", "rp", "rb")
+_NAME = re.compile(r"[a-z0-9_:-]{1,63}")
+_MOST_REPORTS = 3
 INSTEAD = instead_name("")
 """How the service of a record begins when something else answered in its place: its breaker was open."""
 _CALLER = ("k", "u", "jt", "si", "gi", "ke", "sc")
@@ -115,9 +116,9 @@ def row_of(line: bytes, node: str) -> Row | None:
     route, flags, trace = told["r"] or "", told["f"] or "", told["tp"]
     flags = "" if flags == "-" else flags
     service, reason = _judged(told["s"] or "", reason_of(detail, flags, status, told["w"] or ""))
-    if told.get("sh"):
-        # A limit in shadow mode would have refused this.
-        detail = f"{detail}{SHADOW}{told['sh']}"
+    reported = _reported(told)
+    # What it would have been refused for stands at the end, whatever else there is no room for.
+    detail = detail[: _LONGEST - len(reported)] + reported
     # A request that reached no route may have been refused before the headers of its caller were taken away.
     known = bool(route)
     found = _TRACE.fullmatch(trace) if trace and known else None
@@ -132,9 +133,9 @@ def row_of(line: bytes, node: str) -> Row | None:
         route,
         service,
         status,
-        _decision(reason),
+        _decision(reason) if reason or not reported else "reported",
         reason,
-        detail[:_LONGEST],
+        detail,
         flags[:_LONGEST],
         *(_caller(told) if known else _NOBODY),
         told["a"] or "",
@@ -148,6 +149,15 @@ def row_of(line: bytes, node: str) -> Row | None:
         told["bi"] or 0,
         told["bo"] or 0,
     )
+
+
+def _reported(told: Mapping[str, object]) -> str:
+    """What would have refused the request and only reports, as details end with it; empty when nothing."""
+    texts = [str(told[name]) for name in _REPORTS if told.get(name)]
+    if not texts:
+        return ""
+    names = [name for name in dict.fromkeys(",".join(texts).split(",")) if _NAME.fullmatch(name)]
+    return SHADOW + ",".join(names[:_MOST_REPORTS]) if names else ""
 
 
 @lru_cache(maxsize=16_384)

@@ -59,7 +59,10 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many requests, of which the gateway refused or failed some, and their bytes and microseconds."""
+    """How many requests, of which the gateway refused or failed some, and their bytes and microseconds.
+
+    `reported`: what would have refused them, parted by commas, and only reports; they have no reason.
+    """
 
     keys: tuple[str, ...]
     slot: int
@@ -69,6 +72,7 @@ class Count:
     sent: int
     duration_us: int
     upstream_us: int
+    reported: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,34 +4,50 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
+from kronborg.traffic.model import SHADOW
 from kronborg.traffic.row_model import COLUMNS, NUMBERS, Row
 from kronborg.traffic.search_model import EXACT, By, Count, Latency, Person, Search, Span
 
+_REPORTED = "reported:"
+IS_REPORTED = "decision = 'reported'"
+"""The condition of an index of their own."""
 Value = int | str
-Ask = Callable[[str, Sequence[Value]], list[tuple[Value, ...]]]
-"""Runs one of our statements, with `?` for values, and returns its rows."""
+Ask = Callable[[str, Sequence[Value], Span], list[tuple[Value, ...]]]
+"""Runs one of our statements, with `?` for values, on what there is of a span, and returns its rows."""
 
-RECORDS, MINUTES, LATENCY, PEOPLE = "traffic_records", "traffic_minutes", "traffic_latency", "traffic_people"
+RECORDS, MINUTES, HOURS, DAYS = "traffic_records", "traffic_minutes", "traffic_hours", "traffic_days"
+TOTALS, LATENCY, TIMES = "traffic_totals", "traffic_latency", "traffic_times"
+PEOPLE, PEOPLE_DAYS = "traffic_people", "traffic_daily_people"
 
+_WHO, _SUMS = ("route", "service", "client", "status", "reason"), ("n", "sent", "duration_us", "upstream_us")
 ROLLUPS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    MINUTES: (
-        ("minute", "route", "service", "client", "status", "reason"),
-        ("n", "sent", "duration_us", "upstream_us"),
-    ),
+    # Busy gateways have nearly as many combinations in a minute as requests, so a week is asked by days and hours, and
+    # by minutes only at its ends.
+    MINUTES: (("minute", *_WHO), _SUMS),
+    HOURS: (("hour", *_WHO), _SUMS),
+    DAYS: (("day", *_WHO), _SUMS),
+    # What charts draw, where it does not matter who called what.
+    TOTALS: (("minute", "status", "reason"), _SUMS),
     LATENCY: (("minute", "route", "kind", "bucket"), ("n",)),
+    TIMES: (("minute", "kind", "bucket"), ("n",)),
     PEOPLE: (("hour", "subject"), ("n", "refused")),
+    PEOPLE_DAYS: (("day", "subject"), ("n", "refused")),
 }
-"""By table: its key, and what adds up."""
-WHOLE = NUMBERS | {"minute", "hour", "kind", "bucket", "n", "sent", "refused"}
+"""By table: its key, the unit of time first, and what adds up."""
+UNITS: Mapping[str, int] = {"minute": 1, "hour": 60, "day": 1440}
+"""Minutes of each unit of time."""
+WHOLE = NUMBERS | {*UNITS, "kind", "bucket", "n", "sent", "refused"}
 
 INDEXED = (
     *(("id", "id"), ("client", "client"), ("subject", "subject"), ("token", "token"), ("session", "session")),
     *(("key_id", "key_id"), ("address", "address"), ("route", "route"), ("reason", "reason"), ("trace", "trace")),
+    *(("grant_id", "grant_id"), ("path", "path")),
 )
 _ERRORS = 400
 _CLASSES = 10
-_GRANTS = "grant_id"
+_ALLOWED = "allowed"
 
 
 def columns_sql(names: Iterable[str], text: str, number: str) -> str:
@@ -50,6 +66,12 @@ def upsert_sql(table: str) -> str:
     )
 
 
+def cause_of(detail: str) -> str:
+    """What roll-ups keep in place of a reason for a request that passed and would have been refused; else nothing."""
+    _, mark, names = detail.rpartition(SHADOW)
+    return _REPORTED + names if mark else ""
+
+
 def search_sql(search: Search) -> tuple[str, list[Value]]:
     """The statement of a search and its values. Raises `ValueError` for a column that cannot be searched."""
     start, end = search.span.seqs
@@ -60,6 +82,8 @@ def search_sql(search: Search) -> tuple[str, list[Value]]:
             raise ValueError("the column cannot be searched")
         # The second condition is that of the index.
         where.append(f"{name} = ? AND {name} <> ''")
+        if name == "decision" and value != _ALLOWED:
+            where.append(IS_REPORTED if value == "reported" else "reason <> ''")
         values.append(value)
     if search.status is not None:
         first, last = search.status, search.status
@@ -76,31 +100,35 @@ def search_sql(search: Search) -> tuple[str, list[Value]]:
 
 
 def counts(ask: Ask, span: Span, by: Sequence[By], step: int) -> list[Count]:
-    """Counts from the minutes."""
-    known = ROLLUPS[MINUTES][0]
-    if any(name not in known for name in by):
+    """Counts from the coarsest roll-ups that say what is asked, exact to the minute."""
+    if any(name not in _WHO for name in by):
         raise ValueError("the column cannot be grouped by")
-    slot = f"minute / {int(step)}" if step else "0"
     groups = [*by, "status", "reason"]
     places = ", ".join(str(place) for place in range(1, len(groups) + 2))
-    rows = ask(
-        f"SELECT {slot} AS slot, {', '.join(groups)}, CAST(SUM(n) AS BIGINT), CAST(SUM(sent) AS BIGINT), "  # noqa: S608
-        "CAST(SUM(duration_us) AS BIGINT), CAST(SUM(upstream_us) AS BIGINT) "
-        f"FROM {MINUTES} WHERE minute >= ? AND minute < ? GROUP BY {places}",
-        span.minutes,
-    )
-    width = len(groups) + 1
-    merged = merge(rows, width)
+    tiers = (DAYS, HOURS, MINUTES) if set(by) - {"status", "reason"} else (TOTALS,)
+    merged: dict[tuple[Value, ...], list[int]] = {}
+    for table, part in _parts(span, tiers, step):
+        unit, (first, last) = ROLLUPS[table][0][0], part.minutes
+        slot = f"{unit} * {UNITS[unit]} / {int(step)}" if step else "0"
+        rows = ask(
+            f"SELECT {slot} AS slot, {', '.join(groups)}, CAST(SUM(n) AS BIGINT), CAST(SUM(sent) AS BIGINT), "  # noqa: S608
+            "CAST(SUM(duration_us) AS BIGINT), CAST(SUM(upstream_us) AS BIGINT) "
+            f"FROM {table} WHERE {unit} >= ? AND {unit} < ? GROUP BY {places}",
+            (first // UNITS[unit], last // UNITS[unit]),
+            part,
+        )
+        merge(rows, len(groups) + 1, merged)
     return [
         Count(
             keys=tuple(str(one) for one in key[1 : 1 + len(by)]),
             slot=int(key[0]),
             status=int(key[-2]),
-            reason=str(key[-1]),
+            reason=cause if not (cause := str(key[-1])).startswith(_REPORTED) else "",
             n=sums[0],
             sent=sums[1],
             duration_us=sums[2],
             upstream_us=sums[3],
+            reported=cause.removeprefix(_REPORTED) if cause.startswith(_REPORTED) else "",
         )
         for key, sums in merged.items()
     ]
@@ -109,30 +137,58 @@ def counts(ask: Ask, span: Span, by: Sequence[By], step: int) -> list[Count]:
 def latencies(ask: Ask, span: Span, step: int, route: str | None) -> list[Latency]:
     """Counts by bucket."""
     slot = f"minute / {int(step)}" if step else "0"
-    one = "" if route is None else " AND route = ?"
+    table, one = (TIMES, "") if route is None else (LATENCY, " AND route = ?")
     rows = ask(
-        f"SELECT {slot} AS slot, kind, bucket, CAST(SUM(n) AS BIGINT) FROM {LATENCY} "  # noqa: S608  # our own names
+        f"SELECT {slot} AS slot, kind, bucket, CAST(SUM(n) AS BIGINT) FROM {table} "  # noqa: S608  # our own names
         f"WHERE minute >= ? AND minute < ?{one} GROUP BY 1, 2, 3",
         (*span.minutes, *(() if route is None else (route,))),
+        span,
     )
     return [Latency(int(key[0]), int(key[1]), int(key[2]), sums[0]) for key, sums in merge(rows, 3).items()]
 
 
 def people(ask: Ask, span: Span, limit: int) -> list[Person]:
-    """Who called most."""
+    """Who called most, by whole hours. Whoever is far behind in each part of the span is not among the first of all."""
     first, last = span.minutes
-    rows = ask(
-        f"SELECT subject, CAST(SUM(n) AS BIGINT) AS n, CAST(SUM(refused) AS BIGINT) FROM {PEOPLE} "  # noqa: S608
-        "WHERE hour >= ? AND hour < ? GROUP BY subject ORDER BY 2 DESC LIMIT ?",
-        (first // 60, -(-last // 60), limit * 10),
-    )
-    found = [Person(str(key[0]), sums[0], sums[1]) for key, sums in merge(rows, 1).items()]
+    whole = _between(first // 60 * 60, -(-last // 60) * 60)
+    merged: dict[tuple[Value, ...], list[int]] = {}
+    for table, part in _parts(whole, (PEOPLE_DAYS, PEOPLE), 0):
+        unit, (low, high) = ROLLUPS[table][0][0], part.minutes
+        rows = ask(
+            f"SELECT subject, CAST(SUM(n) AS BIGINT) AS n, CAST(SUM(refused) AS BIGINT) FROM {table} "  # noqa: S608
+            f"WHERE {unit} >= ? AND {unit} < ? GROUP BY subject ORDER BY 2 DESC LIMIT ?",
+            (low // UNITS[unit], high // UNITS[unit], limit * 10),
+            part,
+        )
+        merge(rows, 1, merged)
+    found = [Person(str(key[0]), sums[0], sums[1]) for key, sums in merged.items()]
     return sorted(found, key=lambda person: (-person.n, person.subject))[:limit]
 
 
-def merge(rows: Iterable[tuple[Value, ...]], width: int) -> dict[tuple[Value, ...], list[int]]:
-    """Rows of several partitions as one: the first `width` values are the key, the rest add up."""
-    merged: dict[tuple[Value, ...], list[int]] = {}
+def _parts(span: Span, tiers: Sequence[str], step: int) -> list[tuple[str, Span]]:
+    """The span in pieces, each with the coarsest of `tiers` (the finest comes last) that fits it and the steps."""
+    first, last = span.minutes
+    table, *finer = tiers
+    unit = UNITS[ROLLUPS[table][0][0]]
+    if not finer:
+        return [(table, _between(first, last))] if first < last else []
+    low, high = -(-first // unit) * unit, last // unit * unit
+    if low >= high or step % unit:
+        return _parts(span, finer, step)
+    ends = [_between(first, low), _between(high, last)]
+    return [(table, _between(low, high)), *(piece for end in ends for piece in _parts(end, finer, step))]
+
+
+def _between(first: int, last: int) -> Span:
+    """From a minute since 1970 to another."""
+    return Span(*(datetime.fromtimestamp(minute * 60, UTC) for minute in (first, last)))
+
+
+def merge(
+    rows: Iterable[tuple[Value, ...]], width: int, known: dict[tuple[Value, ...], list[int]] | None = None
+) -> dict[tuple[Value, ...], list[int]]:
+    """Rows of several partitions as one, added to `known`: the first `width` values are the key, the rest add up."""
+    merged = {} if known is None else known
     for row in rows:
         sums = merged.get(row[:width])
         if sums is None:

@@ -19,11 +19,10 @@ from kronborg.traffic.row_model import COLUMNS, Row, bounds_of, day_of, seq_of
 from kronborg.traffic.search_model import By, Count, Keeping, Latency, Person, Search, Span, TrafficStore
 from kronborg.traffic.sql_store import (
     INDEXED,
-    LATENCY,
-    MINUTES,
-    PEOPLE,
+    IS_REPORTED,
     RECORDS,
     ROLLUPS,
+    UNITS,
     Value,
     columns_sql,
     upsert_sql,
@@ -52,6 +51,7 @@ def _schema() -> list[str]:
         for name, column in INDEXED
     ]
     made.append(f"CREATE INDEX IF NOT EXISTS ix_errors ON {RECORDS} (status) WHERE status >= 400")
+    made.append(f"CREATE INDEX IF NOT EXISTS ix_reported ON {RECORDS} (decision) WHERE {IS_REPORTED}")
     return [*made, *_rollups()]
 
 
@@ -86,12 +86,7 @@ class SqliteTraffic(TrafficStore):
                 connection.execute("ROLLBACK TO records")
                 rows = sql_store.sift(rows, lambda seqs: self._known(connection, seqs))
                 connection.executemany(_INSERT, rows)
-            added = tally(rows)
-            for table, more in (
-                (MINUTES, added.minute_rows()),
-                (LATENCY, added.latency_rows()),
-                (PEOPLE, added.people_rows()),
-            ):
+            for table, more in tally(rows).rows().items():
                 connection.executemany(upsert_sql(table), more)
         except BaseException:
             connection.execute("ROLLBACK")
@@ -122,15 +117,15 @@ class SqliteTraffic(TrafficStore):
 
     def counts(self, span: Span, by: Sequence[By] = (), *, step: int = 0) -> list[Count]:
         """See `TrafficStore`."""
-        return sql_store.counts(self._ask_of(span), span, by, step)
+        return sql_store.counts(self._ask, span, by, step)
 
     def latencies(self, span: Span, *, step: int = 0, route: str | None = None) -> list[Latency]:
         """See `TrafficStore`."""
-        return sql_store.latencies(self._ask_of(span), span, step, route)
+        return sql_store.latencies(self._ask, span, step, route)
 
     def people(self, span: Span, *, limit: int) -> list[Person]:
         """See `TrafficStore`."""
-        return sql_store.people(self._ask_of(span), span, limit)
+        return sql_store.people(self._ask, span, limit)
 
     def tend(self, keeping: Keeping, *, now: datetime) -> int:
         """See `TrafficStore`."""
@@ -142,9 +137,8 @@ class SqliteTraffic(TrafficStore):
         if (self.folder / _OLD).exists():
             first = int((now - keeping.rollups).timestamp()) // 60
             with closing(self._open(_OLD, _rollups())) as connection, connection:
-                connection.execute(f"DELETE FROM {MINUTES} WHERE minute < ?", (first,))  # noqa: S608  # our own name
-                connection.execute(f"DELETE FROM {LATENCY} WHERE minute < ?", (first,))  # noqa: S608
-                connection.execute(f"DELETE FROM {PEOPLE} WHERE hour < ?", (first // 60,))  # noqa: S608
+                for table, ((unit, *_), _) in ROLLUPS.items():
+                    connection.execute(f"DELETE FROM {table} WHERE {unit} < ?", (first // UNITS[unit],))  # noqa: S608
         return gone
 
     def size(self) -> int:
@@ -178,17 +172,13 @@ class SqliteTraffic(TrafficStore):
         start, end = span.seqs
         return [day for day in self._days() if bounds_of(day)[1] > start and bounds_of(day)[0] < end]
 
-    def _ask_of(self, span: Span) -> sql_store.Ask:
-        def ask(sql: str, values: Sequence[Value]) -> list[tuple[Value, ...]]:
-            names = [f"{day}.db" for day in self._days_of(span)]
-            names += [_OLD] if (self.folder / _OLD).exists() else []
-            found: list[tuple[Value, ...]] = []
-            for name in names:
-                with self._reader(name) as connection:
-                    found += connection.execute(sql, values).fetchall()
-            return found
-
-        return ask
+    def _ask(self, sql: str, values: Sequence[Value], span: Span) -> list[tuple[Value, ...]]:
+        old = [_OLD] if (self.folder / _OLD).exists() else []
+        found: list[tuple[Value, ...]] = []
+        for name in [*(f"{day}.db" for day in self._days_of(span)), *old]:
+            with self._reader(name) as connection:
+                found += connection.execute(sql, values).fetchall()
+        return found
 
     def _writer(self, day: str) -> sqlite3.Connection:
         if day not in self._writing:

@@ -20,7 +20,7 @@ from kronborg.traffic.judge import Side, explained, listener_at
 from kronborg.traffic.model import AccessRecord
 from kronborg.traffic.recorded import call_of
 
-Standing = Literal["passed", "refused", "not reached", "not asked"]
+Standing = Literal["passed", "would be refused", "refused", "not reached", "not asked"]
 
 _TITLES: dict[Stage, str] = {
     "connection": "Connection",
@@ -70,11 +70,18 @@ def trail_of(record: AccessRecord, served: Side | None) -> tuple[Step, ...]:
         elif place == end and reason is not None:
             words = asked.get(stage) or "What the route says."
             steps.append(Step(_TITLES[stage], "refused", words, _there(stage, record), reason.meaning))
+        elif told := [name for name in record.reported if _stage_of(name) == stage]:
+            steps.append(Step(_TITLES[stage], "would be refused", asked.get(stage, ""), ", ".join(told), ""))
         else:
             standing: Standing = "passed" if stage in asked else "not asked"
             there = _there(stage, record) if stage in asked else ""
             steps.append(Step(_TITLES[stage], standing, asked.get(stage, ""), there, ""))
     return tuple(steps)
+
+
+def _stage_of(name: str) -> Stage:
+    """Where something only reports; what is no reason is the name of a quota."""
+    return REASONS[name].stage if name in REASONS else "quota"
 
 
 def _order(route: Route | None) -> tuple[Stage, ...]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from kronborg.core.json import JsonObject
-from kronborg.gateway.envoy.filters import jwt, spike_arrest
+from kronborg.gateway.envoy.filters import bots, jwt, spike_arrest
 from kronborg.gateway.envoy.proxy import Proxy
 from kronborg.gateway.envoy.resource import typed
+from kronborg.gateway.model import Snapshot
 
 FLUSH = ("--file-flush-interval-msec", "500")
 """For Envoy's command line: a killed proxy loses the lines of at most this long, or 64 KiB of them."""
@@ -28,14 +29,18 @@ def path_of(proxy: Proxy) -> Path:
     return proxy.folder / "log" / "access.log"
 
 
-def access_log(proxy: Proxy, *, listener: str = "gateway", trial: bool = False) -> JsonObject:
-    """The access logger of a listener; `listener` is its name in the records. A trial leaves the file alone."""
+def access_log(proxy: Proxy, *, listener: str = "gateway", trial: bool = False, reports: bool = False) -> JsonObject:
+    """The access logger of a listener; `listener` is its name in the records. A trial leaves the file alone.
+
+    With `reports` lines say what rules that only report would have refused.
+    """
+    fields = {**FIELDS, **REPORTED} if reports else FIELDS
     return {
         "name": "records",
         "typed_config": typed(
             "envoy.extensions.access_loggers.file.v3.FileAccessLog",
             path="/dev/null" if trial else str(path_of(proxy)),
-            log_format={"json_format": {**FIELDS, "l": listener}},
+            log_format={"json_format": {**fields, "l": listener}},
         ),
     }
 
@@ -78,3 +83,18 @@ FIELDS = {
     "bo": "%BYTES_SENT%",
 }
 """What each line says, by short names: they are written and read for every request."""
+
+REPORTED = {
+    "rp": "%DYNAMIC_METADATA(kronborg:reported)%",
+    "rb": f"%DYNAMIC_METADATA(envoy.filters.http.rbac:{bots.SHADOW}shadow_effective_policy_id)%",
+}
+"""What lines say besides where some rule only reports."""
+
+
+def reports(snapshot: Snapshot) -> bool:
+    """Whether some rule of this snapshot only reports."""
+    asked = [snapshot.bots, *(route.bots for route in snapshot.routes)]
+    contents = [route.content for route in snapshot.routes]
+    return any(one is not None and one.mode == "report" for one in asked) or any(
+        one is not None and one.validate == "report" for one in contents
+    )

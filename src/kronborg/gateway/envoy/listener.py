@@ -83,7 +83,14 @@ def _http(
         http_filters=_filters(snapshot, keys, proxy, here, trusted=trusted),
         local_reply_config=replies.reply_config(),
         **tracing.connection_options(proxy),
-        access_log=[access_log.access_log(proxy, listener=_name(here), trial="route_config" in routes)],
+        access_log=[
+            access_log.access_log(
+                proxy,
+                listener=_name(here),
+                trial="route_config" in routes,
+                reports=access_log.reports(snapshot),
+            )
+        ],
     )
 
 
