@@ -19,7 +19,7 @@ _READ = cast(
     "Callable[[Row], tuple[int, str, str, str, int, str, str, int, int, int, str, str]]",
     itemgetter(
         *map(COLUMNS.index, ("seq", "route", "service", "client", "status", "reason")),
-        *map(COLUMNS.index, ("subject", "duration_us", "upstream_us", "bytes_out")),
+        *map(COLUMNS.index, ("subject", "duration_us", "upstream_us", "bytes_out", "decision", "detail")),
     ),
 )
 
