@@ -45,8 +45,12 @@ PAGES = (
     "/console/api-keys",
     "/console/api-keys?q=shop",
     "/console/issuers",
+    "/console/policies",
 )
 FORMS = (
+    "/console/policies/-/new",
+    "/console/routes/-/new",
+    "/console/services/-/new",
     "/console/api-keys/-/new",
     "/console/issuers/-/new",
     "/console/clients/-/new",

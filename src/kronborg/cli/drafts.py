@@ -17,6 +17,7 @@ from kronborg.core.db import Session
 from kronborg.core.errors import Invalid, Problem
 from kronborg.core.whole import whole
 from kronborg.gateway import drafts
+from kronborg.gateway.access_model import NamedPolicy
 from kronborg.gateway.declare.installation import Installation
 from kronborg.gateway.declare.objects import fields_of
 from kronborg.gateway.declare.read import read_file
@@ -24,6 +25,7 @@ from kronborg.gateway.declare.route_section import route_of, service_of
 from kronborg.gateway.difference import Difference
 from kronborg.gateway.drafts import Looked
 from kronborg.gateway.drafts_store import Draft, Kind, list_drafts
+from kronborg.gateway.shared_policies import policy_problems
 from kronborg.gateway.versions import compare_versions, roll_back, version_of
 from kronborg.gateway.versions_store import Version, deliveries_of, list_versions
 
@@ -34,7 +36,7 @@ T = TypeVar("T")
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
 NumberArgument = Annotated[int, typer.Argument(metavar="VERSION", min=1)]
 CommentOption = Annotated[str, typer.Option("--comment", "-m", help="Told in the list of versions.")]
-KindArgument = Annotated[str, typer.Argument(metavar="service|route")]
+KindArgument = Annotated[str, typer.Argument(metavar="service|route|policy")]
 
 
 def _change(file: Path | None, data: Path | None, work: Callable[[Installation, Session], Awaitable[T]]) -> T:
@@ -73,11 +75,11 @@ def draft_create(
 @draft_commands.command("put")
 def draft_put(
     name: NameArgument,
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="A kronborg.yaml with services and routes.")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A kronborg.yaml with services, routes, policies.")],
     file: FileOption = None,
     data: DataOption = None,
 ) -> None:
-    """Put the services and routes of a file into a draft. Those that the file does not name stay as they are."""
+    """Put the services, routes and policies of a file into a draft. What the file does not name stays as it is."""
     loaded = read_file(source)
     apis = {api: section.audience for api, section in loaded.document.apis.items()}
     services = {one: service_of(one, section) for one, section in loaded.document.services.items()}
@@ -91,6 +93,11 @@ def draft_put(
             await drafts.wish(session, name, "service", one, service, actor=actor(), now=clock.now())
         for one, route in routes.items():
             await drafts.wish(session, name, "route", one, route, actor=actor(), now=clock.now())
+        for one, text in loaded.document.policies.items():
+            policy = NamedPolicy(one, text)
+            if problems := tuple(policy_problems(policy)):
+                raise Invalid(*problems)
+            await drafts.wish(session, name, "policy", one, policy, actor=actor(), now=clock.now())
 
     _change(file, data, work)
     typer.echo(f"{len(services)} services and {len(routes)} routes looked at; see kronborg draft show {name}.")
@@ -104,7 +111,7 @@ def draft_remove(
     file: FileOption = None,
     data: DataOption = None,
 ) -> None:
-    """Let the draft remove a service or a route."""
+    """Let the draft remove a service, a route or a shared policy."""
 
     async def work(_: Installation, session: Session) -> None:
         await drafts.wish(session, name, _kind(kind), subject, None, actor=actor(), now=clock.now())
@@ -239,7 +246,7 @@ def version_list(
 def version_show(
     number: NumberArgument, file: FileOption = None, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show the services and routes of a version."""
+    """Show the services, routes and shared policies of a version."""
 
     async def work(installation: Installation) -> dict[str, object]:
         async with installation.database.read() as session:
@@ -254,8 +261,9 @@ def version_show(
         }
         if not as_json:
             services, routes = [one.name for one in snapshot.services], [one.name for one in snapshot.routes]
-            return {**told, "services": services, "routes": routes}
+            return {**told, "services": services, "routes": routes, "policies": [p.name for p in snapshot.policies]}
         content = {one.name: dict(fields_of(one)) for one in snapshot.services}
+        told["policies"] = {one.name: {"text": one.text} for one in snapshot.policies}
         return {**told, "services": content, "routes": {one.name: dict(fields_of(one)) for one in snapshot.routes}}
 
     print_one(with_store(find_settings(file, data), work), as_json=as_json)
@@ -290,7 +298,7 @@ def version_rollback(
     file: FileOption = None,
     data: DataOption = None,
 ) -> None:
-    """Publish the services and routes of an old version once more, as a new one."""
+    """Publish services, routes and shared policies of an old version once more, as a new one."""
     confirm("Go back to this version?", yes=yes)
 
     async def work(installation: Installation, session: Session) -> int:
@@ -313,7 +321,9 @@ def _kind(text: str) -> Kind:
         return "service"
     if text == "route":
         return "route"
-    raise Invalid(Problem("kind", "is unknown", "write service or route"))
+    if text == "policy":
+        return "policy"
+    raise Invalid(Problem("kind", "is unknown", "write service, route or policy"))
 
 
 def _print_difference(found: Difference) -> None:

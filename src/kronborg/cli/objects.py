@@ -19,6 +19,7 @@ from kronborg.cli.operations import events, key_commands, logouts
 from kronborg.cli.organisations import organisation_commands
 from kronborg.cli.people import group_commands, user_commands
 from kronborg.cli.people_import import user_import
+from kronborg.cli.policies import policy_commands
 from kronborg.cli.providers import provider_commands
 from kronborg.cli.quota import quota_commands
 from kronborg.cli.registration import registration_commands
@@ -47,6 +48,7 @@ app.add_typer(directory_commands, name="directory")
 service_commands.add_typer(document_commands, name="document")
 app.add_typer(service_commands, name="service")
 app.add_typer(route_commands, name="route")
+app.add_typer(policy_commands, name="policy")
 app.add_typer(breaker_commands, name="breaker")
 draft_commands.command("what-if")(draft_what_if)
 version_commands.command("what-if")(version_what_if)

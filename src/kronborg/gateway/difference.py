@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kronborg.core.json import JsonValue
+from kronborg.gateway.access_model import NamedPolicy
 from kronborg.gateway.model import METHODS, Audience, Route, Service, Snapshot
 from kronborg.gateway.shared_policies import settled
 
 Action = Literal["create", "update", "delete"]
-Kind = Literal["service", "route", "audience"]
+Kind = Literal["service", "route", "audience", "policy"]
 Weight = Literal["opens", "closes", "moves"]
 """`opens`: somebody may do more than before. `closes`: somebody may do less. `moves`: neither, but look at it."""
 
-Thing = Service | Route | Audience
+Thing = Service | Route | Audience | NamedPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +68,23 @@ class Difference:
 
 
 def difference(before: Snapshot, after: Snapshot) -> Difference:
-    """What `after` has that `before` has not, and the other way round. The version is not looked at."""
-    before, after = settled(before), settled(after)
-    pairs = (
+    """What `after` has that `before` has not, and the other way round. The version is not looked at.
+
+    The objects are told as they are written, a shared policy once; the words tell what it means at each of its routes.
+    """
+    changes = tuple(change_of(kind, name, old, new) for kind, name, old, new in _all(before, after))
+    meant = _all(settled(before), settled(after))
+    words = tuple(word for kind, name, old, new in meant for word in words_of(kind, name, old, new))
+    return Difference(changes, words)
+
+
+def _all(before: Snapshot, after: Snapshot) -> tuple[tuple[Kind, str, Thing | None, Thing | None], ...]:
+    return (
         *_pairs("service", {one.name: one for one in before.services}, {one.name: one for one in after.services}),
         *_pairs("route", {one.name: one for one in before.routes}, {one.name: one for one in after.routes}),
+        *_pairs("policy", {one.name: one for one in before.policies}, {one.name: one for one in after.policies}),
         *_pairs("audience", {one.uri: one for one in before.audiences}, {one.uri: one for one in after.audiences}),
     )
-    changes = tuple(change_of(kind, name, old, new) for kind, name, old, new in pairs)
-    words = tuple(word for kind, name, old, new in pairs for word in words_of(kind, name, old, new))
-    return Difference(changes, words)
 
 
 def _pairs(
@@ -110,6 +118,8 @@ def _usual(thing: Thing | None) -> dict[str, JsonValue]:
             return _fields(Service("", ()))
         case Audience():
             return _fields(Audience(""))
+        case NamedPolicy():
+            return {}
         case None:
             return {}
 
@@ -126,6 +136,8 @@ def _fields(thing: Thing | None) -> dict[str, JsonValue]:
             return dict(_flat(service_fields(thing)))
         case Route():
             return dict(_flat(route_fields(thing)))
+        case NamedPolicy():
+            return {"text": thing.text}
         case Audience():
             plain = freeze(thing)
             return dict(_flat(plain)) if isinstance(plain, dict) else {}

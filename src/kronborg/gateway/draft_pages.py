@@ -140,7 +140,8 @@ async def undo(request: Request) -> Response:
     found = await admitted(request, "routes:write", Resource("route"), back=f"{HOME}/drafts/{name}")
     if isinstance(found, Response):
         return found
-    kind: Kind = "service" if request.path_params["kind"] == "service" else "route"
+    known: dict[str, Kind] = {"service": "service", "policy": "policy"}
+    kind = known.get(str(request.path_params["kind"]), "route")
     async with whole(parts_of(request).database) as session:
         await drafts.undo(session, name, kind, subject, now=clock.now())
     return redirect(request, f"{HOME}/drafts/{name}?done=undone")

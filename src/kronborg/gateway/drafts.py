@@ -15,6 +15,7 @@ from datetime import datetime
 from kronborg.core.db import ReadSession, Session
 from kronborg.core.errors import Conflict, Invalid, NotFound, Problem
 from kronborg.core.events import record
+from kronborg.gateway.access_model import NamedPolicy
 from kronborg.gateway.difference import Difference, difference
 from kronborg.gateway.drafts_store import (
     Change,
@@ -31,8 +32,10 @@ from kronborg.gateway.drafts_store import (
     touch_draft,
 )
 from kronborg.gateway.model import Route, Service, Snapshot
+from kronborg.gateway.policy_changes import remove_policy, save_policy
 from kronborg.gateway.publish import clean_comment, draft, publish_declared
 from kronborg.gateway.routing import remove_route, remove_service, save_route, save_service
+from kronborg.gateway.shared_policies_store import find_policy
 from kronborg.gateway.snapshot import digest as digest_of
 from kronborg.gateway.snapshot import freeze
 from kronborg.gateway.store import find_route, find_service, latest_mark, latest_published
@@ -154,6 +157,7 @@ async def look(session: ReadSession, name: str, *, issuer: str, gateway_url: str
     known: Mapping[tuple[str, str], Thing] = {
         **{("service", one.name): one for one in declared.services},
         **{("route", one.name): one for one in declared.routes},
+        **{("policy", one.name): one for one in declared.policies},
     }
     clashes = tuple(
         Clash(change.kind, change.name, change.before, there)
@@ -171,17 +175,27 @@ def over(declared: Snapshot, changes: Sequence[Change]) -> Snapshot:
     """What is declared, with the changes of a draft made."""
     services = {one.name: one for one in declared.services}
     routes = {one.name: one for one in declared.routes}
+    policies = {one.name: one for one in declared.policies}
     for change in changes:
         match change.after:
             case Service() as service:
                 services[change.name] = service
             case Route() as route:
                 routes[change.name] = route
+            case NamedPolicy() as policy:
+                policies[change.name] = policy
             case None if change.kind == "service":
                 services.pop(change.name, None)
+            case None if change.kind == "policy":
+                policies.pop(change.name, None)
             case None:
                 routes.pop(change.name, None)
-    return replace(declared, services=tuple(services.values()), routes=tuple(routes.values()))
+    return replace(
+        declared,
+        services=tuple(services.values()),
+        routes=tuple(routes.values()),
+        policies=tuple(policies[name] for name in sorted(policies)),
+    )
 
 
 async def publish_draft(
@@ -223,13 +237,15 @@ async def publish_draft(
 
 
 async def _carry_out(session: Session, changes: Sequence[Change], *, actor: str, now: datetime) -> None:
-    """Services come before the routes that name them, and go after."""
+    """Services and shared policies come before the routes that name them, and go after."""
     for change in changes:
         match change.after:
             case Service() as service:
                 await save_service(session, service, actor=actor, now=now)
             case Route() as route:
                 await save_route(session, route, actor=actor, now=now)
+            case NamedPolicy() as policy:
+                await save_policy(session, policy, actor=actor, now=now)
             case None if change.kind == "route" and await find_route(session, change.name) is not None:
                 await remove_route(session, change.name, actor=actor, now=now)
             case None:
@@ -237,7 +253,11 @@ async def _carry_out(session: Session, changes: Sequence[Change], *, actor: str,
     for change in changes:
         if change.after is None and change.kind == "service" and await find_service(session, change.name) is not None:
             await remove_service(session, change.name, actor=actor, now=now)
+        if change.after is None and change.kind == "policy" and await find_policy(session, change.name) is not None:
+            await remove_policy(session, change.name, actor=actor, now=now)
 
 
 async def _declared(session: ReadSession, kind: Kind, name: str) -> Thing | None:
+    if kind == "policy":
+        return await find_policy(session, name)
     return await find_service(session, name) if kind == "service" else await find_route(session, name)

@@ -10,12 +10,16 @@ from pydantic import Field
 
 from kronborg.core import clock
 from kronborg.core.api import Body, Page, Shown, WrongPart, caller_of, refusals
+from kronborg.core.errors import Invalid
 from kronborg.core.parts import parts_of
 from kronborg.core.whole import whole
 from kronborg.gateway import drafts
+from kronborg.gateway.access_model import NamedPolicy
 from kronborg.gateway.api import Name, RouteToSave, ServiceToSave
 from kronborg.gateway.declare.route_section import route_of, service_of
 from kronborg.gateway.drafts_store import Draft, Kind, Thing, list_drafts
+from kronborg.gateway.policies_api import PolicyToSave
+from kronborg.gateway.shared_policies import policy_problems
 from kronborg.gateway.versions_api import ShownDifference, ShownPublished, shown_difference
 
 router = APIRouter(prefix="/drafts", tags=["drafts"])
@@ -36,7 +40,7 @@ class ShownDraft(Shown):
 class ShownClash(Shown):
     """An object that the draft changes and somebody else has changed since."""
 
-    kind: Literal["service", "route"]
+    kind: Literal["service", "route", "policy"]
     name: str
 
 
@@ -129,6 +133,21 @@ async def drop_service_in_draft(request: Request, name: Name, service: Name) -> 
 async def drop_route_in_draft(request: Request, name: Name, route: Name) -> None:
     """Let the draft remove a route."""
     await _wish(request, name, "route", route, None)
+
+
+@router.put("/{name}/policies/{policy}", status_code=204, responses=refusals(404, 409, 422))
+async def put_policy_in_draft(request: Request, name: Name, policy: Name, body: PolicyToSave) -> None:
+    """Let the draft make or change a shared policy."""
+    wanted = NamedPolicy(policy, body.text)
+    if problems := tuple(policy_problems(wanted)):
+        raise Invalid(*problems)
+    await _wish(request, name, "policy", policy, wanted)
+
+
+@router.delete("/{name}/policies/{policy}", status_code=204, responses=refusals(404, 409, 422))
+async def drop_policy_in_draft(request: Request, name: Name, policy: Name) -> None:
+    """Let the draft remove a shared policy."""
+    await _wish(request, name, "policy", policy, None)
 
 
 @router.delete("/{name}/changes/{kind}/{subject}", status_code=204, responses=refusals(404, 422))

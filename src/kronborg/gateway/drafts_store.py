@@ -9,8 +9,9 @@ from typing import Literal
 from sqlalchemy import Column, Integer, Table, Text, delete, func, insert, select, update
 
 from kronborg.core.db import ReadSession, Session, UtcDateTime, metadata
+from kronborg.gateway.access_model import NamedPolicy
 from kronborg.gateway.model import Route, Service
-from kronborg.gateway.snapshot import decode_route, decode_service, encode
+from kronborg.gateway.snapshot import decode_policy, decode_route, decode_service, encode
 
 drafts_table = Table(
     "gateway_drafts",
@@ -34,8 +35,8 @@ changes_table = Table(
     Column("at", UtcDateTime, nullable=False),
 )
 
-Kind = Literal["service", "route"]
-Thing = Service | Route
+Kind = Literal["service", "route", "policy"]
+Thing = Service | Route | NamedPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ async def delete_draft(session: Session, name: str) -> None:
 
 
 async def list_changes(session: ReadSession, draft: str) -> tuple[Change, ...]:
-    """What a draft holds: services, then routes, by name."""
+    """What a draft holds: services, then routes, then shared policies, by name."""
     table = changes_table
     wanted = select(table).where(table.c.draft == draft).order_by(table.c.kind.desc(), table.c.name)
     return tuple(_change(tuple(row)) for row in await session.execute(wanted))
@@ -171,11 +172,13 @@ def _change(row: tuple[object, ...]) -> Change:
     _, kind, name, content, before, author, at = row
     if not isinstance(at, datetime):
         raise TypeError("a row of gateway_draft_changes is not as written")
-    known: Kind = "service" if kind == "service" else "route"
+    known: Kind = "service" if kind == "service" else "policy" if kind == "policy" else "route"
     return Change(known, str(name), _read(known, content), _read(known, before), str(author), at)
 
 
 def _read(kind: Kind, content: object) -> Thing | None:
     if content is None:
         return None
+    if kind == "policy":
+        return decode_policy(str(content))
     return decode_service(str(content)) if kind == "service" else decode_route(str(content))

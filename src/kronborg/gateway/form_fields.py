@@ -30,7 +30,7 @@ EXAMPLES: dict[Kind, str] = {
     "words": "One in a line.",
     "lines": "One in a line.",
     "claims": "One in a line: department = sales, support.",
-    "shares": "One in a line, each with its weight: http://10.0.0.7:8080 3.",
+    "shares": "One in a line, each with its weight: http://orders-1.example:8080 3.",
 }
 SEVERAL: tuple[Kind, ...] = ("words", "lines", "claims", "shares")
 

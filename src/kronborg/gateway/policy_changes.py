@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from kronborg.core.db import Session
-from kronborg.core.errors import Invalid, NotFound, Problem
+from kronborg.core.db import ReadSession, Session
+from kronborg.core.errors import Conflict, Invalid, NotFound, Problem
 from kronborg.core.events import changes, record
 from kronborg.gateway import shared_policies_store as store
 from kronborg.gateway.access_model import NamedPolicy
+from kronborg.gateway.model import Route
 from kronborg.gateway.shared_policies import policy_problems
+from kronborg.gateway.store import list_routes
 
 MOST = 200
 
@@ -33,6 +35,19 @@ async def save_policy(session: Session, policy: NamedPolicy, *, actor: str, now:
 
 async def remove_policy(session: Session, name: str, *, actor: str, now: datetime) -> None:
     """Remove a policy; routes that still name it cannot be published. Raises `NotFound`."""
-    if not await store.delete_policy(session, name):
+    before = await store.find_policy(session, name)
+    if before is None or not await store.delete_policy(session, name):
         raise NotFound("there is no policy with this name")
-    await record(session, "policy.removed", actor=actor, subject=name, now=now)
+    await record(session, "policy.removed", actor=actor, subject=name, now=now, detail=changes(before, None))
+
+
+async def retire_policy(session: Session, name: str, *, actor: str, now: datetime) -> None:
+    """Remove a policy that no route names. Raises `NotFound`, `Conflict`."""
+    if await routes_with(session, name):
+        raise Conflict("routes need this policy: take it out of them first")
+    await remove_policy(session, name, actor=actor, now=now)
+
+
+async def routes_with(session: ReadSession, name: str) -> tuple[Route, ...]:
+    """The routes that name a policy, as they are declared."""
+    return tuple(route for route in await list_routes(session, search=f'"{name}"') if name in route.policies)

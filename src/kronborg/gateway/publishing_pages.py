@@ -144,7 +144,7 @@ async def go_back(request: Request) -> Response:
         found,
         "publishing",
         f"Go back to version {number}?",
-        f"Its services and routes are published once more: {len(differs.changes)} of them differ from today.",
+        f"Its services, routes and policies are published once more: {len(differs.changes)} differ from today.",
         "Go back",
         f"{one}/rollback",
         one,

@@ -277,10 +277,11 @@ def _least(value: JsonValue, same: Callable[[JsonValue], bool]) -> JsonValue:
         return whole
     if not isinstance(value, Mapping) or len(value) > _LOOKED_AT:
         return value
+    kept: Mapping[str, JsonValue] = value
     for name in value:
-        less: JsonValue = {key: one for key, one in value.items() if key != name}
-        value = less if same(less) else value
-    return value
+        less = {key: one for key, one in kept.items() if key != name}
+        kept = less if same(less) else kept
+    return kept
 
 
 def _within(

@@ -25,6 +25,12 @@ async def list_policies(session: ReadSession) -> tuple[NamedPolicy, ...]:
     return tuple(NamedPolicy(str(name), str(text)) for name, text in map(tuple, rows))
 
 
+async def find_policy(session: ReadSession, name: str) -> NamedPolicy | None:
+    """One of them."""
+    text = await session.scalar(select(_names.text).where(_names.name == name))
+    return None if text is None else NamedPolicy(name, str(text))
+
+
 async def put_policy(session: Session, policy: NamedPolicy, *, now: datetime) -> None:
     """The row of this name as it shall be."""
     await session.execute(delete(policies_table).where(_names.name == policy.name))

@@ -10,6 +10,7 @@ import orjson
 
 from kronborg.core.json import JsonValue
 from kronborg.core.values import thaw as thaw_value
+from kronborg.gateway.access_model import NamedPolicy
 from kronborg.gateway.model import Route, Service, Snapshot
 
 
@@ -23,6 +24,7 @@ def freeze(snapshot: Snapshot) -> bytes:
         snapshot,
         services=tuple(sorted(snapshot.services, key=lambda service: service.name)),
         routes=tuple(sorted(snapshot.routes, key=lambda route: route.name)),
+        policies=tuple(sorted(snapshot.policies, key=lambda policy: policy.name)),
         audiences=tuple(sorted(snapshot.audiences, key=lambda audience: audience.uri)),
         version=0,
     )
@@ -42,7 +44,7 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def encode(value: Service | Route | Snapshot) -> bytes:
+def encode(value: Service | Route | NamedPolicy | Snapshot) -> bytes:
     """Canonical JSON of one object."""
     return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)
 
@@ -55,6 +57,11 @@ def decode_service(content: str) -> Service:
 def decode_route(content: str) -> Route:
     """The route that `encode` made `content` of."""
     return thaw_value(Route, orjson.loads(content))
+
+
+def decode_policy(content: str) -> NamedPolicy:
+    """The shared policy that `encode` made `content` of."""
+    return thaw_value(NamedPolicy, orjson.loads(content))
 
 
 def _plain(value: object) -> JsonValue:

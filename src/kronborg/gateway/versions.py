@@ -1,8 +1,8 @@
 """Versions: look at one, compare two, go back to one.
 
-Going back is going on: the services and routes of the old version become those that are declared, and what follows is
-published as a new version, so that plan, export and the gateway agree. The APIs, whose tokens others hold, stay as they
-are now; where the old version does not fit them, every reason is told and nothing changes.
+Going back is going on: the services, routes and shared policies of the old version become those that are declared, and
+what follows is published as a new version, so that plan, export and the gateway agree. The APIs, whose tokens others
+hold, stay as they are now; where the old version does not fit them, every reason is told and nothing changes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from kronborg.core.errors import NotFound
 from kronborg.core.events import record
 from kronborg.gateway.difference import Difference, difference
 from kronborg.gateway.model import Route, Service, Snapshot
+from kronborg.gateway.policy_changes import remove_policy, save_policy
 from kronborg.gateway.publish import draft, publish_declared
 from kronborg.gateway.routing import remove_route, remove_service, save_route, save_service
 from kronborg.gateway.store import Published, find_published, latest_mark
@@ -41,7 +42,8 @@ async def would_roll_back(session: ReadSession, number: int, *, issuer: str, gat
     old = await version_of(session, number)
     now = await draft(session, issuer=issuer, gateway_url=gateway_url)
     latest, _ = await latest_mark(session)
-    return replace(now, services=old.snapshot.services, routes=old.snapshot.routes), latest
+    kept = old.snapshot
+    return replace(now, services=kept.services, routes=kept.routes, policies=kept.policies), latest
 
 
 async def roll_back(
@@ -54,8 +56,8 @@ async def roll_back(
     now: datetime,
     comment: str = "",
 ) -> Snapshot:
-    """Publish the services and routes of an old version once more. Raises `NotFound`, and `Invalid` with every reason
-    why they cannot be published beside the APIs there are now."""
+    """Publish services, routes and shared policies of an old version once more. Raises `NotFound`, and `Invalid` with
+    every reason why they cannot be published beside the APIs there are now."""
     old = (await version_of(session, number)).snapshot
     current = await draft(session, issuer=issuer, gateway_url=gateway_url)
     await _become(session, current, old, actor=actor, now=now)
@@ -73,7 +75,7 @@ async def roll_back(
 
 
 async def _become(session: Session, current: Snapshot, wanted: Snapshot, *, actor: str, now: datetime) -> None:
-    """Let the declared services and routes be those of `wanted`; each difference is an event of its own."""
+    """Let the declared services, routes and policies be those of `wanted`; each difference is an event of its own."""
     routes = {route.name: route for route in wanted.routes}
     services = {service.name: service for service in wanted.services}
     had: dict[str, Route | Service] = {one.name: one for one in (*current.routes,)}
@@ -82,9 +84,14 @@ async def _become(session: Session, current: Snapshot, wanted: Snapshot, *, acto
     for service in wanted.services:
         if service not in current.services:
             await save_service(session, service, actor=actor, now=now)
+    for policy in wanted.policies:
+        if policy not in current.policies:
+            await save_policy(session, policy, actor=actor, now=now)
     for name, route in routes.items():
         if had.get(name) != route:
             await save_route(session, route, actor=actor, now=now)
     for service in current.services:
         if service.name not in services:
             await remove_service(session, service.name, actor=actor, now=now)
+    for one in sorted({policy.name for policy in current.policies} - {policy.name for policy in wanted.policies}):
+        await remove_policy(session, one, actor=actor, now=now)

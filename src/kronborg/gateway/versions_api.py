@@ -64,7 +64,7 @@ class ShownObjectChange(Shown):
     """One object that is made, changed or removed."""
 
     action: Literal["create", "update", "delete"]
-    kind: Literal["service", "route", "audience"]
+    kind: Literal["service", "route", "audience", "policy"]
     name: str
     fields: list[ShownFieldChange]
 
@@ -118,7 +118,7 @@ async def read_versions(
 
 @router.get("/{number}", responses=refusals(404, 422))
 async def read_version(request: Request, number: Number) -> ShownVersionContent:
-    """One version with its services and routes."""
+    """One version with its services, routes and shared policies."""
     async with parts_of(request).database.read() as session:
         told, published = await find_version(session, number), await version_of(session, number)
         said = await deliveries_of(session, [number])
@@ -128,6 +128,7 @@ async def read_version(request: Request, number: Number) -> ShownVersionContent:
     content = {
         "services": {one.name: service_fields(one) for one in snapshot.services},
         "routes": {one.name: route_fields(one) for one in snapshot.routes},
+        "policies": {one.name: {"text": one.text} for one in snapshot.policies},
     }
     shown = _version(told, said.get(number, ()))
     fields = cast("dict[str, dict[str, dict[str, JsonValue]]]", content)
@@ -145,7 +146,7 @@ async def diff_versions(
 
 @router.post("/{number}/rollback", responses=refusals(404, 422))
 async def roll_back_to(request: Request, number: Number, body: CommentBody) -> ShownPublished:
-    """Publish the services and routes of an old version once more, as a new one."""
+    """Publish services, routes and shared policies of an old version once more, as a new one."""
     parts = parts_of(request)
     async with whole(parts.database) as session:
         published = await roll_back(

@@ -72,6 +72,7 @@ SECTIONS = {
     "keys": "keys:read",
     "services": "services:read",
     "routes": "routes:read",
+    "policies": "policies:read",
     "publishing": "routes:read",
     "simulate": "routes:read",
     "breakers": "breakers:read",
