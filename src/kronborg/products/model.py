@@ -12,7 +12,8 @@ from kronborg.products.price_model import EDGE, RatePlan
 
 Visibility = Literal["public", "private", "internal"]
 Approval = Literal["auto", "manual"]
-State = Literal["pending", "active", "suspended", "rejected", "ended"]
+State = Literal["pending", "scheduled", "active", "suspended", "rejected", "ended"]
+"""`pending` waits for an operator, `scheduled` for the day it begins."""
 Standing = Literal["good", "exhausted", "overdue"]
 
 PRODUCTION = "production"
@@ -109,7 +110,7 @@ class Subscription:
     """An app's right to use a product under one version of a plan, from `starts_at` up to, not including, `ends_at`.
 
     A change of plan ends one and begins another: usage belongs to the one it was made under. `follows` is the one
-    before. Only what is `active`, has begun and not ended lets calls through; `standing` is what money says of it.
+    before. Only what is `active` and not over lets calls through; `standing` is what money says of it.
     """
 
     id: str
@@ -130,8 +131,7 @@ class Subscription:
 
     def entitles(self, now: datetime) -> bool:
         """Whether calls pass, money aside."""
-        begun = self.starts_at is not None and self.starts_at <= now
-        return self.state == "active" and begun and (self.ends_at is None or now < self.ends_at)
+        return self.state == "active" and (self.ends_at is None or now < self.ends_at)
 
 
 @dataclass(frozen=True, slots=True)
