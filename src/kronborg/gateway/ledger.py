@@ -6,6 +6,7 @@ it keeps a position, and begins anew when the generation is another.
 
     kronborg-ledger 1 <generation>
     <kind> <until> <not before, or 0> <subject>      t token  g grant  s session  c client  u user  k key (seconds)
+    a <until> 0 <network>                            a blocked address (seconds); the last line of a network counts
     d <until> 0 <key>                                a denial (milliseconds); the last line of a key counts
     h <now> <after> -                                as of this millisecond, all of the feed up to this number is here
 
@@ -40,10 +41,12 @@ _LETTERS: dict[Kind, str] = {
     "client": "c",
     "user": "u",
     "key": "k",
+    "address": "a",
 }
-_LINE = re.compile(r"([tgscukdh]) (\d{1,16}) (\d{1,16}) (\S{1,12288})")
+_LINE = re.compile(r"([tgscukadh]) (\d{1,16}) (\d{1,16}) (\S{1,12288})")
 _HEAD = re.compile(rf"{NAME} [0-9a-f]{{16}}")
 _DENIAL = "d"
+_ADDRESS = "a"
 _BEAT = "h"
 _FEWEST_LINES = 4096
 
@@ -108,6 +111,21 @@ class Ledger:
             return
         self._append([*written, self._heartbeat()])
 
+    @property
+    def blocked_file(self) -> Path:
+        """Where the gateway reads which addresses are blocked."""
+        return self._path.parent.parent / "blocked" / "blocked.json"
+
+    def blocked(self, now: datetime) -> tuple[str, ...]:
+        """The addresses and networks that are blocked at this moment."""
+        return tuple(
+            sorted(
+                subject
+                for (letter, subject), mark in self._marks.items()
+                if letter == _ADDRESS and mark.until > now.timestamp()
+            )
+        )
+
     def deny(self, key: str, until: datetime) -> None:
         """Refuse what counts under `key` until then; a moment that is past lifts an earlier denial."""
         mark = Mark(_millis(until))
@@ -125,7 +143,7 @@ class Ledger:
 
     def _take(self, letter: str, subject: str, mark: Mark) -> str:
         known = self._marks.get((letter, subject))
-        if letter != _DENIAL and known is not None:
+        if letter not in (_DENIAL, _ADDRESS) and known is not None:
             # The wider of the two: no `not_before` means tokens of any age.
             widest = 0 if 0 in (known.not_before, mark.not_before) else max(known.not_before, mark.not_before)
             mark = Mark(max(known.until, mark.until), widest)
@@ -216,7 +234,8 @@ def _write_fresh(path: Path, lines: list[str]) -> int:
         content = memoryview("".join(lines).encode())
         while content:
             content = content[os.write(handle, content) :]
-        os.fsync(handle)
+        # Not waited for until it is on the disk: whoever reads it sees it at once, and on a busy disk revocations would
+        # stand in line. What a power cut leaves behind is no ledger, which refuses, and is written anew from the feed.
         fresh.replace(path)
     except OSError:
         os.close(handle)
