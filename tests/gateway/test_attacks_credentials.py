@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +17,7 @@ from joserfc.jwk import ECKey
 
 from gateway.live import API, Live, b64
 from gateway.test_api_keys import ANY, KEYS, TOKENS, key_of
+from kronborg.core import opaque
 from kronborg.gateway.access_model import AudienceMapping, TokenIssuer
 from kronborg.gateway.model import Path
 
@@ -100,3 +104,27 @@ def test_no_other_issuer_names_somebody_by_half_a_name(keyed: Live, claim: str) 
 
     assert (plain.status, plain.seen("x-kronborg-client")) == (200, ["partner:app"])
     assert cut.status == 401
+
+
+def asked_from(live: Live, address: str, token: str) -> int:
+    """The status of a request from another address of this machine."""
+    head = f"GET /any HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    place = ("127.0.0.1", live.proxy.port)
+    with socket.create_connection(place, timeout=5, source_address=(address, 0)) as connection:
+        connection.sendall(head.encode())
+        return int(connection.recv(65_536)[9:12])
+
+
+def test_whoever_invents_tokens_is_not_asked_about_for_long_and_others_are(keyed: Live) -> None:
+    before = len(keyed.exchange.asked)
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        invented = list(pool.map(lambda _: asked_from(keyed, "127.0.0.2", opaque.mint(opaque.API_KEY)), range(400)))
+    seconds = int(time.monotonic() - began) + 2
+    other = asked_from(keyed, "127.0.0.3", key_of(keyed))
+
+    # A refusal counts when it comes, so what is under way at once comes on top.
+    assert len(keyed.exchange.asked) - before <= seconds * (50 + 8) + 1
+    assert set(invented) <= {401, 503}
+    assert other == 200

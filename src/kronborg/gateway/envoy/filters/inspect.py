@@ -25,7 +25,7 @@ from kronborg.gateway.model import Route, Snapshot
 from kronborg.gateway.reasons import REASONS
 
 NAME = "inspect"
-FOUNDATIONS = ("json", "claims", "ledger", "certificate")
+FOUNDATIONS = ("json", "claims", "ledger", "certificate", "address")
 """What the checks stand on, first to last."""
 CHECKS = ("issuers", "revocation", "binding", "step_up", "quota")
 """The parts that decide, in their order; the first reason wins."""

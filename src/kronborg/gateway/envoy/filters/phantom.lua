@@ -11,6 +11,7 @@ local LONGEST_SECONDS = 60       -- no JWT is used longer, whatever the exchange
 local LONGEST_TOKEN = 128
 local TIMEOUT_MS = 2000
 local MISSES_PER_SECOND = 1000   -- exchanges a worker asks for; beyond it sheds
+local REFUSALS_PER_SECOND = 50   -- of them, those that came to nothing from one address: others need the rest
 local MARK = "^[Bb]earer kro_"
 local FORM = "^[Bb]earer (kro_at_[%w_-]+)$"
 local DPOP_FORM = "^[Dd][Pp]o[Pp] (kro_at_[%w_-]+)$"
@@ -20,7 +21,9 @@ collectgarbage("setpause", 500)  -- as in inspect.lua
 
 local young, old, count = {}, {}, 0
 local refused, refusals = {}, 0
-local window, misses = 0, 0
+local window, misses, blamed = 0, 0, {}
+
+@PARTS@
 
 local function remember(value, entry)
   if count >= PER_GENERATION then
@@ -50,9 +53,12 @@ local function secret()
   return text
 end
 
-local function admitted(now)
+local function admitted(network, now)
   if window ~= now then
-    window, misses = now, 0
+    window, misses, blamed = now, 0, {}
+  end
+  if (blamed[network] or 0) >= REFUSALS_PER_SECOND then
+    return false
   end
   misses = misses + 1
   return misses <= MISSES_PER_SECOND
@@ -67,7 +73,8 @@ end
 
 -- The exchange answers 200 with the JWT and its lifetime, or 404: there is no such active token. `more` are headers.
 local function ask(handle, token, now, more)
-  if not admitted(now) then
+  local network = network_of(handle)
+  if not admitted(network, now) then
     return nil
   end
   local request = {
@@ -83,6 +90,7 @@ local function ask(handle, token, now, more)
   local headers, body = handle:httpCall(CLUSTER, request, token, TIMEOUT_MS)
   local status = headers[":status"]
   if status == "404" then
+    blamed[network] = (blamed[network] or 0) + 1
     return { refused = true }
   end
   local lifetime = tonumber(headers["x-kronborg-lifetime"])

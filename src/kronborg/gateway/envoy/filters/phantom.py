@@ -25,7 +25,9 @@ _TYPE = "envoy.extensions.filters.http.lua.v3."
 
 def script(proxy: Proxy) -> str:
     """The Lua source with the place of the secret filled in; the secret itself stays in its file."""
-    source = files("kronborg.gateway.envoy.filters").joinpath("phantom.lua").read_text()
+    folder = files("kronborg.gateway.envoy.filters")
+    source = folder.joinpath("phantom.lua").read_text()
+    source = source.replace("@PARTS@", folder.joinpath("parts", "address.lua").read_text())
     return source.replace("@SECRET_FILE@", _quoted(str(proxy.secret))).replace("@CLUSTER@", _quoted(CLUSTER))
 
 

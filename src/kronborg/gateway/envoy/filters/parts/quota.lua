@@ -42,33 +42,6 @@ local function plain(text)
   return text
 end
 
--- An IPv6 network of 64 bits counts as one address, as it is given to one customer.
-local function address_of(handle)
-  local text = handle:streamInfo():downstreamRemoteAddress()
-  local host = text:match("^%[(.+)%]:%d+$")
-  if host == nil then
-    return text:match("^(.+):%d+$") or text
-  end
-  local head, tail = host:match("^(.-)::(.*)$")
-  local groups = {}
-  for group in (head or host):gmatch("%x+") do
-    groups[#groups + 1] = group
-  end
-  if head ~= nil then
-    local behind = 0
-    for _ in tail:gmatch("[%x.]+") do
-      behind = behind + 1
-    end
-    while #groups < 8 - behind and #groups < 4 do
-      groups[#groups + 1] = "0"
-    end
-    for group in tail:gmatch("%x+") do
-      groups[#groups + 1] = group
-    end
-  end
-  return table.concat(groups, ":", 1, math.min(4, #groups))
-end
-
 -- Who is counted. Claims were verified; a name is one principal's only together with who issued it.
 local function identity_of(request, quota)
   local per, claims = quota.per, request.claims
@@ -76,7 +49,7 @@ local function identity_of(request, quota)
   if per == "route" then
     return "all"
   elseif per == "address" then
-    return address_of(request.handle)
+    return network_of(request.handle)
   elseif per == "header" then
     return plain(request.headers:get(quota.identifier) or "")
   elseif per == "key" then
