@@ -9,10 +9,10 @@ from datetime import timedelta
 import httpx
 import pytest
 
+import furnished
 from kronborg.accounts.model import User
 from kronborg.accounts.users import NewUser, create_user
 from kronborg.app import compose
-from kronborg.clients.register import ensure_admin_api
 from kronborg.core import clock
 from kronborg.core.cookies import SESSION, cookie_name
 from kronborg.core.crypto import Vault
@@ -70,8 +70,10 @@ class Console:
 @pytest.fixture
 async def console(database: Database, vault: Vault) -> AsyncIterator[Console]:
     parts = Parts(database, vault, ISSUER)
+    known = await furnished.bring(database, "console")
     engine = await open_engine(database, vault, issuer=ISSUER, session_idle=parts.session_idle, now=clock.now())
-    await ensure_admin_api(database, issuer=ISSUER, now=clock.now())
+    if known is None:
+        furnished.keep(database, "console", {})
     site = Console(engine, httpx.ASGITransport(compose(parts, engine), raise_app_exceptions=False))
     yield site
     for http in site.opened:

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 import httpx
 import pytest
 
+import furnished
 from forms import Form, forms_of
 from kronborg.accounts.model import User
 from kronborg.clients.admission import NOBODY, Admission
@@ -252,6 +253,7 @@ async def open_flow(
     clock = Clock(core_clock.now())
     monkeypatch.setattr(core_clock, "now", clock)
     idle = timedelta(hours=12)
+    secrets = await furnished.bring(database, f"flow of {ISSUER}")
     engine = await open_engine(
         database,
         vault,
@@ -262,21 +264,28 @@ async def open_flow(
         admission=admission,
     )
     engine = replace(engine, signin=SignInParts.make(QUICK))
-    async with database.write() as session:
+    routes = (*protocol_routes(engine, time=clock), *browser_routes(engine))
+    async with people_site(database, vault, issuer=ISSUER, idle=idle, routes=routes) as site:
+        flow = Flow(site, engine, clock, site.visitor().http)
+        if secrets is None:
+            await _furnish(flow)
+            furnished.keep(database, f"flow of {ISSUER}", flow.secrets)
+        flow.secrets |= secrets or {}
+        yield flow
+
+
+async def _furnish(flow: Flow) -> None:
+    async with flow.database.write() as session:
         for audience, name, form, scopes in (
             (CATALOGUE, "Catalogue", "jwt", ("read", "write")),
             (CART, "Cart", "reference", ("read",)),
         ):
             known = tuple(Scope(f"{name.lower()}:{verb}", f"{verb.title()} the {name.lower()}") for verb in scopes)
             draft = ApiDraft(audience, name, known, token_format=form)
-            await save_api(session, draft, actor="test", now=clock.now)
-    routes = (*protocol_routes(engine, time=clock), *browser_routes(engine))
-    async with people_site(database, vault, issuer=ISSUER, idle=idle, routes=routes) as site:
-        flow = Flow(site, engine, clock, site.visitor().http)
-        for client in (WEB, WISH_LIST, RESOURCE_SERVER):
-            await flow.client(client)
-        await flow.person()
-        yield flow
+            await save_api(session, draft, actor="test", now=flow.clock.now)
+    for client in (WEB, WISH_LIST, RESOURCE_SERVER):
+        await flow.client(client)
+    await flow.person()
 
 
 def answer_of(response: httpx.Response) -> dict[str, str]:

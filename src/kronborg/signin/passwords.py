@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import cache
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -35,6 +36,16 @@ FORMER = N_("this password was in use before")
 ANOTHER = N_("choose one that is used nowhere else")
 
 
+def _hasher(passes: int, memory_kib: int, lanes: int) -> PasswordHasher:
+    return PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=lanes)
+
+
+@cache
+def _hash_of_nobody(passes: int, memory_kib: int, lanes: int) -> str:
+    """What to compare with where there is nothing: as costly as the real one, and made once in a process."""
+    return _hasher(passes, memory_kib, lanes).hash(secrets.token_urlsafe(32))
+
+
 class Passwords:
     """Hashes and compares passwords; one for each process, made by the composition root."""
 
@@ -42,13 +53,12 @@ class Passwords:
         """`fetcher` is what asks `settings.breached_url`; without one nobody is asked."""
         self.settings = settings or PasswordSettings()
         self._fetcher = fetcher
-        self._hasher = PasswordHasher(
-            time_cost=self.settings.passes, memory_cost=self.settings.memory_kib, parallelism=self.settings.lanes
-        )
+        costs = self.settings.passes, self.settings.memory_kib, self.settings.lanes
+        self._hasher = _hasher(*costs)
         # Threads of its own that take the next work themselves: none idles while the event loop does something else.
         self._threads = ThreadPoolExecutor(self.settings.at_once, thread_name_prefix="passwords")
         self._waiting = 0
-        self._nobody = self._hasher.hash(secrets.token_urlsafe(32))
+        self._nobody = _hash_of_nobody(*costs)
 
     def check(self, password: str, *, user: User | None = None, where: str = "password") -> None:
         """Whether a password may be chosen at a first look, which takes no time. Raises `Invalid`."""
