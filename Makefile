@@ -38,7 +38,7 @@ setup-dev: $(VENV)/.dev ## ... and what checks and tests need
 
 setup-test: setup-dev ## ... and the browser, the directory and the Node clients that the tests drive
 	@.ci/system-packages chromium node npm slapd ldapadd xmlsec1
-	@.ci/system-packages --optional softhsm2-util faketime
+	@.ci/system-packages --optional softhsm2-util
 	@$(MAKE) --no-print-directory $(patsubst %/package.json,%/node_modules/.stamp,$(wildcard tests/*/package.json)) \
 	  $(VENV)/.pebble
 
