@@ -118,6 +118,31 @@ async def test_a_personal_token_carries_the_roles_of_the_moment_and_falls_with_i
     assert await trade(site, made.text) == {}
 
 
+@pytest.mark.parametrize("how", ["everything", "password"])
+async def test_what_a_person_made_goes_with_all_they_gave_and_with_an_old_password(site: Site, how: str) -> None:
+    person, now = await site.person(), site.clock.now
+    user_id = person.user.id
+    old = await keys.make_for_person(site.engine, user_id, DRAFT, RULES, actor=user_id, now=now)
+    site.clock.pass_by(minutes=1)
+
+    if how == "everything":
+        await revoke.revoke_grants(site.engine, user_id=user_id, actor="t", reason="theft", now=site.clock.now)
+    else:
+        await revoke.revoke_offline(
+            site.engine, user_id, given_before=site.clock.now, actor="t", reason="password.set", now=site.clock.now
+        )
+    # What is told late of an earlier moment brings nothing back.
+    await revoke.revoke_offline(
+        site.engine, user_id, given_before=now - timedelta(days=1), actor="t", reason="password.set", now=now
+    )
+    site.clock.pass_by(minutes=1)
+    fresh = await keys.make_for_person(site.engine, user_id, DRAFT, RULES, actor=user_id, now=site.clock.now)
+
+    listed = await store.list_keys(site.engine.database.lookup, user_id=user_id, limit=10)
+    assert await trade(site, old.text) == {} != await trade(site, fresh.text)
+    assert [one.id for one in listed] == [fresh.key.id]
+
+
 async def test_a_revoked_key_is_refused_and_gateways_hear_of_it(site: Site) -> None:
     await site.client("importer")
     made = await keys.make_for_client(site.engine, "importer", DRAFT, RULES, actor="test", now=site.clock.now)

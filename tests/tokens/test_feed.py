@@ -252,7 +252,7 @@ async def test_a_new_password_ends_offline_access_given_before_it(engine: Engine
     ended = await revoke_offline(engine, "user", given_before=later, actor="test", reason="password.set", now=later)
 
     assert ended == 1
-    assert await told(engine) == [("grant", "old")]
+    assert await told(engine) == [("client", "pat:user"), ("grant", "old")]
 
 
 async def test_a_key_that_is_not_believed_any_more_is_told(engine: Engine, now: datetime) -> None:

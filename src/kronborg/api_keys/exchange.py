@@ -95,7 +95,7 @@ async def _access(engine: Engine, key: ApiKey, audience: str, *, now: datetime) 
     if key.user_id is not None:
         lookup = engine.database.lookup
         person = await find_subject(lookup, key.user_id, session_id=None, idle=engine.session_idle, now=now)
-        if person is None:
+        if person is None or not await _stands(engine, key, PERSON + person.id):
             return None
         return replace(plain, subject=person.id, client_id=PERSON + person.id, roles=person.roles)
     return await _of_client(engine, key, plain, now=now)
@@ -105,9 +105,7 @@ async def _of_client(engine: Engine, key: ApiKey, plain: Access, *, now: datetim
     client = await engine.directory.client(key.client_id or "", now=now)
     if client is None or client.disabled:
         return None
-    # What a client holds is taken back by one moment; a key made before it goes too.
-    standing = await find_standing(engine.database.lookup, jti=key.id, client_id=client.id, grant_id=None)
-    if standing.not_before is not None and key.created_at < standing.not_before:
+    if not await _stands(engine, key, client.id):
         return None
     roles: tuple[str, ...] = ()
     if client.settings.service_account is not None:
@@ -117,6 +115,12 @@ async def _of_client(engine: Engine, key: ApiKey, plain: Access, *, now: datetim
         roles = account.roles
     scopes = tuple(scope for scope in plain.scopes if scope in client.scopes)
     return replace(plain, subject=client.id, client_id=client.id, scopes=scopes, roles=roles)
+
+
+async def _stands(engine: Engine, key: ApiKey, client_id: str) -> bool:
+    """What somebody holds is taken back by one moment; a key made before it goes too."""
+    standing = await find_standing(engine.database.lookup, jti=key.id, client_id=client_id, grant_id=None)
+    return standing.not_before is None or key.created_at >= standing.not_before
 
 
 def _from_there(key: ApiKey, address: str) -> bool:

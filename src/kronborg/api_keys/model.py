@@ -8,6 +8,7 @@ from typing import Literal
 
 from kronborg.core import opaque
 from kronborg.core.durations import Span
+from kronborg.tokens.model import PERSONAL
 
 EDGE = {"extra": "forbid", "strict": False, "hide_input_in_errors": True, "use_attribute_docstrings": True}
 """How the config edge reads these values: unknown names are errors."""
@@ -18,8 +19,7 @@ MOST = 50
 """Keys of one client, or of one person, that are not revoked."""
 SHOWN = 14
 """Characters of a key that are kept in the clear, to be recognised by: its prefix and a few more."""
-PERSON = "pat:"
-"""Before the id of a person, in place of a client: no client is called so."""
+PERSON = PERSONAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,12 +43,16 @@ _NAMES = (
     "revoked_at, last_used_at, rotated_at"
 )
 _FIND = f"SELECT {_NAMES} FROM api_keys_keys WHERE "  # noqa: S608  # our own columns
+_ALIVE = """revoked_at IS NULL AND NOT EXISTS (
+    SELECT 1 FROM tokens_cutoffs c WHERE c.not_before > api_keys_keys.created_at AND c.client_id =
+    CASE WHEN api_keys_keys.user_id IS NULL THEN api_keys_keys.client_id ELSE 'pat:' || api_keys_keys.user_id END)"""
+"""Neither revoked nor taken back with everything that its owner held."""
 _BY_DIGEST = _FIND + "digest = ?"
 _BY_ID = _FIND + "id = ?"
-_PAGE = _FIND + "id < ? AND revoked_at IS NULL ORDER BY id DESC LIMIT ?"
-_OF_CLIENT = _FIND + "client_id = ? AND revoked_at IS NULL ORDER BY id DESC LIMIT 200"
-_OF_USER = _FIND + "user_id = ? AND revoked_at IS NULL ORDER BY id DESC LIMIT 200"
-_COUNT = "SELECT count(*) FROM api_keys_keys WHERE {} = ? AND revoked_at IS NULL AND expires_at > ?"
+_PAGE = _FIND + f"id < ? AND {_ALIVE} ORDER BY id DESC LIMIT ?"
+_OF_CLIENT = _FIND + f"client_id = ? AND {_ALIVE} ORDER BY id DESC LIMIT 200"
+_OF_USER = _FIND + f"user_id = ? AND {_ALIVE} ORDER BY id DESC LIMIT 200"
+_COUNT = f"SELECT count(*) FROM api_keys_keys WHERE {{}} = ? AND {_ALIVE} AND expires_at > ?"  # noqa: S608
 _ADD = f"""
 INSERT INTO api_keys_keys (digest, {_NAMES}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)
 """  # noqa: S608  # our own columns

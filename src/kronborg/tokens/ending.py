@@ -16,6 +16,7 @@ from kronborg.core.json import JsonObject
 from kronborg.tokens import store
 from kronborg.tokens.feed import Notice, next_second, tell
 from kronborg.tokens.feed_store import hold_numbers
+from kronborg.tokens.model import PERSONAL
 
 NO_MARGIN = timedelta(0)
 
@@ -62,11 +63,13 @@ def end_grants_to(execute: Execute, user_id: str, client_id: str, *, actor: str,
 def end_offline(
     execute: Execute, user_id: str, *, given_before: datetime, actor: str, reason: str, now: datetime
 ) -> int:
-    """Revoke what a person gave for offline access before that moment; how many grants."""
+    """Revoke what a person gave for offline access before that moment, their own tokens too; how many grants."""
     hold_numbers(execute)
+    store.cut_off(execute, PERSONAL + user_id, now=given_before)
     ended = store.revoke_offline(execute, user_id, given_before=given_before, now=now)
     _grants_ended(execute, ended, actor, reason, now)
-    tell(execute, [Notice("grant", one) for one in ended], now=now)
+    notices = [Notice("client", PERSONAL + user_id, next_second(given_before))]
+    tell(execute, [*notices, *(Notice("grant", one) for one in ended)], now=now)
     return len(ended)
 
 
@@ -87,8 +90,9 @@ def end_session_grants(
 
 
 def end_user(execute: Execute, user_id: str, *, actor: str, reason: str, now: datetime) -> int:
-    """Revoke everything a person gave to anybody; how many grants."""
+    """Revoke everything a person gave to anybody, and the tokens they made themselves; how many grants."""
     hold_numbers(execute)
+    store.cut_off(execute, PERSONAL + user_id, now=now)
     ended = store.revoke_grants(execute, now=now, user_id=user_id)
     _grants_ended(execute, ended, actor, reason, now)
     # By their grants too: a pairwise client's tokens do not say the user id.

@@ -16,6 +16,8 @@ REFRESH_GRACE = timedelta(seconds=30)
 """For so long a rotated refresh token still gives its one successor, unless that was used (parallel tabs; ADR 0013)."""
 ID_TOKEN_LIFETIME = timedelta(minutes=10)
 USERINFO_TOKEN_LIFETIME = timedelta(minutes=10)
+PERSONAL = "pat:"
+"""Before the id of a person, in place of a client, for their personal access tokens: no client is called so."""
 INTERNAL_LIFETIME = timedelta(seconds=60)
 KEY_AGE = timedelta(days=30)
 """An active signing key older than this makes way for the next one."""

@@ -248,6 +248,7 @@ _REVOKE_JTI = "INSERT INTO tokens_revoked (jti, expires_at) VALUES (?, ?) ON CON
 _CUT_OFF = """
 INSERT INTO tokens_cutoffs (client_id, not_before) VALUES (?, ?)
 ON CONFLICT (client_id) DO UPDATE SET not_before = excluded.not_before
+WHERE excluded.not_before > tokens_cutoffs.not_before
 """
 _USE_ASSERTION = """
 INSERT INTO tokens_assertions (digest, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING digest
