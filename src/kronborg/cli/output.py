@@ -59,7 +59,7 @@ def shown(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case datetime():
-            return value.strftime("%Y-%m-%d %H:%M:%S")
+            return value.strftime("%Y-%m-%d %H:%M:%S UTC")
         case list() | tuple():
             return ", ".join(shown(item) for item in value)
         case Mapping():

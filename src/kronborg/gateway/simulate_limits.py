@@ -22,7 +22,7 @@ def late_arrests(way: Way, route: Route) -> Decision | None:
 
 
 def _arrest(way: Way, route: Route, arrest: SpikeArrest, name: str = "spike_arrest") -> Decision | None:
-    asked = f"At most {arrest.rate} per {arrest.per}, {arrest.room} at once."
+    asked = f"At most {arrest.told}, {arrest.room:,} at once."
     if name in way.call.facts.spent and arrest.effect == "enforce":
         return way.refuse("spike_arrest", 429, name, asked, "faster than that", route)
     way.passed("spike_arrest", asked)
@@ -32,7 +32,7 @@ def _arrest(way: Way, route: Route, arrest: SpikeArrest, name: str = "spike_arre
 def quota(way: Way, route: Route) -> Decision | None:
     """Calls in a window of time."""
     for one in route.quotas:
-        asked = f"At most {one.count} in {one.interval} {one.unit} per {one.per}."
+        asked = f"At most {one.told}."
         if {"quota", f"quota:{one.name}"} & way.call.facts.spent and one.effect == "enforce":
             return way.refuse("quota", 429, "quota", asked, "used up", route)
         way.passed("quota", asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -86,11 +86,17 @@ def charts_of(found: Figures) -> tuple[Chart, Chart]:
             "Requests a second",
             RATES,
             rates,
-            "{:.3g}/s",
+            _rate,
             when,
         ),
-        _chart("Milliseconds until the answer", PERCENTILES, times, "{:.3g} ms", when),
+        _chart("Milliseconds until the answer", PERCENTILES, times, millis, when),
     )
+
+
+def latencies_of(found: Figures) -> tuple[tuple[str, str, str, str], ...]:
+    """How long requests took, and how much of it services and the gateway took: p50, p95 and p99."""
+    parts = (("Until the answer", found.total), ("In services", found.upstream), ("In the gateway", found.gateway))
+    return tuple((name, millis(one.p50), millis(one.p95), millis(one.p99)) for name, one in parts)
 
 
 def _moments(found: Figures) -> tuple[str, str]:
@@ -105,12 +111,27 @@ def _moments(found: Figures) -> tuple[str, str]:
     return first.strftime(form), last.strftime(form)
 
 
+def millis(value: float) -> str:
+    """Milliseconds for people: `0.42 ms`, `139 ms`, `12.5 s`."""
+    if value >= 10_000:
+        return f"{value / 1000:,.4g} s"
+    return f"{value:.0f} ms" if value >= 100 else f"{value:.2g} ms"
+
+
+def _rate(value: float) -> str:
+    return f"{value:.3g}/s"
+
+
 def _chart(
-    title: str, lead: str, told: Sequence[tuple[str, str, Sequence[float]]], form: str, when: tuple[str, str]
+    title: str,
+    lead: str,
+    told: Sequence[tuple[str, str, Sequence[float]]],
+    form: Callable[[float], str],
+    when: tuple[str, str],
 ) -> Chart:
     top = max((max(values, default=0.0) for _, _, values in told), default=0.0)
     lines = tuple(Line(name, kind, _polyline(values, top)) for name, kind, values in told)
-    return Chart(title, lead, form.format(top), *when, lines)
+    return Chart(title, lead, form(top), *when, lines)
 
 
 def _polyline(values: Sequence[float], top: float) -> str:

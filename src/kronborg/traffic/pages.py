@@ -24,7 +24,7 @@ from kronborg.gateway.store import published_by
 from kronborg.sessions.console_pages import Paging, actor_of, asked, done_of, may, paged
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted
-from kronborg.traffic.charts import Chart, DrawnMap, charts_of, drawn
+from kronborg.traffic.charts import Chart, DrawnMap, charts_of, drawn, latencies_of
 from kronborg.traffic.export import export_rows, note_export
 from kronborg.traffic.judge import read_side
 from kronborg.traffic.model import AccessRecord
@@ -64,6 +64,8 @@ class LivePage(ConsolePage):
     spans: tuple[tuple[str, str], ...]
     figures: Figures
     charts: tuple[Chart, ...]
+    latencies: tuple[tuple[str, str, str, str], ...]
+    """Of which part, and its p50, p95 and p99."""
     names: Mapping[str, str]
     """Of people, by the ids among the figures."""
     meanings: Mapping[str, str]
@@ -137,7 +139,8 @@ async def show_live(request: Request) -> Response:
     names = await names_of(parts_of(request).database, [one.name for one in told.people])
     meanings = {one.name: meaning_of(one.name) for one in told.reasons}
     meanings |= {one.name: would_be(one.name) for one in told.reported}
-    page = LivePage(found, _SECTION, span, _CHOICES, told, charts_of(told), names, meanings, people, now)
+    latencies = latencies_of(told)
+    page = LivePage(found, _SECTION, span, _CHOICES, told, charts_of(told), latencies, names, meanings, people, now)
     return render(request, "traffic/live.html", page, block="live")
 
 

@@ -16,6 +16,7 @@ import orjson
 
 from kronborg.api_keys.model import PERSON
 from kronborg.core.db import from_micros, to_micros
+from kronborg.gateway.envoy.access_log import FIELDS
 from kronborg.gateway.envoy.canary_host import HOST as CANARY_HOST
 from kronborg.gateway.envoy.canary_host import ROUTE as CANARY_ROUTE
 from kronborg.gateway.envoy.target import instead_name
@@ -49,6 +50,8 @@ INSTEAD = instead_name("")
 """How the service of a record begins when something else answered in its place: its breaker was open."""
 _CALLER = ("k", "u", "jt", "si", "gi", "ke", "sc")
 _NOBODY = ("",) * len(_CALLER)
+# Lines leave out what is not there. `i` was the request id before `j` was.
+_NOTHING: dict[str, None] = dict.fromkeys((*FIELDS, "l", "i"))
 _LONGEST = 256
 _BIGGEST = (1 << 62) - 1
 
@@ -106,7 +109,7 @@ def row_of(line: bytes, node: str) -> Row | None:
     """
     if len(line) > LONGEST_LINE or _NUL in line:
         raise ValueError("the line is too long, or holds what no database takes")
-    told = orjson.loads(line)
+    told = _NOTHING | orjson.loads(line)
     at, status, detail, path = int(told["t"]), int(told["c"] or 0), told["d"] or "", told["p"] or ""
     if not 0 < at < _LATEST_US:
         raise ValueError("the time is out of bounds")

@@ -26,7 +26,7 @@ async def tiles_of(database: Database, traffic: Traffic, now: datetime) -> Seque
             note = f"as of {day.day}"
     grave = sum(alert.severity == "critical" for alert in alerts)
     return (
-        Tile("Requests of the last hour", f"{requests:,}", f"{errors:,} ended in 5xx", "traffic"),
+        Tile("Requests", f"{requests:,}", f"in the last hour; {errors:,} ended in 5xx", "traffic"),
         Tile("Attack surface", score, note, "surface"),
         Tile("Alerts that fire", str(len(alerts)), f"{grave} critical", "alerts"),
     )
