@@ -115,3 +115,24 @@ def test_rfc9110_9_3_2__head_asks_for_no_less_than_get(fortress: Live, path: str
     answers = {method: fortress.request(method, path, token=token).status for method in ("GET", "HEAD", "DELETE")}
 
     assert answers == {"GET": status, "HEAD": status, "DELETE": 200}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/public/%", "/public/%2", "/public/%zz", "/public/%2g", "/public/%u002e", "/public/%%32e"),
+        *("/public/%c0%af", "/public/%C1%9c", "/public/%e0%80%af", "/public/%f0%80%80%af", "/public/%ff"),
+    ],
+)
+@pytest.mark.spec("RFC 3986 §2.1")
+def test_rfc3986_2_1__what_is_encoded_in_no_valid_way_is_refused(fortress: Live, path: str) -> None:
+    answer = fortress.get(path)
+
+    assert (answer.status, answer.json()["reason"]) == (400, "ambiguous_path")
+
+
+@pytest.mark.parametrize("path", ["/public/%e2%82%ac", "/public/%F0%9F%A6%86/x", "/public/a%20b", "/public/%C3%BC"])
+def test_what_is_encoded_rightly_passes_as_it_is(fortress: Live, path: str) -> None:
+    answer = fortress.get(path)
+
+    assert (answer.status, answer.json()["path"]) == (200, path)

@@ -20,6 +20,10 @@ from kronborg.gateway.traffic_model import Condition
 # a dot, slash, backslash or semicolon. Encoded slashes are refused before routing; letters, digits and "-._~"
 # Envoy decodes itself (RFC 3986 section 6.2.2.2).
 _ENCODED = "3b|5c|7f|[01][0-9a-f]|25(?:2e|2f|3b|5c)"
+# RFC 3629 section 3: bytes that are in no UTF-8, and longer spellings of shorter characters, which careless readers
+# take for a dot or a slash. RFC 3986 section 2.1: a percent sign is followed by two digits; "%u002e" was a dot once.
+_NO_UTF8 = "c[01]|f[5-9a-f]|e0%[89]|f0%8"
+_NO_ENCODING = "[^0-9a-f]|[0-9a-f][^0-9a-f]"
 # The other characters of a route's path Envoy compares as they stand, while a service reads "%3A" as ":". Encoded
 # they are ordinary (`a%40b.example`), so each is refused only where the path of some route has it.
 _SPECIAL = "!$&'()*+,=:@"
@@ -33,8 +37,9 @@ def twisted(routes: Iterable[Route]) -> str:
     letters: set[str] = set()
     for route in routes:
         letters.update(route.path.letters)
-    encoded = "|".join((_ENCODED, *(f"{ord(letter):02x}" for letter in sorted(letters & set(_SPECIAL)))))
-    return rf"(?i).*(?:[;\\]|%(?:{encoded})).*"
+    special = (f"{ord(letter):02x}" for letter in sorted(letters & set(_SPECIAL)))
+    encoded = "|".join((_ENCODED, _NO_UTF8, _NO_ENCODING, *special))
+    return rf"(?i).*(?:(?:[;\\]|%(?:{encoded})).*|%[0-9a-f]?)"
 
 
 def rank(path: Path) -> Rank:
