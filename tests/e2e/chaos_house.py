@@ -151,7 +151,8 @@ class ChaosHouse(House):
         return asyncio.run(self._deliver(versions))
 
     async def _deliver(self, versions: Iterable[Route]) -> list[str]:
-        settings, said = self.settings, []
+        settings = self.settings
+        said: list[str] = []
         async with self.database() as database:
             engine = await self._engine(database)
 

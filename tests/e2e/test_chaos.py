@@ -45,7 +45,8 @@ def spare(name: str) -> Route:
 def kept(keeper: Server) -> list[str]:
     """The names of the quotas that this Valkey has a counter of."""
     with valkey.Valkey.from_url(keeper.url, decode_responses=True) as client:
-        return sorted(str(key).removeprefix("kronborg:quota:").split("\n")[0] for key in client.keys("kronborg:quota:*"))
+        names = [str(key).removeprefix("kronborg:quota:") for key in client.keys("kronborg:quota:*")]
+    return sorted(name.split("\n")[0] for name in names)
 
 
 def test_the_control_process_dies_and_comes_back_and_no_request_fails(chaos: ChaosHouse) -> None:
@@ -73,7 +74,7 @@ def test_valkey_dies_and_the_control_process_counts_on_until_it_is_back(chaos: C
         away = ask(LEASED * 3 // 4)
         keeper.start()
         # What is asked now is counted in the new, empty one, and held to the same quota.
-        wait_until(lambda: ask(1) and {"counted", "process"} <= set(kept(keeper)))
+        wait_until(lambda: bool(ask(1)) and {"counted", "process"} <= set(kept(keeper)))
         back = ask(LEASED * 2)
 
     assert (there, away, back) == ({200}, {200}, {200, 429})
