@@ -15,6 +15,7 @@ from kronborg.traffic.rollup_model import tally
 from kronborg.traffic.row_model import COLUMNS, Row, bounds_of, day_of, seq_of
 from kronborg.traffic.search_model import By, Count, Keeping, Latency, Person, Search, Span, TrafficStore
 from kronborg.traffic.sql_store import (
+    CLASSES,
     INDEXED,
     IS_REPORTED,
     RECORDS,
@@ -54,6 +55,10 @@ def _schema() -> list[str]:
         for name, column in INDEXED
     ]
     made.append(f"CREATE INDEX IF NOT EXISTS ix_traffic_errors ON {RECORDS} (status, seq) WHERE status >= 400")
+    made += [
+        f"CREATE INDEX IF NOT EXISTS ix_traffic_errors_{name} ON {RECORDS} (seq) WHERE {which}"
+        for name, which in CLASSES.items()
+    ]
     made.append(f"CREATE INDEX IF NOT EXISTS ix_traffic_reported ON {RECORDS} (decision, seq) WHERE {IS_REPORTED}")
     made += [
         f"CREATE TABLE IF NOT EXISTS {table} ({columns_sql((*keys, *sums), 'TEXT', 'BIGINT')}, "

@@ -45,7 +45,9 @@ INDEXED = (
     *(("key_id", "key_id"), ("address", "address"), ("route", "route"), ("reason", "reason"), ("trace", "trace")),
     *(("grant_id", "grant_id"), ("path", "path")),
 )
-_ERRORS = 400
+_ERRORS = "status >= 400"
+CLASSES = {4: "status >= 400 AND status < 500", 5: "status >= 500"}
+"""Classes of errors have indexes by time of their own: they are few, and nobody should look at all for them."""
 _CLASSES = 10
 _ALLOWED = "allowed"
 
@@ -86,17 +88,20 @@ def search_sql(search: Search) -> tuple[str, list[Value]]:
             where.append(IS_REPORTED if value == "reported" else "reason <> ''")
         values.append(value)
     if search.status is not None:
-        first, last = search.status, search.status
-        if search.status < _CLASSES:
-            first, last = search.status * 100, search.status * 100 + 99
-        where.append("status >= ? AND status <= ?" + (f" AND status >= {_ERRORS}" if first >= _ERRORS else ""))
-        values += [first, last]
+        where.append(_status(search.status))
     values.append(search.limit)
     return (
         f"SELECT {', '.join(COLUMNS)} FROM {RECORDS} WHERE {' AND '.join(where)} "  # noqa: S608  # our own names
         "ORDER BY seq DESC LIMIT ?",
         values,
     )
+
+
+def _status(wanted: int) -> str:
+    """The condition on a status or on a class of them, as the index on those that are errors has it."""
+    if wanted >= _CLASSES:
+        return f"status = {int(wanted)}" + (f" AND {_ERRORS}" if wanted >= 400 else "")
+    return CLASSES.get(wanted, f"status >= {int(wanted) * 100} AND status < {int(wanted) * 100 + 100}")
 
 
 def counts(ask: Ask, span: Span, by: Sequence[By], step: int) -> list[Count]:
