@@ -65,6 +65,7 @@ FORMS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/console/routes/-/new", {**ROUTE, "name": "{}"}),
     ("/console/services/{}/edit", {"urls": "http://127.0.0.1:10", "connect_timeout": "1s"}),
     ("/console/services/-/new", {"name": "{}", "urls": "http://127.0.0.1:10", "connect_timeout": "1s"}),
+    ("/console/policies/-/new", {"name": "{}", "text": "permit (principal, action, resource);"}),
     ("/console/breakers/{}", {"state": "open"}),
     ("/console/fleet/-/invite", {"name": "{}"}),
     ("/console/certificates/-/upload", {"name": "{}", "chain": "x", "key": "x"}),

@@ -26,7 +26,17 @@ from kronborg.gateway.routes_pages import RouteRow, row_of
 from kronborg.gateway.shared_policies import policy_problems
 from kronborg.gateway.shared_policies_store import find_policy, list_policies
 from kronborg.gateway.store import list_routes
-from kronborg.sessions.console_pages import Choice, ConfirmPage, actor_of, asked, confirm, done_of, may, problems_of
+from kronborg.sessions.console_pages import (
+    Choice,
+    ConfirmPage,
+    actor_of,
+    asked,
+    confirm,
+    done_of,
+    may,
+    must,
+    problems_of,
+)
 from kronborg.sessions.model import Admitted, ConsolePage
 from kronborg.sessions.visits import admitted
 
@@ -125,8 +135,8 @@ async def show_policy(request: Request) -> Response:
         policy,
         tuple(row_of(one) for one in used[:MOST_SHOWN]),
         len(used),
-        may(request, found, "policies:write", _POLICY),
-        may(request, found, "policies:delete", _POLICY),
+        may(request, found, "policies:write", Resource("policy", policy.name)),
+        may(request, found, "policies:delete", Resource("policy", policy.name)),
         done_of(request, DONE),
     )
     return render(request, "gateway/policy.html", page)
@@ -135,13 +145,14 @@ async def show_policy(request: Request) -> Response:
 async def edit(request: Request) -> Response:
     """The form, and what it makes: published at once, or put into a draft."""
     form = await checked_form(request) if request.method == "POST" else None
-    found = await admitted(request, "policies:write", _POLICY, fresh=True, back=request.url.path)
+    name = str(request.path_params.get("name", ""))[:63]
+    found = await admitted(request, "policies:write", Resource("policy", name), fresh=True, back=request.url.path)
     if isinstance(found, Response):
         return found
-    name = str(request.path_params.get("name", ""))[:63]
     if form is None:
         return await _form(request, found, name, await _written(request, name))
     draft, wanted = form.get("draft", ""), NamedPolicy(name or form.get("name", "").strip(), _text(form))
+    must(request, found, "policies:write", Resource("policy", wanted.name))
     try:
         async with whole(parts_of(request).database) as session:
             if not name and await find_policy(session, wanted.name) is not None:
@@ -162,7 +173,8 @@ async def remove(request: Request) -> Response:
     """Ask, then remove it, at once or in a draft; refused while a route uses it."""
     form = await checked_form(request) if request.method == "POST" else None
     one = f"{HOME}/{request.path_params['name']}"
-    found = await admitted(request, "policies:delete", _POLICY, fresh=True, back=f"{one}/remove")
+    this = Resource("policy", str(request.path_params["name"])[:63])
+    found = await admitted(request, "policies:delete", this, fresh=True, back=f"{one}/remove")
     if isinstance(found, Response):
         return found
     async with parts_of(request).database.read() as session:
