@@ -40,7 +40,8 @@ def access_log(proxy: Proxy, *, listener: str = "gateway", trial: bool = False, 
         "typed_config": typed(
             "envoy.extensions.access_loggers.file.v3.FileAccessLog",
             path="/dev/null" if trial else str(path_of(proxy)),
-            log_format={"json_format": {**fields, "l": listener}},
+            # What is not there is left out: a line is a fifth shorter, and every 4 KiB of them is a call of the kernel.
+            log_format={"json_format": {**fields, "l": listener}, "omit_empty_values": True},
         ),
     }
 
@@ -50,8 +51,7 @@ def _header(name: str, longest: int = _LONGEST_NAME) -> str:
 
 
 FIELDS = {
-    # The request id was made here: one from outside is stripped. A request that does not parse has a stream id only.
-    "i": "%REQ(X-REQUEST-ID)%",
+    # The request id, which was made here: one from outside is stripped.
     "j": "%STREAM_ID%",
     "t": "%START_TIME(%s%6f)%",
     "h": _header(":authority"),
@@ -82,7 +82,7 @@ FIELDS = {
     "bi": "%BYTES_RECEIVED%",
     "bo": "%BYTES_SENT%",
 }
-"""What each line says, by short names: they are written and read for every request."""
+"""What each line says, by short names, of what there is: they are written and read for every request."""
 
 REPORTED = {
     "rp": "%DYNAMIC_METADATA(kronborg:reported)%",
