@@ -249,6 +249,13 @@ def test_plain_callers_are_sent_to_https(world: World) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "localhost, evil.example"])
+def test_nobody_is_sent_to_a_host_that_is_not_ours(world: World, host: str) -> None:
+    answer = _plain(world, "/read", {"Host": host})
+
+    assert (answer.status in (400, 421), answer.headers["location"]) == (True, None)
+
+
 @pytest.mark.spec("RFC 8705 §3")
 def test_a_bound_token_is_good_with_its_certificate_only(world: World) -> None:
     own, other = caller_certificate(by=None), caller_certificate(by=None)
@@ -372,7 +379,7 @@ def test_challenges_of_acme_reach_the_control_process_under_any_name_and_take_no
         world.live.exchange.start()
 
     assert [(one.status, one.body) for one in answers] == [(200, b"proof")] * 2
-    assert [one.status in (308, 400) for one in elsewhere] == [True] * 3
+    assert [one.status in (400, 421) for one in elsewhere] == [True] * 3
     assert secure.status == 404
     assert [one[0].partition("?")[0] for one in asked] == [path] * 2
     assert not any({"authorization", "cookie"} & set(headers) for _, headers in asked)

@@ -95,15 +95,22 @@ def _http(
 
 
 def redirecting(snapshot: Snapshot, proxy: Proxy, here: Listener, *, trial: bool = False) -> JsonObject:
-    """A plain listener that sends everybody to HTTPS, and answers ACME servers."""
+    """A plain listener that sends everybody to HTTPS, and answers ACME servers; to our own hosts and to no other."""
     port: JsonObject = {} if here.redirect == _HTTPS and here.port == _HTTP else {"port_redirect": here.redirect}
-    entries: list[JsonObject] = [challenge.route(filters=False)] if proxy.challenges else []
+    first: list[JsonObject] = [challenge.route(filters=False)] if proxy.challenges else []
     sent: JsonObject = {"https_redirect": True, **port, "response_code": "PERMANENT_REDIRECT"}
-    entries.append({"match": {"prefix": "/"}, "redirect": sent})
+    names = sorted({*snapshot.hosts, *(route.host for route in snapshot.routes if route.host)})
+    ours = [f"[{name}]" if ":" in name else name for name in names]
+    found = [("all", ours, {"redirect": sent}), ("elsewhere", ["*"], {"direct_response": {"status": 421}})]
+    hosts: list[JsonObject] = [
+        {"name": name, "domains": [*domains], "routes": [*first, {"match": {"prefix": "/"}, **end}]}
+        for name, domains, end in found
+        if domains
+    ]
     http = typed(
         _HCM,
         **_connection(snapshot, proxy, trusted=False),
-        route_config={"name": here.table, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": entries}]},
+        route_config={"name": here.table, "ignore_port_in_host_matching": True, "virtual_hosts": [*hosts]},
         http_filters=[router.listener_filter(snapshot)],
         local_reply_config=replies.reply_config(),
         access_log=[access_log.access_log(proxy, listener=_name(here), trial=trial)],
