@@ -101,7 +101,8 @@ def redirecting(snapshot: Snapshot, proxy: Proxy, here: Listener, *, trial: bool
     sent: JsonObject = {"https_redirect": True, **port, "response_code": "PERMANENT_REDIRECT"}
     names = sorted({*snapshot.hosts, *(route.host for route in snapshot.routes if route.host)})
     ours = [f"[{name}]" if ":" in name else name for name in names]
-    found = [("all", ours, {"redirect": sent}), ("elsewhere", ["*"], {"direct_response": {"status": 421}})]
+    found: list[tuple[str, list[str], JsonObject]] = [("all", ours, {"redirect": sent})]
+    found.append(("elsewhere", ["*"], {"direct_response": {"status": 421}}))
     hosts: list[JsonObject] = [
         {"name": name, "domains": [*domains], "routes": [*first, {"match": {"prefix": "/"}, **end}]}
         for name, domains, end in found
