@@ -39,13 +39,13 @@ class Stage:
         self.snapshot = replace(self.live.snapshot(route), services=(service, spare))
         self.live.deliver(self.snapshot)
 
-    def statuses(self, count: int, *, method: str = "GET") -> list[int]:
+    def statuses(self, count: int, *, method: str = "GET", path: str = "/orders/1") -> list[int]:
         """What so many requests one after the other get; 0 for an answer that broke off."""
         body = b"x" if method in ("POST", "PATCH") else None
         found = []
         for _ in range(count):
             try:
-                found.append(self.live.request(method, "/orders/1", body=body).status)
+                found.append(self.live.request(method, path, body=body).status)
             except Exception:
                 found.append(0)
         return found

@@ -35,6 +35,7 @@ from ports import free_port
 ISSUER = "http://localhost:8081"
 API = "https://shop.example/catalogue"
 OTHER_API = "https://shop.example/cart"
+WARMING = "/stats?filter=total_listeners_warming$"
 SCOPES = ("catalogue:read", "catalogue:write")
 
 
@@ -279,6 +280,8 @@ class Live:
         """This snapshot from now on."""
         said = asyncio.run(put(snapshot, self.keys, self.proxy))
         assert said.status == "acked", said.reason
+        # A listener that changed was taken, but answers only when it has its routes and certificates.
+        wait_until(lambda: b"warming: 0\n" in asyncio.run(admin._get(self.proxy.admin, WARMING)))
         return said
 
     def claims(self, **changed: object) -> dict[str, object]:
