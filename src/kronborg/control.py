@@ -38,6 +38,7 @@ from kronborg.gateway.exchange import ExchangeApp, Phantom, ShownKey
 from kronborg.gateway.follow import follow_apart, show, take_over
 from kronborg.gateway.guard_endpoint import GuardApp, PublishedRules
 from kronborg.gateway.guard_model import PATH as GUARD_PATH
+from kronborg.gateway.listener_names import note_listeners
 from kronborg.gateway.model import Snapshot
 from kronborg.gateway.publish import hosts_of
 from kronborg.gateway.quota_answers import Answers
@@ -139,6 +140,8 @@ async def control(settings: Settings, stop: asyncio.Event) -> None:
         uses = Uses()
         keeper = Keeper(database, settings.quotas, PublishedQuotas(database, clock.now), node=proxy.name)
         await keeper.start(now=clock.now())
+        async with database.write() as session:
+            await note_listeners(session, [one.name for one in settings.listeners], now=clock.now())
         app = control_app(engine, secret, uses, keeper, Answers(proxy.answers), settings.gateway_url)
         delivered_version.labels(proxy.name, "acked").set_function(lambda: _version(deliverer, "acked"))
         delivered_version.labels(proxy.name, "rejected").set_function(lambda: _version(deliverer, "rejected"))

@@ -57,6 +57,7 @@ def with_store(settings: Settings, work: Callable[[Installation], Awaitable[T]])
                 settings.issuer,
                 settings.gateway_url,
                 settings.profile,
+                tuple(one.name for one in settings.listeners),
             )
             return await work(installation)
         finally:

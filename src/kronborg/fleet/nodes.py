@@ -38,6 +38,7 @@ from kronborg.fleet.store import (
     take_invitation,
 )
 from kronborg.gateway.fleet_model import NODE_NAME
+from kronborg.gateway.listener_names import note_joined, note_parted
 
 INVITED_FOR = timedelta(hours=1)
 LONGEST_INVITATION = timedelta(days=7)
@@ -142,6 +143,7 @@ async def join(
         issued = authority.certify(request, node_id=node_id, name=name, now=now)
         node = Node(name, node_id, False, now, serial=issued.serial, expires_at=issued.expires_at)
         await add_node(session, node)
+        await note_joined(session, name, now=now)
         await record(session, "gateway.joined", actor=f"gateway:{name}", subject=name, now=now)
     return node, issued
 
@@ -181,6 +183,7 @@ async def remove(database: Database, name: str, *, actor: str, now: datetime) ->
     """Take a gateway, and what invites one of this name, out of the fleet. Raises `NotFound`."""
     async with whole(database) as session:
         gone = await delete_node(session, name)
+        await note_parted(session, name)
         withdrawn = await drop_invitations(session, name)
         if not gone and not withdrawn:
             raise NotFound("there is no gateway of this name, and no invitation for one")

@@ -48,7 +48,11 @@ def content_problems(snapshot: Snapshot) -> Iterator[Problem]:
 def _published(where: str, told: Published | None) -> Iterator[Problem]:
     if told is None:
         return
-    if not is_absolute(told.url) or len(told.url) > 2000:
+    if bool(told.url) == (told.file is not None):
+        yield Problem(where, "needs either url or file", "name one of them")
+    elif told.file is not None and not (0 < len(told.file) <= 500 and told.file.isprintable()):
+        yield Problem(f"{where}.file", "is no name of a file", "write it relative to kronborg.yaml")
+    elif told.url and (not is_absolute(told.url) or len(told.url) > 2000):
         yield Problem(f"{where}.url", "is not an absolute URL", "write https://host/openapi.json")
     if not timedelta(minutes=1) <= told.every <= timedelta(days=7):
         yield Problem(f"{where}.every", "is out of range", "use 1m to 7d")

@@ -25,7 +25,7 @@ ACTOR = "system:documents"
 async def fetch_due(database: Database, fetcher: Fetcher, *, now: datetime) -> None:
     """Ask each service whose time has come; what cannot stand leaves the document before in force, and is told."""
     async with database.read() as session:
-        services = [service for service in await list_services(session) if service.openapi is not None]
+        services = [service for service in await list_services(session) if service.openapi and service.openapi.url]
     for service in services:
         await _fetch(database, fetcher, service, now=now)
 
@@ -48,7 +48,7 @@ async def keep_documents(
 
 async def _fetch(database: Database, fetcher: Fetcher, service: Service, *, now: datetime) -> None:
     told = service.openapi
-    if told is None:
+    if told is None or not told.url:
         return
     async with database.write() as session:
         if not await store.claim_turn(session, service.name, every=told.every, now=now):

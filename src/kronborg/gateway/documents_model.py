@@ -14,14 +14,16 @@ LARGEST = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where a service tells its OpenAPI document; fetched by the control process, through the one way out."""
+    """Where the OpenAPI document of a service comes from: its URL, or a file beside kronborg.yaml."""
 
     __pydantic_config__ = EDGE
 
-    url: str
-    """An absolute URL that answers with JSON or YAML."""
+    url: str = ""
+    """An absolute URL that answers with JSON or YAML; the control process fetches it, through the one way out."""
     every: Span = timedelta(hours=1)
     """How often it is asked for again. A document that cannot stand leaves the one before in force."""
+    file: str | None = None
+    """A file in place of `url`, relative to kronborg.yaml: plan shows that it differs, and apply takes it."""
 
 
 @dataclass(frozen=True, slots=True)

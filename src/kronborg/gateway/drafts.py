@@ -33,13 +33,13 @@ from kronborg.gateway.drafts_store import (
 )
 from kronborg.gateway.model import Route, Service, Snapshot
 from kronborg.gateway.policy_changes import remove_policy, save_policy
-from kronborg.gateway.publish import clean_comment, draft, publish_declared
+from kronborg.gateway.publish import clean_comment, draft, problems_here, publish_declared
 from kronborg.gateway.routing import remove_route, remove_service, save_route, save_service
 from kronborg.gateway.shared_policies_store import find_policy
 from kronborg.gateway.snapshot import digest as digest_of
 from kronborg.gateway.snapshot import freeze
 from kronborg.gateway.store import find_route, find_service, latest_mark, latest_published
-from kronborg.gateway.validate import name_is_valid, problems_of
+from kronborg.gateway.validate import name_is_valid
 
 MOST_DRAFTS = 100
 MOST_CHANGES = 1000
@@ -168,7 +168,8 @@ async def look(session: ReadSession, name: str, *, issuer: str, gateway_url: str
     differs = difference(Snapshot("") if published is None else before, wanted)
     version, mark = (0, "") if published is None else (published.snapshot.version, published.digest)
     named = hashlib.sha256(f"{mark} {digest_of(freeze(wanted))}".encode()).hexdigest()[:32]
-    return Looked(found, changes, wanted, differs, problems_of(wanted), clashes, version, named)
+    problems = await problems_here(session, wanted)
+    return Looked(found, changes, wanted, differs, problems, clashes, version, named)
 
 
 def over(declared: Snapshot, changes: Sequence[Change]) -> Snapshot:

@@ -279,7 +279,7 @@ SERVICE_GROUPS: tuple[Group, ...] = (
         "openapi",
         "OpenAPI document",
         Published,
-        (Input("url", "Address"), Input("every", "Fetched every", "duration")),
-        "Fetch the document that routes may hold requests against.",
+        (Input("url", "Address"), Input("every", "Fetched every", "duration"), Input("file", "File")),
+        "Say where the document comes from that routes may hold requests against.",
     ),
 )

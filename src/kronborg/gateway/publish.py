@@ -10,8 +10,9 @@ from kronborg.clients.settings import ApiSettings
 from kronborg.clients.store import list_apis
 from kronborg.core import events
 from kronborg.core.db import ReadSession, Session
-from kronborg.core.errors import Invalid
+from kronborg.core.errors import Invalid, Problem
 from kronborg.gateway.certificates import unknown_in
+from kronborg.gateway.listener_names import unknown_listeners
 from kronborg.gateway.model import Audience, Snapshot
 from kronborg.gateway.shared_policies_store import list_policies
 from kronborg.gateway.snapshot import digest, freeze
@@ -62,6 +63,12 @@ async def draft(session: ReadSession, *, issuer: str, gateway_url: str) -> Snaps
     )
 
 
+async def problems_here(session: ReadSession, snapshot: Snapshot) -> tuple[Problem, ...]:
+    """Every reason against publishing a snapshot in this installation, with its certificates and listeners."""
+    found = (*problems_of(snapshot), *await unknown_in(session, snapshot))
+    return (*found, *await unknown_listeners(session, snapshot))
+
+
 async def publish_declared(
     session: Session, *, issuer: str, gateway_url: str, author: str, now: datetime, comment: str = ""
 ) -> Snapshot:
@@ -75,7 +82,7 @@ async def publish(session: Session, snapshot: Snapshot, *, author: str, now: dat
 
     A snapshot equal to the latest makes no new version. Raises `Invalid` with every reason against it.
     """
-    problems = (*problems_of(snapshot), *await unknown_in(session, snapshot))
+    problems = await problems_here(session, snapshot)
     if problems:
         raise Invalid(*problems)
     content = freeze(snapshot)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as Page
 
+from kronborg.core import clock
 from kronborg.core.durations import write_duration
 from kronborg.core.errors import NotFound
 from kronborg.core.html import render
 from kronborg.core.parts import parts_of
 from kronborg.core.policy import Resource
 from kronborg.gateway import edit_pages
+from kronborg.gateway.documents_coverage import Coverage, coverage
+from kronborg.gateway.documents_model import ServiceDocument
+from kronborg.gateway.documents_store import content_of, find_document
 from kronborg.gateway.model import METHODS, Route, Service
 from kronborg.gateway.route_form import yaml_of
 from kronborg.gateway.simulate_rights import rights_of, told_rights
@@ -81,9 +87,12 @@ class ServicePage(ConsolePage):
     service: Service
     facts: tuple[tuple[str, str], ...]
     routes: tuple[RouteRow, ...]
+    document: ServiceDocument | None
+    coverage: Coverage
     yaml: str
     may_write: bool
     done: str | None
+    now: datetime
 
 
 def routes() -> list[Page]:
@@ -93,6 +102,7 @@ def routes() -> list[Page]:
         Page("/console/routes", show_routes, methods=["GET"]),
         *edit_pages.routes(),
         Page("/console/services/{name}", show_service, methods=["GET"]),
+        Page("/console/services/{name}/document", download_document, methods=["GET"]),
         Page("/console/routes/{name}", show_route, methods=["GET"]),
     ]
 
@@ -159,14 +169,43 @@ async def show_service(request: Request) -> Response:
     async with parts_of(request).database.read() as session:
         service = await find_service(session, name)
         answered = await list_routes(session, search=f'"service":"{name}"', limit=ROWS)
+        document = await find_document(session, name)
+        text = None if document is None or not document.digest else await content_of(session, document.digest)
     if service is None:
         raise NotFound("there is no service with this name")
     rows = tuple(row_of(route) for route in answered)
     writes = may(request, found, "services:write", Resource("service"))
+    own = [route for route in answered if name in route.services]
+    covers = Coverage() if text is None else await anyio.to_thread.run_sync(coverage, text, own)
     page = ServicePage(
-        found, "services", service, facts_of(service), rows, yaml_of(service), writes, done_of(request, DONE)
+        found,
+        "services",
+        service,
+        facts_of(service),
+        rows,
+        document,
+        covers,
+        yaml_of(service),
+        writes,
+        done_of(request, DONE),
+        clock.now(),
     )
     return render(request, "gateway/service.html", page)
+
+
+async def download_document(request: Request) -> Response:
+    """The OpenAPI document of a service, as it is kept."""
+    found = await admitted(request, "services:read", Resource("service"))
+    if isinstance(found, Response):
+        return found
+    name = str(request.path_params["name"])[:63]
+    async with parts_of(request).database.read() as session:
+        document = await find_document(session, name)
+        text = None if document is None or not document.digest else await content_of(session, document.digest)
+    if text is None:
+        raise NotFound("the service has no document")
+    headers = {"content-disposition": f'attachment; filename="{name}-openapi.json"', "cache-control": "no-store"}
+    return Response(text, media_type="application/json", headers=headers)
 
 
 def facts_of(service: Service) -> tuple[tuple[str, str], ...]:

@@ -51,6 +51,8 @@ from kronborg.gateway.declare.read import Loaded
 from kronborg.gateway.declare.secret_sources import Secrets
 from kronborg.gateway.declare.wanted import Wanted
 from kronborg.gateway.declared_store import Declared, replace_declared
+from kronborg.gateway.documents import set_document
+from kronborg.gateway.listener_names import note_listeners
 from kronborg.gateway.model import Route, Service
 from kronborg.gateway.policy_changes import remove_policy, save_policy
 from kronborg.gateway.publish import publish_declared
@@ -126,7 +128,13 @@ class _Work:
                 await self._nest()
         for ref, secret in self.planned.news.fresh.items():
             await self._give(ref, secret)
+        for one in wanted.values():
+            if one.document is not None and one.document.digest != current.documents.get(one.ref.key):
+                content = one.document.content.encode()
+                await set_document(self.session, one.ref.key, content, actor=self.actor, now=self.now)
         await self._remember()
+        if self.installation.listeners is not None:
+            await note_listeners(self.session, self.installation.listeners, now=self.now)
         snapshot = await publish_declared(
             self.session,
             issuer=self.installation.issuer,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kronborg.accounts.model import Group, Organisation, User
 from kronborg.accounts.organisations_store import list_organisations
@@ -20,6 +20,7 @@ from kronborg.federation.providers_store import list_providers
 from kronborg.gateway.alert_rules_store import list_saved
 from kronborg.gateway.declare.objects import Object, Ref, ref_of
 from kronborg.gateway.declared_store import Declared, list_declared
+from kronborg.gateway.documents_store import list_documents
 from kronborg.gateway.model import Route, Service
 from kronborg.gateway.shared_policies_store import list_policies
 from kronborg.gateway.store import list_routes, list_services
@@ -37,6 +38,8 @@ class Current:
     objects: Mapping[Ref, Object]
     declared: Mapping[Ref, Declared]
     hashes: Mapping[Ref, str | None]
+    documents: Mapping[str, str] = field(default_factory=dict)
+    """The digests of the OpenAPI documents of services."""
 
     def user(self, ref: Ref) -> User | None:
         """The user, if there is one."""
@@ -120,6 +123,7 @@ async def read_current(session: ReadSession, *, with_secrets_of: Collection[Ref]
         {ref_of(thing): thing for thing in things},
         {_ref(one): one for one in declared},
         hashes,
+        {one.service: one.digest for one in await list_documents(session)},
     )
 
 

@@ -20,6 +20,8 @@ class Installation:
     issuer: str
     gateway_url: str
     profile: Profile = "none"
+    listeners: tuple[str, ...] | None = None
+    """The names of the listeners that the gateway of this machine is told of; None where nobody knows them."""
 
     def __post_init__(self) -> None:
         self.database.vault = self.vault

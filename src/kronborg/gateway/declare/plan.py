@@ -192,7 +192,10 @@ def _change(wanted: Wanted, current: Current, *, secret: bool) -> Change | None:
     declared = current.declared.get(wanted.ref)
     after = wanted_fields(wanted, current)
     secret_name = SECRET_OF.get(wanted.ref.kind, "secret")
-    hidden = (FieldChange(secret_name, None, CHANGED),) if secret else ()
+    hidden: tuple[FieldChange, ...] = (FieldChange(secret_name, None, CHANGED),) if secret else ()
+    if wanted.document is not None and wanted.document.digest != current.documents.get(wanted.ref.key):
+        news = (current.documents.get(wanted.ref.key), wanted.document.digest)
+        hidden += (FieldChange("openapi.document", *news),)
     if before_thing is None:
         told = {name: value for name, value in after.items() if value not in (None, [], {}, False, "")}
         fields = tuple(FieldChange(name, None, value) for name, value in told.items())
@@ -225,6 +228,8 @@ def _digest(wanted: Mapping[Ref, Wanted], current: Current, fresh: Mapping[Ref, 
     state = {
         "wanted": [[*_pair(ref), wanted_fields(one, current), ref in fresh] for ref, one in sorted(wanted.items())],
         "objects": [[*_pair(ref), fields_of(thing)] for ref, thing in sorted(current.objects.items(), key=_first)],
+        "documents": [[ref.key, one.document.digest] for ref, one in sorted(wanted.items(), key=_ref) if one.document],
+        "kept": sorted([service, digest] for service, digest in current.documents.items()),
         "declared": [[*_pair(ref), asdict(one)] for ref, one in sorted(current.declared.items(), key=_first)],
     }
     return hashlib.sha256(orjson.dumps(state, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
@@ -232,6 +237,10 @@ def _digest(wanted: Mapping[Ref, Wanted], current: Current, fresh: Mapping[Ref, 
 
 def _pair(ref: Ref) -> tuple[str, str]:
     return ref.kind, ref.key
+
+
+def _ref(pair: tuple[Ref, Wanted]) -> Ref:
+    return pair[0]
 
 
 def _first(pair: tuple[Ref, object]) -> Ref:

@@ -25,14 +25,14 @@ class Secrets:
         text = self.file(reference.file or "")
         return text.removesuffix("\n").removesuffix("\r") or None if text is not None else None
 
-    def file(self, name: str) -> str | None:
+    def file(self, name: str, *, most: int = MAX_SECRET_FILE) -> str | None:
         """The text of a file; None when it cannot be read, is too large or is not text."""
         if self.folder is None or not name or "\0" in name:
             return None
         try:
             with (self.folder / name).open("rb") as file:
-                raw = file.read(MAX_SECRET_FILE + 1)
-            return raw.decode("utf-8") if len(raw) <= MAX_SECRET_FILE else None
+                raw = file.read(most + 1)
+            return raw.decode("utf-8") if len(raw) <= most else None
         except (OSError, ValueError):
             return None
 

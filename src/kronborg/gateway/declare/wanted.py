@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 
 import orjson
 
@@ -12,7 +13,7 @@ from kronborg.accounts.model import clean
 from kronborg.accounts.organisations import OrganisationDraft
 from kronborg.accounts.users import NewUser
 from kronborg.clients.model import ApiDraft, ClientDraft, Scope
-from kronborg.core.errors import Problem
+from kronborg.core.errors import Invalid, Problem
 from kronborg.core.json import JsonObject
 from kronborg.gateway.access_model import NamedPolicy
 from kronborg.gateway.declare.alert_section import rule_of as alert_of
@@ -34,18 +35,22 @@ from kronborg.gateway.declare.route_section import route_of, service_of
 from kronborg.gateway.declare.secret_sources import Secrets
 from kronborg.gateway.declare.webhook_section import webhook_of
 from kronborg.gateway.declare.yaml_tree import Path
+from kronborg.gateway.documents import checked
+from kronborg.gateway.documents_model import LARGEST, Text
 from kronborg.oauth.model import TrustedIssuerDraft
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One object as the file wishes it. `keeps_jwks`: its key file cannot be read here, the stored keys stay."""
+    """One object as the file wishes it. `keeps_jwks`: its key file cannot be read here, the stored keys stay.
+    `document`: the OpenAPI document of a service, where the file names one that can be read here."""
 
     ref: Ref
     label: str
     thing: Object
     secret: SecretReference | None = None
     keeps_jwks: bool = False
+    document: Text | None = None
 
     @property
     def path(self) -> Path:
@@ -69,8 +74,8 @@ def wanted_by(loaded: Loaded, secrets: Secrets, names: Names) -> tuple[dict[Ref,
     found: dict[Ref, Wanted] = {}
     problems: list[Problem] = []
     for wanted in _each(loaded.document, secrets, names):
-        if isinstance(wanted, _BadKeys):
-            problems.append(loaded.source.problem(("clients", wanted.client, "jwks"), wanted.detail, wanted.mend))
+        if isinstance(wanted, _BadFile):
+            problems.append(loaded.source.problem(wanted.path, wanted.detail, wanted.mend))
             continue
         first = found.setdefault(wanted.ref, wanted)
         if first is not wanted:
@@ -80,15 +85,15 @@ def wanted_by(loaded: Loaded, secrets: Secrets, names: Names) -> tuple[dict[Ref,
 
 
 @dataclass(frozen=True, slots=True)
-class _BadKeys:
-    """The key file of a client is there and is no JWK Set."""
+class _BadFile:
+    """A file that is named is there and is not what it should be."""
 
-    client: str
+    path: Path
     detail: str
     mend: str
 
 
-def _each(document: Document, secrets: Secrets, names: Names) -> Iterator[Wanted | _BadKeys]:
+def _each(document: Document, secrets: Secrets, names: Names) -> Iterator[Wanted | _BadFile]:
     for name, api in document.apis.items():
         yield _wanted(name, _api(name, api))
     for name, group in document.groups.items():
@@ -98,7 +103,13 @@ def _each(document: Document, secrets: Secrets, names: Names) -> Iterator[Wanted
     for name, text in document.policies.items():
         yield _wanted(name, NamedPolicy(name, text))
     for name, service in document.services.items():
-        yield _wanted(name, service_of(name, service))
+        named = None if service.openapi is None else service.openapi.file
+        text_of = None if named is None else _document(name, named, secrets)
+        described = service_of(name, service)
+        if isinstance(text_of, _BadFile):
+            yield text_of
+            text_of = None
+        yield Wanted(ref_of(described), name, described, document=text_of)
     for name, route in document.routes.items():
         audience = None if route.audience is None else names.audience(route.audience)
         yield _wanted(name, route_of(name, route, audience=audience))
@@ -106,7 +117,7 @@ def _each(document: Document, secrets: Secrets, names: Names) -> Iterator[Wanted
         yield _wanted(name, _issuer(name, issuer))
     for name, client in document.clients.items():
         jwks = _jwks(name, client.jwks, secrets)
-        if isinstance(jwks, _BadKeys):
+        if isinstance(jwks, _BadFile):
             yield jwks
             continue
         thing = _client(name, client, jwks, names)
@@ -172,7 +183,7 @@ def _client(client_id: str, section: ClientSection, jwks: JsonObject | None, nam
     )
 
 
-def _jwks(client_id: str, source: JwksSource | None, secrets: Secrets) -> JsonObject | _BadKeys | None:
+def _jwks(client_id: str, source: JwksSource | None, secrets: Secrets) -> JsonObject | _BadFile | None:
     """The JWK Set; None when its file cannot be read here."""
     if source is None:
         return None
@@ -185,10 +196,30 @@ def _jwks(client_id: str, source: JwksSource | None, secrets: Secrets) -> JsonOb
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return _BadKeys(client_id, "is not a file of JSON", "write a JWK Set into it")
+        return _BadFile(("clients", client_id, "jwks"), "is not a file of JSON", "write a JWK Set into it")
     if not isinstance(value, dict):
-        return _BadKeys(client_id, "is not a JWK Set", 'it looks like {"keys": [...]}')
+        return _BadFile(("clients", client_id, "jwks"), "is not a JWK Set", 'it looks like {"keys": [...]}')
     return value
+
+
+def _document(service: str, name: str, secrets: Secrets) -> Text | _BadFile | None:
+    """The OpenAPI document in a file; None where no file may be read: what is stored stays."""
+    path: Path = ("services", service, "openapi", "file")
+    text = secrets.file(name, most=LARGEST)
+    if text is None:
+        mend = "name one of at most 1 MiB, relative to this file"
+        return None if secrets.folder is None else _BadFile(path, "is no file that can be read", mend)
+    try:
+        return _checked(text)
+    except Invalid as refusal:
+        first = refusal.problems[0]
+        return _BadFile(path, first.detail, first.mend)
+
+
+@lru_cache(maxsize=64)
+def _checked(text: str) -> Text:
+    """A plan reads its file several times: what was checked once stands."""
+    return checked(text.encode())
 
 
 def _user(username: str, section: UserSection) -> NewUser:
