@@ -66,7 +66,14 @@ from kronborg.signin import account_pages, journey_pages, pages, self_pages
 from kronborg.signin.own_ways import has_own_way
 from kronborg.signin.parts import SignInParts
 from kronborg.tokens.engine import Engine
-from kronborg.traffic import alerts_pages, alerts_rules_pages, block_pages, surface_pages, what_if_pages
+from kronborg.traffic import (
+    addresses_pages,
+    alerts_pages,
+    alerts_rules_pages,
+    block_pages,
+    surface_pages,
+    what_if_pages,
+)
 from kronborg.traffic import pages as traffic_pages
 from kronborg.traffic.opened import open_traffic
 from kronborg.traffic.parts import Traffic
@@ -159,6 +166,7 @@ _PAGES = (
     traffic_pages,
     what_if_pages,
     block_pages,
+    addresses_pages,
     surface_pages,
     alerts_pages,
     alerts_rules_pages,
@@ -212,6 +220,7 @@ def compose(parts: Parts, engine: Engine, brand: Brand | None = None, settings: 
     app.state.tiles = (partial(tiles_of, parts.database, traffic),)
     app.state.policies = policies
     app.state.traffic = traffic
+    app.state.gateway_proxies = settings.gateway_proxies
     app.state.names_of = partial(names_of, parts.database)
     app.state.principal_of = lambda visit: principal_of(parts.database, visit.user_id)
     app.state.after_sign_out = partial(signed_out, engine)

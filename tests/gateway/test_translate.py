@@ -122,6 +122,7 @@ def test_a_request_is_authenticated_before_it_is_counted_and_counted_before_it_i
     assert FILTERS == (
         "hsts",
         "misdirected",
+        "blocked",
         "addresses",
         "cors",
         "bots",

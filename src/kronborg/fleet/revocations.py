@@ -17,6 +17,7 @@ _KINDS: dict[str, Kind] = {
     "client": "client",
     "user": "user",
     "key": "key",
+    "address": "address",
 }
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import orjson
 
 from kronborg.core.log import get_logger
+from kronborg.gateway.blocked import ensure as ensure_blocked
 from kronborg.gateway.envoy import admin, endpoints
 from kronborg.gateway.envoy.access_log import path_of
 from kronborg.gateway.envoy.process import objection
@@ -131,6 +132,7 @@ def make_folder(proxy: Proxy) -> str:
     if standing.st_uid != os.getuid():
         raise PermissionError("the folder of the admin socket belongs to someone else")
     ensure_ledger(proxy.ledger)
+    ensure_blocked(proxy.blocked)
     return keep_secret(proxy.secret)
 
 

@@ -21,6 +21,7 @@ from prometheus_client import Gauge
 from kronborg.core.db import Database
 from kronborg.core.group_writer import Lookup
 from kronborg.core.log import get_logger
+from kronborg.gateway.blocked import place
 from kronborg.gateway.ledger import Ledger, LedgerHeld
 from kronborg.tokens import feed
 from kronborg.tokens.feed import Page
@@ -62,10 +63,15 @@ async def follow(
 ) -> None:
     """Follow until `stop` is set. While the source fails there is no heartbeat, and the ledger grows old."""
     failing = False
+    placed: tuple[str, ...] | None = None
     while not stop.is_set():
         try:
             page = await source(ledger.after)
             ledger.apply(page, now=clock())
+            # Each answer is a heartbeat, so a block that is over ends by itself within a second.
+            if not page.more and (networks := ledger.blocked(clock())) != placed:
+                place(ledger.blocked_file, networks)
+                placed = networks
             failing = False
         except Exception:  # the edge of a process: the next turn tries again
             if not failing:

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Column, Integer, Table, Text
 from kronborg.core.db import UtcDateTime, from_micros, metadata, to_micros
 from kronborg.core.group_writer import Execute, Lookup
 
-Kind = Literal["token", "grant", "session", "client", "user", "key"]
+Kind = Literal["token", "grant", "session", "client", "user", "key", "address"]
 
 feed_table = Table(
     "tokens_feed",
@@ -51,7 +51,8 @@ _RAISE = "UPDATE tokens_feed_head SET floor = ? WHERE one = 1 AND floor < ? RETU
 class Revocation:
     """One entry of the feed of revocations: what is not to be believed any more.
 
-    `subject` is a `jti`, `gid`, `sid`, `client_id`, `sub` or `kid`, by `kind`. With `not_before`, a whole second, only
+    `subject` is a `jti`, `gid`, `sid`, `client_id`, `sub` or `kid`, by `kind`; of an `address` the network whose
+    requests gateways refuse. With `not_before`, a whole second, only
     tokens issued before it (`iat`) are meant. After `until` no token lives that it could concern.
     """
 

@@ -13,7 +13,6 @@ from kronborg.core.api import Body, Shown, Word, caller_of, refusals
 from kronborg.core.errors import NotFound
 from kronborg.tokens import feed
 from kronborg.tokens.api import engine_of
-from kronborg.tokens.feed_store import Kind
 from kronborg.tokens.revoke import REVOKED_BY_ADMINISTRATOR, What, take_back
 
 router = APIRouter()
@@ -67,7 +66,7 @@ class ShownRevocation(Shown):
     """An entry of the feed of revocations."""
 
     seq: int
-    kind: Kind
+    kind: Literal["token", "grant", "session", "client", "user", "key"]
     subject: str
     not_before: int | None
     until: int
@@ -102,5 +101,6 @@ async def read_revocations(
 ) -> ShownFeed:
     """The feed of revocations, oldest first, as gateways follow it."""
     page = await feed.read(engine_of(request).database.lookup, after=after, limit=limit)
-    entries = [ShownRevocation.model_validate(feed.plain(one)) for one in page.entries]
+    # Blocked addresses are for gateways: they are about no token, and may be about people.
+    entries = [ShownRevocation.model_validate(feed.plain(one)) for one in page.entries if one.kind != "address"]
     return ShownFeed(entries=entries, last=page.last, reset=page.reset, more=page.more)

@@ -11,6 +11,7 @@ from kronborg.gateway.envoy import access_log, challenge, hygiene, replies, tls,
 from kronborg.gateway.envoy.filters import (
     access,
     addresses,
+    blocked,
     body,
     bots,
     compressor,
@@ -34,6 +35,7 @@ from kronborg.gateway.model import Snapshot
 FILTERS = (
     "hsts",
     misdirected.NAME,
+    blocked.NAME,
     addresses.NAME,
     cors.NAME,
     bots.NAME,
@@ -80,7 +82,7 @@ def _http(
         _HCM,
         **_connection(snapshot, proxy, trusted=trusted),
         **routes,
-        http_filters=_filters(snapshot, keys, proxy, here, trusted=trusted),
+        http_filters=_filters(snapshot, keys, proxy, here, trusted=trusted, trial="route_config" in routes),
         local_reply_config=replies.reply_config(),
         **tracing.connection_options(proxy),
         access_log=[
@@ -170,9 +172,12 @@ def inline(routes: JsonObject) -> JsonObject:
     return {"route_config": routes}
 
 
-def _filters(snapshot: Snapshot, keys: str, proxy: Proxy, here: Listener, *, trusted: bool) -> list[JsonObject]:
+def _filters(
+    snapshot: Snapshot, keys: str, proxy: Proxy, here: Listener, *, trusted: bool, trial: bool
+) -> list[JsonObject]:
     made: dict[str, JsonObject] = {
         **_of_tls(here, trusted=trusted),
+        blocked.NAME: blocked.listener_filter(proxy, trial=trial),
         **addresses.listener_filter(snapshot),
         cors.NAME: cors.listener_filter(),
         **bots.listener_filter(snapshot),

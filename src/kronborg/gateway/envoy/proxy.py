@@ -65,6 +65,11 @@ class Proxy:
         return self.folder / "quota"
 
     @property
+    def blocked(self) -> Path:
+        """Which addresses are blocked. In a folder of its own too."""
+        return self.folder / "blocked" / "blocked.json"
+
+    @property
     def admin(self) -> Path:
         """Envoy's admin socket (0600).
 

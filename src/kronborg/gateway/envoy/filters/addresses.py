@@ -9,22 +9,23 @@ from kronborg.gateway.envoy.resource import typed
 from kronborg.gateway.model import Route, Snapshot
 
 NAME = "addresses"
-_TYPE = "envoy.extensions.filters.http.rbac.v3."
+RBAC = "envoy.extensions.filters.http.rbac.v3.RBAC"
 
 
 def listener_filter(snapshot: Snapshot) -> dict[str, JsonObject]:
     """With what is asked of every request; left out where nothing is asked anywhere."""
     if not snapshot.has_addresses:
         return {}
-    return {NAME: {"name": NAME, "typed_config": typed(_TYPE + "RBAC", **_rules(snapshot.addresses))}}
+    return {NAME: {"name": NAME, "typed_config": typed(RBAC, **rules(snapshot.addresses))}}
 
 
 def route_config(route: Route, snapshot: Snapshot) -> JsonObject:
     """What is asked of every request, and what this route asks besides: both must hold."""
-    return typed(_TYPE + "RBACPerRoute", rbac=_rules(snapshot.addresses, route.addresses))
+    return typed(RBAC + "PerRoute", rbac=rules(snapshot.addresses, route.addresses))
 
 
-def _rules(*asked: Addresses | None) -> dict[str, JsonValue]:
+def rules(*asked: Addresses | None) -> dict[str, JsonValue]:
+    """What refuses whoever one of these does not let in."""
     refused: list[JsonObject] = []
     for one in asked:
         if one is not None and one.allow:

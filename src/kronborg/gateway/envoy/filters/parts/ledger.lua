@@ -17,7 +17,7 @@ local function ledger_blank(generation)
     beat_ms = 0,
     broken = false,
     -- By subject: the first second of `iat` that is not refused.
-    t = {}, g = {}, s = {}, c = {}, u = {}, k = {},
+    t = {}, g = {}, s = {}, c = {}, u = {}, k = {}, a = {},
     keys = false,
     -- By key: the last millisecond of the denial.
     d = {},
