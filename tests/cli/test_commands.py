@@ -103,7 +103,7 @@ def test_an_apply_tells_what_the_gateway_said(shell: Shell) -> None:
     assert "no gateway has taken it yet" in nobody
     assert (refused.returncode, "unable to bind" in refused.stderr) == (1, True)
     assert json.loads(as_json.stdout)["delivery"] == {"status": "rejected", "reason": "unable to bind"}
-    assert "the gateway runs snapshot 1" in taken
+    assert "the gateway runs version 1" in taken
 
 
 async def say(database_url: str, delivery: Delivery) -> None:

@@ -20,6 +20,7 @@ version: 1
 routes:
   shop: { prefix: /shop, service: shop, public: true }
   news: { path: /news, service: shop, public: true, methods: [GET] }
+  mine: { path: /mine, service: shop, audience: shop }
 """
 
 
@@ -44,12 +45,12 @@ def test_a_draft_goes_from_a_file_to_a_version_and_back(shell: Shell) -> None:
 
     assert "opens: route shop becomes public" in told
     assert "It can be published." in told
-    assert [one["changes"] for one in listed] == [2]
+    assert [one["changes"] for one in listed] == [3]
     assert "public: yes → no" in planned
     assert (before.returncode, "401 missing_token" in before.stdout) == (3, True)
     assert "the service shop answers" in drafted
     assert [(one["number"], one["comment"]) for one in versions] == [(2, "open it"), (1, "first")]
-    assert {one["name"] for one in differs["changes"]} == {"shop", "news"}
+    assert {one["name"] for one in differs["changes"]} == {"shop", "news", "mine"}
     assert (after.returncode, "404 no_route" in after.stdout) == (3, True)
     assert "Nothing to change." in again
 
@@ -69,7 +70,10 @@ def test_changes_are_taken_out_removed_and_discarded(shell: Shell) -> None:
     odd = shell.attempt("draft", "remove", "open", "planet", "x")
     shell.run("draft", "discard", "open", "--yes")
 
-    assert (shown["ready"], [one["where"] for one in shown["problems"]]) == (False, ["routes.shop.service"])
+    assert (shown["ready"], [one["where"] for one in shown["problems"]]) == (
+        False,
+        ["routes.shop.service", "routes.mine.service"],
+    )
     assert (refused.returncode, "routes.shop.service" in refused.stderr) == (1, True)
     assert (odd.returncode, shell.json("draft", "list")) == (1, [])
 

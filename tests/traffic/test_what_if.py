@@ -191,7 +191,7 @@ def test_the_trail_of_a_request_says_at_each_stage_what_was_asked_and_there(
     assert scope["Token"][:2] == ("passed", f"An access token for {API}.")
     assert scope["Scopes and roles"] == ("refused", "The scope catalogue:write.", "scopes catalogue:read")
     assert scope["Service"] == ("not reached", "", "")
-    assert strong["Strength of sign-in"][:2] == ("refused", "A sign-in of the kind phr.")
+    assert strong["Step-up"][:2] == ("refused", "A sign-in of the kind phr.")
     assert strong["Revocation"][0] == "passed"
     assert rate["Spike arrest"][:2] == ("refused", "At most 1 a minute per route.")
     assert rate["Token"][0] == "not asked"

@@ -33,5 +33,5 @@ def told(said: Delivery | None, version: int) -> str:
     if said is None:
         return f"Applied as snapshot {version}; no gateway has taken it yet."
     if said.status == "acked":
-        return f"Applied; the gateway runs snapshot {version}."
+        return f"Applied; the gateway runs version {version}."
     return f"Applied, but the gateway refuses snapshot {version} and stays on the one before:\n    {said.reason}"

@@ -22,6 +22,7 @@ from kronborg.gateway.declare.installation import Installation
 from kronborg.gateway.declare.objects import fields_of
 from kronborg.gateway.declare.read import read_file
 from kronborg.gateway.declare.route_section import route_of, service_of
+from kronborg.gateway.declared_store import list_declared
 from kronborg.gateway.difference import Difference
 from kronborg.gateway.drafts import Looked
 from kronborg.gateway.drafts_store import Draft, Kind, list_drafts
@@ -83,15 +84,15 @@ def draft_put(
     loaded = read_file(source)
     apis = {api: section.audience for api, section in loaded.document.apis.items()}
     services = {one: service_of(one, section) for one, section in loaded.document.services.items()}
-    routes = {
-        one: route_of(one, section, audience=apis.get(section.audience or "", section.audience))
-        for one, section in loaded.document.routes.items()
-    }
+    sections = loaded.document.routes
 
     async def work(_: Installation, session: Session) -> None:
+        # A short name means an API of this file, or one that was applied before.
+        known = {one.label: one.key for one in await list_declared(session) if one.kind == "api"} | apis
         for one, service in services.items():
             await drafts.wish(session, name, "service", one, service, actor=actor(), now=clock.now())
-        for one, route in routes.items():
+        for one, section in sections.items():
+            route = route_of(one, section, audience=known.get(section.audience or "", section.audience))
             await drafts.wish(session, name, "route", one, route, actor=actor(), now=clock.now())
         for one, text in loaded.document.policies.items():
             policy = NamedPolicy(one, text)
@@ -100,7 +101,7 @@ def draft_put(
             await drafts.wish(session, name, "policy", one, policy, actor=actor(), now=clock.now())
 
     _change(file, data, work)
-    typer.echo(f"{len(services)} services and {len(routes)} routes looked at; see kronborg draft show {name}.")
+    typer.echo(f"{len(services)} services and {len(sections)} routes looked at; see kronborg draft show {name}.")
 
 
 @draft_commands.command("remove")

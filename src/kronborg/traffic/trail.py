@@ -14,7 +14,7 @@ from kronborg.gateway.access_model import StepUp
 from kronborg.gateway.model import Route
 from kronborg.gateway.reasons import REASONS, Stage
 from kronborg.gateway.simulate import decide
-from kronborg.gateway.simulate_nouns import STAGES
+from kronborg.gateway.simulate_nouns import STAGE_NAMES, STAGES
 from kronborg.gateway.simulate_rights import rights_of, told_rights
 from kronborg.traffic.judge import Side, explained, listener_at
 from kronborg.traffic.model import AccessRecord
@@ -22,23 +22,8 @@ from kronborg.traffic.recorded import call_of
 
 Standing = Literal["passed", "would be refused", "refused", "not reached", "not asked"]
 
-_TITLES: dict[Stage, str] = {
-    "connection": "Connection",
-    "routing": "Route",
-    "address": "Address",
-    "bots": "Bots",
-    "token": "Token",
-    "access": "Scopes and roles",
-    "revocation": "Revocation",
-    "binding": "Key or certificate",
-    "step_up": "Strength of sign-in",
-    "policy": "Policy",
-    "spike_arrest": "Spike arrest",
-    "quota": "Quota",
-    "concurrency": "Concurrency",
-    "content": "Content",
-    "service": "Service",
-}
+_TITLES = {**STAGE_NAMES, "connection": "Connection", "bots": "Bots"}
+"""As simulation calls them; of a record there is more to a connection than its host."""
 _OTHERS: tuple[Stage, ...] = tuple(stage for stage in get_args(Stage) if stage not in STAGES)
 _ORDER: tuple[Stage, ...] = tuple(
     sorted((*_OTHERS, *STAGES), key=lambda one: get_args(Stage).index(one) if one in _OTHERS else STAGES.index(one))
