@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from gateway.live import API, OTHER_API, Answer, Live
 from kronborg.gateway.access_model import AccessRule, Addresses, ClaimRule, StepUp
+from kronborg.gateway.content_model import Sizes
 from kronborg.gateway.model import METHODS, Cors, Path, Route, Snapshot
 from kronborg.gateway.simulate import decide, prepare
 from kronborg.gateway.simulate_nouns import Call, Decision, Facts, Held, Unfit
@@ -43,6 +44,7 @@ ROUTES = (
     Route("far", Path("exact", "/far"), "echo", public=True, addresses=Addresses(allow=("203.0.113.0/24",))),
     Route("near", Path("exact", "/near"), "echo", public=True, addresses=Addresses(deny=("10.0.0.0/8",))),
     Route("moved", Path("exact", "/moved"), "", public=True, redirect=Redirect(path="/v")),
+    Route("short", Path("prefix", "/short"), "echo", public=True, sizes=Sizes(target=24, parameters=2)),
     Route("below", Path("prefix", "/"), "echo", host="*.api.example", public=True),
     Route("hosted", Path("prefix", "/"), "echo", host="api.example", public=True, methods=("GET",)),
 )
@@ -181,6 +183,12 @@ def test_it_answers_as_the_proxy(
         Call("GET", "localhost", "/page", headers={"authorization": "Basic eDp5"}),
         Call("POST", "localhost", "/small", body=10),
         Call("POST", "localhost", "/small", body=11),
+        Call("GET", "localhost", "/short/" + "a" * 17),
+        Call("GET", "localhost", "/short/" + "a" * 18),
+        Call("GET", "localhost", "/short?a=1&b=2"),
+        Call("GET", "localhost", "/short?a=1&b=2&c=3"),
+        Call("GET", "localhost", "/short?"),
+        Call("GET", "localhost", "/short?&&"),
         *(
             Call("OPTIONS", "localhost", path, headers={"origin": origin, "access-control-request-method": "GET"})
             for path in ("/page", "/open", "/open/one")

@@ -25,7 +25,7 @@ class Standing:
 
     `version` and `digest` are what it serves; `offered`, `took` and `reason` what it said to the newest version it saw,
     with Envoy's own reason. `revocation_ms` is how far behind its revocations are, -1 when that is not known;
-    `buffered` are access records that the control plane has not yet got.
+    `buffered` are bytes of access records that the control plane has not yet got.
     """
 
     at: datetime

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kronborg.gateway.limits_model import SpikeArrest
 from kronborg.gateway.model import Route
+from kronborg.gateway.reasons import REASONS
 from kronborg.gateway.simulate_nouns import Decision
 from kronborg.gateway.simulate_way import Way
 
@@ -56,4 +57,25 @@ def content(way: Way, route: Route) -> Decision | None:
     if way.call.body > route.max_body:
         return way.refuse("content", 413, "body_too_large", asked, f"{way.call.body} bytes", route)
     way.passed("content", asked, f"{way.call.body} bytes")
+    return _head(way, route)
+
+
+def _head(way: Way, route: Route) -> Decision | None:
+    """The bounds of the target, as `filters/guard.lua` asks them; what headers a caller sends nobody says here."""
+    if route.sizes is None:
+        return None
+    target, most = route.sizes.target, route.sizes.parameters
+    if target is not None:
+        asked, found = f"A path and query of at most {target} bytes.", len(way.call.path.encode())
+        if found > target:
+            status = REASONS["target_too_long"].status
+            return way.refuse("content", status, "target_too_long", asked, f"{found} bytes", route)
+        way.passed("content", asked, f"{found} bytes")
+    if most is not None:
+        _, _, query = way.call.path.partition("?")
+        asked, found = f"At most {most} parameters.", query.count("&") + 1 if query else 0
+        if found > most:
+            status = REASONS["too_many_parameters"].status
+            return way.refuse("content", status, "too_many_parameters", asked, str(found), route)
+        way.passed("content", asked, str(found))
     return None
