@@ -42,7 +42,8 @@ def test_clients_users_claims_and_routes_are_counted_apart(gateway: Live, desk: 
 
 def test_identities_with_separators_are_nobody_elses(gateway: Live, desk: Desk) -> None:
     desk.publish(replace(ROUTE, quotas=(fresh(1, per="claim", identifier="org"),)))
-    names = ["a", "a\nb", "a\tb", "a\r\n1", "a%0Ab", "a%", "A", 1, "1 ", True, None]
+    names = ["a", "a\nb", "a\tb", "a\r\n1", "a%0Ab", "a%", "A", 1, "1 ", True, None, 0.1]
+    names += [1234567890123456, 1234567890123457]  # as many digits as every reader of JSON keeps
 
     outcome = [statuses(gateway, 2, org=name) for name in names]
 

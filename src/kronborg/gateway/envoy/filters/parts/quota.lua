@@ -63,7 +63,8 @@ local function identity_of(request, quota)
   end
   local kind = type(found)
   if kind ~= "string" then
-    found = (kind == "number" or kind == "boolean") and tostring(found) or ""
+    -- `tostring` would drop the last digits of large numbers, and two tenants would share a counter.
+    found = kind == "number" and ("%.17g"):format(found) or kind == "boolean" and tostring(found) or ""
   end
   found = plain(found)
   if request.token ~= nil and not request.token.ours then
