@@ -79,20 +79,26 @@ local function key_of(request, quota)
   if token == nil or per == "address" or per == "header" or per == "key" then
     return quota.name .. "\n" .. identity_of(request, quota)
   end
-  local keys = token.quota_keys
-  if keys == nil then
-    keys = {}
-    token.quota_keys = keys
-  end
   local tag = quota.tag
   if tag == nil then
     tag = quota.name .. "\n" .. per .. "\n" .. (quota.identifier or "")
     quota.tag = tag
   end
-  local key = keys[tag]
+  -- Most tokens meet one quota: no table is kept for that.
+  if token.quota_tag == tag then
+    return token.quota_key
+  end
+  local keys = token.quota_keys
+  local key = keys and keys[tag]
   if key == nil then
     key = quota.name .. "\n" .. identity_of(request, quota)
+    if token.quota_tag == nil then
+      token.quota_tag, token.quota_key = tag, key
+      return key
+    end
+    keys = keys or {}
     keys[tag] = key
+    token.quota_keys = keys
   end
   return key
 end
