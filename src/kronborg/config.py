@@ -22,6 +22,7 @@ from kronborg.api_keys.model import KeySettings
 from kronborg.certificates.model import AcmeSettings
 from kronborg.clients.admission import NOBODY, Admission, policy_problems
 from kronborg.clients.settings import Profile
+from kronborg.core.addresses import network as plain_network
 from kronborg.core.brand import Brand
 from kronborg.core.crypto import Vault
 from kronborg.core.errors import Invalid, Problem
@@ -266,7 +267,7 @@ def _network_problems(name: str, networks: tuple[str, ...], mend: str) -> list[P
     problems = []
     for network in networks:
         try:
-            ipaddress.ip_network(network)
+            plain_network(network)
         except ValueError:
             problems.append(Problem(f"server.{name}", "holds no address or network", mend))
     return problems

@@ -54,9 +54,20 @@ _REFUSED = tuple(
 )
 
 
+def network(text: str, *, strict: bool = True) -> Network:
+    """A network from its CIDR notation. Raises `ValueError`.
+
+    RFC 4007 section 11: what follows "%" is a zone of one machine. It may be any text at all, and none of it is an
+    address that comes over a network.
+    """
+    if "%" in text:
+        raise ValueError("an address with a zone is of one machine only")
+    return ipaddress.ip_network(text, strict=strict)
+
+
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     """Networks from their CIDR notation. Raises `ValueError`."""
-    return tuple(ipaddress.ip_network(text) for text in texts)
+    return tuple(network(text) for text in texts)
 
 
 def literal(host: str) -> Address | None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 
+from kronborg.core.addresses import network as plain_network
 from kronborg.core.durations import Span
 
 EDGE = {"extra": "forbid", "strict": False, "hide_input_in_errors": True, "use_attribute_docstrings": True}
@@ -163,7 +164,7 @@ def networks_of(texts: Iterable[str]) -> tuple[IPv4Network | IPv6Network, ...]:
     """
     found: list[IPv4Network | IPv6Network] = []
     for text in texts:
-        network = ip_network(text)
+        network = plain_network(text)
         mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
         if mapped is not None and network.prefixlen >= _MAPPED:
             network = ip_network((mapped, network.prefixlen - _MAPPED))

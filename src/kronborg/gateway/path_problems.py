@@ -31,7 +31,7 @@ def host_is_valid(host: str) -> bool:
         ipaddress.ip_address(host)
     except ValueError:
         return False
-    return True
+    return "%" not in host
 
 
 def covers(host: str) -> bool:

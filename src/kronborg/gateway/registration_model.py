@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from kronborg.core.addresses import network as plain_network
+
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -53,7 +55,7 @@ class Announced:
 def network(text: str) -> _Network | None:
     """A network as a file writes it; None when it is none."""
     try:
-        return ipaddress.ip_network(text)
+        return plain_network(text)
     except ValueError:
         return None
 
