@@ -14,9 +14,10 @@ import pytest
 from kronborg.traffic import sql_store
 from kronborg.traffic.postgres_store import SCHEMA, PostgresTraffic
 from kronborg.traffic.questions import figures, service_map
+from kronborg.traffic.rollup_model import DAYS, HOURS, MINUTES, PEOPLE, PEOPLE_DAYS, TIMES, TOTALS
 from kronborg.traffic.row_model import rows_of
 from kronborg.traffic.search_model import By, Count, Search, Span, TrafficStore
-from kronborg.traffic.sql_store import DAYS, HOURS, MINUTES, PEOPLE, PEOPLE_DAYS, RECORDS, TIMES, TOTALS, Value
+from kronborg.traffic.sql_store import RECORDS, Value
 from kronborg.traffic.sqlite_store import SqliteTraffic
 from traffic.lines import NOON, line
 

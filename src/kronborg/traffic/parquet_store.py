@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from kronborg.traffic import sql_store
-from kronborg.traffic.rollup_model import tally
+from kronborg.traffic.rollup_model import ROLLUPS, tally
 from kronborg.traffic.row_model import COLUMNS, Row, bounds_of, day_of, seq_of
 from kronborg.traffic.search_model import By, Count, Keeping, Latency, Person, Search, Span, TrafficStore
-from kronborg.traffic.sql_store import RECORDS, ROLLUPS, Value, columns_sql
+from kronborg.traffic.sql_store import RECORDS, Value, columns_sql
 
 if TYPE_CHECKING:
     import duckdb

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kronborg.traffic import sql_store
-from kronborg.traffic.rollup_model import tally
+from kronborg.traffic.rollup_model import ROLLUPS, UNITS, tally
 from kronborg.traffic.row_model import COLUMNS, Row, bounds_of, day_of, seq_of
 from kronborg.traffic.search_model import By, Count, Keeping, Latency, Person, Search, Span, TrafficStore
 from kronborg.traffic.sql_store import (
@@ -19,8 +19,6 @@ from kronborg.traffic.sql_store import (
     INDEXED,
     IS_REPORTED,
     RECORDS,
-    ROLLUPS,
-    UNITS,
     WHOLE,
     Value,
     columns_sql,

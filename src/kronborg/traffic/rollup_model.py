@@ -9,10 +9,36 @@ from operator import itemgetter
 from typing import TypeVar, cast
 
 from kronborg.core.collecting import without_collecting
-from kronborg.traffic import sql_store
 from kronborg.traffic.histogram_model import bucket_of
+from kronborg.traffic.model import SHADOW
 from kronborg.traffic.row_model import COLUMNS, PLACES, Row
 from kronborg.traffic.search_model import GATEWAY, TOTAL, UPSTREAM
+
+REPORTED = "reported:"
+"""How what roll-ups keep in place of a reason begins for what passed and would have been refused."""
+
+MINUTES, HOURS, DAYS = "traffic_minutes", "traffic_hours", "traffic_days"
+TOTALS, LATENCY, TIMES = "traffic_totals", "traffic_latency", "traffic_times"
+PEOPLE, PEOPLE_DAYS = "traffic_people", "traffic_daily_people"
+
+WHO, _SUMS = ("route", "service", "client", "status", "reason"), ("n", "sent", "duration_us", "upstream_us")
+ROLLUPS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    # Busy gateways have nearly as many combinations in a minute as requests, so a week is asked by days and hours, and
+    # by minutes only at its ends.
+    MINUTES: (("minute", *WHO), _SUMS),
+    HOURS: (("hour", *WHO), _SUMS),
+    DAYS: (("day", *WHO), _SUMS),
+    # What charts draw, where it does not matter who called what.
+    TOTALS: (("minute", "status", "reason"), _SUMS),
+    LATENCY: (("minute", "route", "kind", "bucket"), ("n",)),
+    TIMES: (("minute", "kind", "bucket"), ("n",)),
+    PEOPLE: (("hour", "subject"), ("n", "refused")),
+    PEOPLE_DAYS: (("day", "subject"), ("n", "refused")),
+}
+"""By table: its key, the unit of time first, and what adds up."""
+UNITS: Mapping[str, int] = {"minute": 1, "hour": 60, "day": 1440}
+"""Minutes of each unit of time."""
+
 
 _MINUTE = 60_000_000 * PLACES
 _READ = cast(
@@ -56,14 +82,14 @@ class Tally:
         for (minute, _, kind, bucket), n in self.latency.items():
             times[minute, kind, bucket] += n
         return {
-            sql_store.LATENCY: sorted((*key, n) for key, n in self.latency.items()),
-            sql_store.TIMES: sorted((*key, n) for key, n in times.items()),
-            sql_store.MINUTES: _rows(self.minutes),
-            sql_store.HOURS: _rows(hours),
-            sql_store.DAYS: _rows(days),
-            sql_store.TOTALS: _rows(totals),
-            sql_store.PEOPLE: _rows(self.people),
-            sql_store.PEOPLE_DAYS: _rows(daily),
+            LATENCY: sorted((*key, n) for key, n in self.latency.items()),
+            TIMES: sorted((*key, n) for key, n in times.items()),
+            MINUTES: _rows(self.minutes),
+            HOURS: _rows(hours),
+            DAYS: _rows(days),
+            TOTALS: _rows(totals),
+            PEOPLE: _rows(self.people),
+            PEOPLE_DAYS: _rows(daily),
         }
 
 
@@ -80,6 +106,12 @@ def _add(known: dict[Key, list[int]], key: Key, more: list[int]) -> None:
         sums[index] += one
 
 
+def cause_of(detail: str) -> str:
+    """What roll-ups keep in place of a reason for a request that passed and would have been refused; else nothing."""
+    _, mark, names = detail.rpartition(SHADOW)
+    return REPORTED + names if mark else ""
+
+
 def tally(rows: Sequence[Row]) -> Tally:
     """The roll-ups of `rows`, each of which is new."""
     with without_collecting():
@@ -93,7 +125,7 @@ def _tally(rows: Sequence[Row]) -> Tally:
         seq, route, service, client, status, reason, subject, duration, upstream, sent, decision, detail = one
         minute = seq // _MINUTE
         # What would have been refused is counted by what would have refused it.
-        key = (minute, route, service, client, status, sql_store.cause_of(detail) if decision == "reported" else reason)
+        key = (minute, route, service, client, status, cause_of(detail) if decision == "reported" else reason)
         sums = minutes.get(key)
         if sums is None:
             minutes[key] = [1, sent, duration, upstream]

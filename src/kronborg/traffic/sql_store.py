@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from kronborg.traffic.model import SHADOW
+from kronborg.traffic.rollup_model import (
+    DAYS,
+    HOURS,
+    LATENCY,
+    MINUTES,
+    PEOPLE,
+    PEOPLE_DAYS,
+    REPORTED,
+    ROLLUPS,
+    TIMES,
+    TOTALS,
+    UNITS,
+    WHO,
+)
 from kronborg.traffic.row_model import COLUMNS, NUMBERS, Row
 from kronborg.traffic.search_model import EXACT, By, Count, Latency, Person, Search, Span
 
-_REPORTED = "reported:"
 IS_REPORTED = "decision = 'reported'"
 """The condition of an index of their own."""
 Value = int | str
 Ask = Callable[[str, Sequence[Value], Span], list[tuple[Value, ...]]]
 """Runs one of our statements, with `?` for values, on what there is of a span, and returns its rows."""
 
-RECORDS, MINUTES, HOURS, DAYS = "traffic_records", "traffic_minutes", "traffic_hours", "traffic_days"
-TOTALS, LATENCY, TIMES = "traffic_totals", "traffic_latency", "traffic_times"
-PEOPLE, PEOPLE_DAYS = "traffic_people", "traffic_daily_people"
-
-_WHO, _SUMS = ("route", "service", "client", "status", "reason"), ("n", "sent", "duration_us", "upstream_us")
-ROLLUPS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    # Busy gateways have nearly as many combinations in a minute as requests, so a week is asked by days and hours, and
-    # by minutes only at its ends.
-    MINUTES: (("minute", *_WHO), _SUMS),
-    HOURS: (("hour", *_WHO), _SUMS),
-    DAYS: (("day", *_WHO), _SUMS),
-    # What charts draw, where it does not matter who called what.
-    TOTALS: (("minute", "status", "reason"), _SUMS),
-    LATENCY: (("minute", "route", "kind", "bucket"), ("n",)),
-    TIMES: (("minute", "kind", "bucket"), ("n",)),
-    PEOPLE: (("hour", "subject"), ("n", "refused")),
-    PEOPLE_DAYS: (("day", "subject"), ("n", "refused")),
-}
-"""By table: its key, the unit of time first, and what adds up."""
-UNITS: Mapping[str, int] = {"minute": 1, "hour": 60, "day": 1440}
-"""Minutes of each unit of time."""
+RECORDS = "traffic_records"
 WHOLE = NUMBERS | {*UNITS, "kind", "bucket", "n", "sent", "refused"}
 
 INDEXED = (
@@ -66,12 +58,6 @@ def upsert_sql(table: str) -> str:
         f"INSERT INTO {table} ({', '.join((*keys, *sums))}) VALUES ({marks}) "  # noqa: S608  # our own names
         f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
     )
-
-
-def cause_of(detail: str) -> str:
-    """What roll-ups keep in place of a reason for a request that passed and would have been refused; else nothing."""
-    _, mark, names = detail.rpartition(SHADOW)
-    return _REPORTED + names if mark else ""
 
 
 def search_sql(search: Search) -> tuple[str, list[Value]]:
@@ -106,7 +92,7 @@ def _status(wanted: int) -> str:
 
 def counts(ask: Ask, span: Span, by: Sequence[By], step: int) -> list[Count]:
     """Counts from the coarsest roll-ups that say what is asked, exact to the minute."""
-    if any(name not in _WHO for name in by):
+    if any(name not in WHO for name in by):
         raise ValueError("the column cannot be grouped by")
     groups = [*by, "status", "reason"]
     places = ", ".join(str(place) for place in range(1, len(groups) + 2))
@@ -128,12 +114,12 @@ def counts(ask: Ask, span: Span, by: Sequence[By], step: int) -> list[Count]:
             keys=tuple(str(one) for one in key[1 : 1 + len(by)]),
             slot=int(key[0]),
             status=int(key[-2]),
-            reason=cause if not (cause := str(key[-1])).startswith(_REPORTED) else "",
+            reason=cause if not (cause := str(key[-1])).startswith(REPORTED) else "",
             n=sums[0],
             sent=sums[1],
             duration_us=sums[2],
             upstream_us=sums[3],
-            reported=cause.removeprefix(_REPORTED) if cause.startswith(_REPORTED) else "",
+            reported=cause.removeprefix(REPORTED) if cause.startswith(REPORTED) else "",
         )
         for key, sums in merged.items()
     ]

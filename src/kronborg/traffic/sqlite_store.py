@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from kronborg.traffic import sql_store
-from kronborg.traffic.rollup_model import tally
+from kronborg.traffic.rollup_model import ROLLUPS, UNITS, tally
 from kronborg.traffic.row_model import COLUMNS, Row, bounds_of, day_of, seq_of
 from kronborg.traffic.search_model import By, Count, Keeping, Latency, Person, Search, Span, TrafficStore
 from kronborg.traffic.sql_store import (
@@ -22,8 +22,6 @@ from kronborg.traffic.sql_store import (
     INDEXED,
     IS_REPORTED,
     RECORDS,
-    ROLLUPS,
-    UNITS,
     Value,
     columns_sql,
     upsert_sql,
