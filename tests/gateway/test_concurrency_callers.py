@@ -117,8 +117,10 @@ class World:
 def world(gateway: Live) -> Iterator[World]:
     slow = Slow()
     server = slow.serve()
-    services = (Service("slow", (f"http://127.0.0.1:{server.server_address[1]}",)),)
-    services += (Service("down", (f"http://127.0.0.1:{free_port()}",)),)
+    services = (
+        Service("slow", (f"http://127.0.0.1:{server.server_address[1]}",)),
+        Service("down", (f"http://127.0.0.1:{free_port()}",)),
+    )
     snapshot = gateway.snapshot(ROUTE, OTHER, BRIEF, DOWN, OPEN)
     trusted = ("127.0.0.0/8",)
     gateway.deliver(replace(snapshot, services=(*snapshot.services, *services), trusted_proxies=trusted))

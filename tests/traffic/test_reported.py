@@ -58,7 +58,7 @@ def test_the_gateway_tells_of_rates_and_bots_that_only_report(gateway: Live, tmp
 def test_a_line_says_what_would_have_refused_it(
     more: dict[str, object], decision: str, reported: tuple[str, ...]
 ) -> None:
-    row = row_of(line(**more), "gateway-1")
+    row = row_of(line(**more), "gateway-1")  # type: ignore[arg-type]
 
     assert row is not None
     record = record_of(row)
