@@ -81,7 +81,7 @@ def variants(upstream: int, routes: int) -> dict[str, Variant]:
     modern = replace(safe, http2=True)
     everything = {
         "minimal": Variant(snapshot(plain, minimal), "/catalogue", bar=1.3),
-        "minimal, h2 up": Variant(snapshot(replace(plain, http2=True), minimal), "/catalogue"),
+        "minimal, h2 up": Variant(snapshot(replace(plain, http2=True), minimal), "/catalogue", bar=1.3),
         "JWT, scope, spike arrest": Variant(snapshot(plain, replace(scoped, spike_arrest=ROOMY)), "/catalogue"),
         "full": Variant(snapshot(safe, full), "/catalogue", bar=1.7),
         "full, leased quota": Variant(snapshot(safe, leased), "/catalogue", bar=1.7),
