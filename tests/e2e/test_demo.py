@@ -6,17 +6,59 @@ import os
 import signal
 import socket
 import subprocess
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 from e2e.stack import PORTS, Stack, demo_command, running_demo
 from ports import free_ports
 
+pytestmark = pytest.mark.timeout(240)  # several demos start one after another, and the machine may be busy
 
-def ended(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+@dataclass
+class Lives:
+    """Of one demo that is ended by Ctrl-C, started again, ended by a child that dies, reset, and killed."""
+
+    passwords: list[str | None] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+    codes: list[int | None] = field(default_factory=list)
+    outlived: list[list[psutil.Process]] = field(default_factory=list)
+    errors: str = ""
+
+    def saw(self, demo: Stack) -> list[psutil.Process]:
+        """Its processes; what it says is kept, and that it works is seen."""
+        self.passwords.append(demo.passwords["freja"])
+        self.secrets.append(demo.secret("shop-batch"))
+        assert demo.token("shop-batch", scope="inventory:read")
+        return psutil.Process(demo.process.pid).children(recursive=True)
+
+    def over(self, demo: Stack, children: list[psutil.Process]) -> None:
+        """How it ended, and which of its processes did not."""
+        self.codes.append(demo.process.wait(timeout=30))
+        self.outlived.append(psutil.wait_procs(children, timeout=20)[1])
+
+
+@pytest.fixture(scope="module")
+def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
+    base, data, seen = free_ports(PORTS)[0], tmp_path_factory.mktemp("lives") / "data", Lives()
+    with running_demo(data, port_base=base) as first:
+        children = seen.saw(first)
+    seen.over(first, children)
+    with running_demo(data, port_base=base) as second:
+        children = seen.saw(second)
+        [pricing] = [child for child in children if "kronborg_shop.pricing" in " ".join(child.cmdline())]
+        os.kill(pricing.pid, signal.SIGKILL)
+        _, seen.errors = second.process.communicate(timeout=30)
+        seen.over(second, children)
+    with running_demo(data, more=("--reset",), port_base=base) as third:
+        children = seen.saw(third)
+        third.process.kill()
+        seen.over(third, children)
+    return seen
 
 
 def test_everything_answers_and_nothing_is_open_by_omission(stack: Stack) -> None:
@@ -47,23 +89,29 @@ def test_a_machine_reaches_a_service_through_the_gateway(stack: Stack) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def test_a_second_start_continues_and_a_reset_begins_anew(tmp_path: Path) -> None:
-    base = free_ports(PORTS)[0]
-    data = tmp_path / "data"
-    with running_demo(data, port_base=base) as first:
-        children = psutil.Process(first.process.pid).children(recursive=True)
-        secret = first.secret("shop-batch")
-    assert first.process.returncode == 0
-    assert [child for child in children if not ended(child)] == []
-    assert first.passwords["freja"]
+def test_a_second_start_continues_and_a_reset_begins_anew(lives: Lives) -> None:
+    first, second, third = lives.passwords
 
-    with running_demo(data, port_base=base) as second:
-        assert second.passwords["freja"] is None
-        assert second.secret("shop-batch") == secret
-        assert second.token("shop-batch", scope="inventory:read")
+    assert first is not None
+    assert second is None
+    assert third not in (None, first)
+    assert lives.secrets[0] == lives.secrets[1]
 
-    with running_demo(data, more=("--reset",), port_base=base) as third:
-        assert third.passwords["freja"] not in (None, first.passwords["freja"])
+
+def test_ctrl_c_ends_everything(lives: Lives) -> None:
+    assert lives.codes[0] == 0
+    assert lives.outlived[0] == []
+
+
+def test_a_dead_child_ends_the_demo_with_its_name(lives: Lives) -> None:
+    assert lives.codes[1] == 1
+    assert "pricing stopped (killed by SIGKILL)" in lives.errors
+    assert lives.outlived[1] == []
+
+
+def test_children_do_not_outlive_a_killed_demo(lives: Lives) -> None:
+    assert lives.codes[2] == -signal.SIGKILL
+    assert lives.outlived[2] == []
 
 
 def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path) -> None:
@@ -102,24 +150,3 @@ def test_a_running_demo_is_not_reset_and_its_ports_stay(stack: Stack) -> None:
     assert "Is Kronborg running already?" in reset.stderr
     assert "not --port-base" in moved.stderr
     assert httpx.get(stack.shop).status_code == 200
-
-
-def test_a_dead_child_ends_the_demo_with_its_name(tmp_path: Path) -> None:
-    with running_demo(tmp_path / "data") as demo:
-        children = psutil.Process(demo.process.pid).children()
-        [pricing] = [child for child in children if "kronborg_shop.pricing" in " ".join(child.cmdline())]
-        os.kill(pricing.pid, signal.SIGKILL)
-        _, errors = demo.process.communicate(timeout=30)
-
-    assert demo.process.returncode == 1
-    assert "pricing stopped (killed by SIGKILL)" in errors
-    assert [child for child in children if not ended(child)] == []
-
-
-def test_children_do_not_outlive_a_killed_demo(tmp_path: Path) -> None:
-    with running_demo(tmp_path / "data") as demo:
-        children = psutil.Process(demo.process.pid).children(recursive=True)
-        demo.process.kill()
-        _, alive = psutil.wait_procs(children, timeout=20)
-
-    assert alive == []
