@@ -133,6 +133,8 @@ async def _opened(settings: Settings, database: Database) -> tuple[ASGIApp, Engi
         profile=settings.profile,
         fleet_url="" if settings.fleet is None else settings.fleet.url,
         shown_certificates=shown_by(settings.listeners),
+        calls_from=() if settings.addresses is None else settings.addresses.allow,
+        never_from=() if settings.addresses is None else settings.addresses.deny,
         has_acme=settings.acme is not None,
     )
     engine = replace(

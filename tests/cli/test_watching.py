@@ -74,3 +74,16 @@ def test_alerts_are_listed_silenced_and_told_again(published: Shell) -> None:
     assert "told again" in ended
     assert [one.returncode != 0 for one in (twice, unknown, odd, long, mute)] == [True] * 5
     assert not any("Traceback" in one.stderr for one in (twice, unknown, odd, long, mute))
+
+
+def test_simulation_asks_the_addresses_of_the_settings(shell: Shell) -> None:
+    settings = 'server: { gateway: { addresses: { allow: ["192.0.2.0/24"], deny: ["192.0.2.66"] } } }\n'
+    (shell.folder / "kronborg.yaml").write_text(FILE + settings)
+    shell.run("apply")
+
+    told = [
+        shell.attempt("simulate", "request", "GET", "/open", "--address", one, "--json").stdout
+        for one in ("192.0.2.7", "192.0.2.66", "198.51.100.7")
+    ]
+
+    assert [orjson.loads(one)["reason"] for one in told] == ["", "address_refused", "address_refused"]

@@ -115,7 +115,9 @@ def _decide(settings: Settings, question: Question) -> Decision:
     async def work(installation: Installation) -> Decision:
         now = clock.now()
         engine = await engine_for(settings, installation.database, now=now)
-        return await what_would_it_get(engine, question, gateway_url=installation.gateway_url, now=now)
+        return await what_would_it_get(
+            engine, question, gateway_url=installation.gateway_url, now=now, everywhere=settings.addresses
+        )
 
     return with_store(settings, work)
 

@@ -29,6 +29,9 @@ class Parts:
     """Where gateways on other machines reach the control process; empty when nowhere."""
     shown_certificates: tuple[str, ...] = ()
     """The names of the certificates that listeners of the gateway show."""
+    calls_from: tuple[str, ...] = ()
+    never_from: tuple[str, ...] = ()
+    """Where requests to any route of the gateway may come from, and may never; all from anywhere where empty."""
     has_acme: bool = False
     """Whether an ACME server makes certificates."""
 

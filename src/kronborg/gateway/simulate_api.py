@@ -10,6 +10,7 @@ from pydantic import Field
 from kronborg.core import clock
 from kronborg.core.api import Body, Shown, refusals
 from kronborg.core.parts import part_of, parts_of
+from kronborg.gateway.access_model import Addresses
 from kronborg.gateway.api import Name
 from kronborg.gateway.model import METHODS
 from kronborg.gateway.simulate_ask import Question, snapshot_of, what_would_it_get, who_may
@@ -113,8 +114,11 @@ async def simulate(request: Request, body: SimulateBody) -> ShownDecision:
     """What the gateway would do with a request, and why; needs admin:read."""
     told = body.model_dump()
     question = Question(**{**told, "headers": tuple(body.headers.items())})
-    engine, gateway_url = part_of(request, "engine", Engine), parts_of(request).gateway_url
-    decision = await what_would_it_get(engine, question, gateway_url=gateway_url, now=clock.now())
+    engine, parts = part_of(request, "engine", Engine), parts_of(request)
+    everywhere = Addresses(parts.calls_from, parts.never_from)
+    decision = await what_would_it_get(
+        engine, question, gateway_url=parts.gateway_url, now=clock.now(), everywhere=everywhere
+    )
     return ShownDecision.model_validate(decision)
 
 

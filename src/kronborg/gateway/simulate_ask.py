@@ -17,6 +17,7 @@ from kronborg.core import opaque
 from kronborg.core.db import ReadSession
 from kronborg.core.errors import Invalid, NotFound, Problem
 from kronborg.core.json import JsonValue, NotJson, read_json
+from kronborg.gateway.access_model import Addresses
 from kronborg.gateway.drafts import draft_named, over
 from kronborg.gateway.drafts_store import list_changes
 from kronborg.gateway.envoy.filters import phantom
@@ -74,10 +75,16 @@ async def snapshot_of(session: ReadSession, draft: str, *, issuer: str, gateway_
     return with_keys(found, await fetched_keys(session)) if found.issuers else found
 
 
-async def what_would_it_get(engine: Engine, question: Question, *, gateway_url: str, now: datetime) -> Decision:
-    """The decision on one request, with its trail. Raises `Invalid` with everything wrong in the question."""
+async def what_would_it_get(
+    engine: Engine, question: Question, *, gateway_url: str, now: datetime, everywhere: Addresses | None = None
+) -> Decision:
+    """The decision on one request, with its trail. Raises `Invalid` with everything wrong in the question.
+
+    `everywhere` is what the settings ask of every request's address.
+    """
     async with engine.database.read() as session:
         snapshot = await snapshot_of(session, question.draft, issuer=engine.issuer, gateway_url=gateway_url)
+    snapshot = replace(snapshot, addresses=everywhere)
     host, path = _target(question, snapshot)
     written = _written(question, snapshot, now=now)
     call = Call(

@@ -15,6 +15,7 @@ from kronborg.core.errors import Invalid, NotFound, Problem
 from kronborg.core.html import render
 from kronborg.core.parts import part_of, parts_of
 from kronborg.core.policy import Resource
+from kronborg.gateway.access_model import Addresses
 from kronborg.gateway.drafts_store import list_drafts
 from kronborg.gateway.listener_model import DEFAULT
 from kronborg.gateway.model import METHODS, Route
@@ -86,8 +87,10 @@ async def answer(request: Request) -> Response:
     engine = part_of(request, "engine", Engine)
     try:
         question = _question(form)
-        url = parts_of(request).gateway_url
-        decision = await what_would_it_get(engine, question, gateway_url=url, now=clock.now())
+        parts = parts_of(request)
+        everywhere = Addresses(parts.calls_from, parts.never_from)
+        url = parts.gateway_url
+        decision = await what_would_it_get(engine, question, gateway_url=url, now=clock.now(), everywhere=everywhere)
     except Invalid as refusal:
         return await _page(request, found, form, problems=refusal.problems)
     except NotFound as refusal:
