@@ -50,7 +50,6 @@ PAGES = (
 FORMS = (
     "/console/policies/-/new",
     "/console/routes/-/new",
-    "/console/services/-/new",
     "/console/api-keys/-/new",
     "/console/issuers/-/new",
     "/console/clients/-/new",
