@@ -27,6 +27,7 @@ from bench.gateway_hostile import HEADINGS, Seen, good
 from bench.gateway_scale import API, routes
 from bench.house import SERVICE, House, house, now
 from kronborg.clients.model import ApiDraft, Scope
+from kronborg.core.json import JsonValue
 from kronborg.gateway.model import Route
 from kronborg.gateway.store import find_delivery, put_route
 from kronborg.tokens.engine import Engine
@@ -41,7 +42,7 @@ BAR_RATIO = 1.25
 async def _tokens(engine: Engine, apps: int) -> list[str]:
     moment = now()
     times = {"iat": int(moment.timestamp()), "exp": int((moment + timedelta(minutes=50)).timestamp())}
-    claims = {"iss": engine.issuer, "aud": API, "sub": "ana", "scope": "things:read", **times}
+    claims: dict[str, JsonValue] = {"iss": engine.issuer, "aud": API, "sub": "ana", "scope": "things:read", **times}
     return [
         await sign(engine, {**claims, "client_id": f"app-{n}", "jti": f"bench-{n}"}, typ=ACCESS_TYPE, now=moment)
         for n in range(apps)
