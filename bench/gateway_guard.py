@@ -19,7 +19,7 @@ sys.path[:0] = [str(FilePath(__file__).parents[1] / "tests")]
 
 import psutil  # noqa: E402
 
-from gateway.guarding import Desk, compiled, serving  # noqa: E402
+from gateway.guarding import Desk, described, serving  # noqa: E402
 from gateway.live import API, Live  # noqa: E402
 from kronborg.gateway.content_model import Bots, Content, Sizes  # noqa: E402
 from kronborg.gateway.model import Path, Route  # noqa: E402
@@ -50,7 +50,7 @@ def routes(*, guarded: bool) -> tuple[Route, ...]:
 def _serve(secret: str, port: int, ready: Callable[[], None], stop: Callable[[], bool]) -> None:
     desk = Desk(secret)
     desk.routes = {route.name: route for route in routes(guarded=True)}
-    desk.documents = {"echo": compiled(json.dumps(DOCUMENT).encode())}
+    desk.documents = {"echo": described(json.dumps(DOCUMENT).encode())}
     with serving(desk, port):
         ready()
         stop()

@@ -45,7 +45,9 @@ lag_seconds = Gauge("kronborg_fleet_revocation_lag_seconds", "How old the revoca
 ends_seconds = Gauge("kronborg_fleet_certificate_expiry_timestamp_seconds", "When its certificate ends", _LABELS)
 rejected = Gauge("kronborg_fleet_rejected", "1 while a gateway refuses what was offered last", _LABELS)
 connections = Gauge("kronborg_fleet_connections", "Open connections of callers to a gateway", _LABELS)
-buffered = Gauge("kronborg_fleet_unread_bytes", "Bytes of access records that the control plane has not got yet", _LABELS)
+buffered = Gauge(
+    "kronborg_fleet_unread_bytes", "Bytes of access records that the control plane has not got yet", _LABELS
+)
 _GAUGES = (served_version, seen_seconds, skew_seconds, lag_seconds, ends_seconds, rejected, connections, buffered)
 
 _RENEW_BEFORE = timedelta(days=10)
