@@ -1,6 +1,7 @@
 -- Quotas: how many calls a principal has left in its window (one memory per worker).
 -- Leased: units come from the control process in batches, renewed before they are spent: never one call too many.
--- Counted: calls are counted here and told four times a second; the answer says how much all gateways have used.
+-- Counted: calls are counted here and told each second, or four times a second as soon as they are more than a twentieth
+-- of what is left; the answer says how much all gateways have used.
 --
 -- What is to be told goes out in one call for many counters, and nobody waits for it: its answer comes in a file, which
 -- a later request takes up (`gateway/quota_answers.py`). A request waits only where nothing at all is left of a lease,
@@ -12,6 +13,8 @@ local QUOTA_SECRET_FILE = @SECRET_FILE@
 local QUOTA_FOLDER = @QUOTA_FOLDER@
 local ASK_MS = 1000               -- how long a request waits
 local TELL_MS = 250               -- how long calls may stay untold
+local FAR_MS = 1000               -- the same, while they are few beside what is left
+local FEW = 20                    -- so many times as many are left
 local FLUSH_MS = 50               -- between two calls that nobody waits for
 local LOOK_MS = 5                 -- between two looks for answers
 local AGAIN_MS = 1000             -- after this a call without an answer is made again
@@ -448,9 +451,15 @@ local function take_counted(request, quota, entry, cost)
       return false
     end
   end
-  entry.spent = entry.spent + cost
+  local spent = entry.spent + cost
+  entry.spent = spent
+  local near = spent * FEW > quota.count - entry.used - entry.flying - spent
   if not entry.queued then
-    enqueue(entry, now + (entry.known == 0 and FLUSH_MS or TELL_MS))
+    entry.near = near
+    enqueue(entry, now + (entry.known == 0 and FLUSH_MS or near and TELL_MS or FAR_MS))
+  elseif near and not entry.near then
+    entry.near = true
+    enqueue(entry, now + TELL_MS)
   end
   return true
 end
