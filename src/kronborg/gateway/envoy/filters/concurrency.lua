@@ -12,36 +12,7 @@ local HEADERS = { client = "x-kronborg-client", user = "x-kronborg-subject" }
 local calls, callers, sweep_at = {}, 0, 1024 -- by route and caller: the calls, in places 1 to the bound
 local collected_ms = 0
 
--- An address as limits count it: an IPv6 network of 64 bits is one caller.
-local function network_of(handle)
-  local text = handle:streamInfo():downstreamRemoteAddress()
-  local address = text:match("^%[(.-)%]:%d+$") or text:match("^(.-):%d+$") or text
-  if address:find(":", 1, true) == nil then
-    return address
-  end
-  local mapped = address:match("^::ffff:(%d+%.%d+%.%d+%.%d+)$")
-  if mapped ~= nil then
-    return mapped
-  end
-  local before, after = address:match("^(.-)::(.*)$")
-  local groups, rest = {}, 0
-  for group in (before or address):gmatch("%x+") do
-    groups[#groups + 1] = group
-  end
-  for _ in (after or ""):gmatch("%x+") do
-    rest = rest + 1
-  end
-  if before ~= nil then
-    for _ = 1, 8 - rest - #groups do
-      groups[#groups + 1] = "0"
-    end
-    for group in after:gmatch("%x+") do
-      groups[#groups + 1] = group
-    end
-  end
-  return table.concat(groups, ":", 1, 4)
-end
-
+@ADDRESS@
 local function caller_of(handle, per)
   if per == "address" then
     return network_of(handle)

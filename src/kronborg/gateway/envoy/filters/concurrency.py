@@ -46,5 +46,7 @@ def script() -> str:
         problem = replies.problem(REASONS[name].status, reason=name)
         text = orjson.dumps({**problem, "request_id": ""}).decode().removesuffix('"}')
         lines.append(f"  {name} = {{ status = {quoted(str(REASONS[name].status))}, problem = {quoted(text)} }},")
-    source = files(_FOLDER).joinpath("concurrency.lua").read_text()
+    folder = files(_FOLDER)
+    source = folder.joinpath("concurrency.lua").read_text()
+    source = source.replace("@ADDRESS@", folder.joinpath("parts", "address.lua").read_text())
     return source.replace("@ANSWERS@", "{\n" + "\n".join(lines) + "\n}")

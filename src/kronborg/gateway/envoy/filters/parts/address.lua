@@ -3,24 +3,27 @@
 -- An IPv6 network of 64 bits counts as one address, as it is given to one customer.
 local function network_of(handle)
   local text = handle:streamInfo():downstreamRemoteAddress()
-  local host = text:match("^%[(.+)%]:%d+$")
-  if host == nil then
-    return text:match("^(.+):%d+$") or text
+  local address = text:match("^%[(.-)%]:%d+$") or text:match("^(.-):%d+$") or text
+  if address:find(":", 1, true) == nil then
+    return address
   end
-  local head, tail = host:match("^(.-)::(.*)$")
-  local groups = {}
-  for group in (head or host):gmatch("%x+") do
+  local mapped = address:match("^::ffff:(%d+%.%d+%.%d+%.%d+)$")
+  if mapped ~= nil then
+    return mapped
+  end
+  local before, after = address:match("^(.-)::(.*)$")
+  local groups, rest = {}, 0
+  for group in (before or address):gmatch("%x+") do
     groups[#groups + 1] = group
   end
-  if head ~= nil then
-    local behind = 0
-    for _ in tail:gmatch("[%x.]+") do
-      behind = behind + 1
+  if before ~= nil then
+    for _ in after:gmatch("[%x.]+") do
+      rest = rest + 1
     end
-    while #groups < 8 - behind and #groups < 4 do
+    for _ = 1, math.min(8 - rest, 4) - #groups do
       groups[#groups + 1] = "0"
     end
-    for group in tail:gmatch("%x+") do
+    for group in after:gmatch("%x+") do
       groups[#groups + 1] = group
     end
   end
